@@ -1,0 +1,1 @@
+"""Bytes to meaning: no IO, no clock, no logging. Data and `now` in, values out."""

@@ -1,0 +1,58 @@
+"""What a framer gives: whole pieces of the stream, and the faults between them.
+
+A framer takes bytes in the portions the socket gave them and returns a list. Good pieces before
+a bad one survive; a fault is a value, never an exception. No sockets, no clock, no logging.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.core.outcomes import Drop
+
+MAX_FRAME_BYTES = 65_536
+"""Default bound of one frame. RFC 5424 6.1 asks for 2048, Postfix cuts its records at 2000
+(`util/msg_syslog.c`), a UDP payload cannot exceed 65507."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """One syslog frame, trailer (LF, CR LF, NUL) not included; inflated if it was compressed."""
+
+    data: bytes
+    truncated: bool = False
+    """Cut at the bound; the rest was skipped and is not another frame."""
+
+
+@dataclass(slots=True)
+class Block:
+    """LF-framed frames handed on in one piece, so that the pipeline can search them at once.
+
+    `data` ends with LF and holds no NUL; each line is one frame of at most the bound.
+    """
+
+    data: bytes
+    count: int
+    """Number of lines, empty ones included."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """A frame that was lost. It counts as one frame received."""
+
+    kind: Drop
+    lost_bytes: int
+    fatal: bool = False
+    """The place in the stream is lost: nothing more can be read, the connection is to be closed."""
+    detail: str = ""
+    """For the log: what was found, escaped and short."""
+
+
+Piece = Frame | Block | Fault
+
+
+class Framer(Protocol):
+    def feed(self, data: bytes) -> list[Piece]: ...
+
+    def end(self) -> list[Piece]:
+        """The peer closed in good order: what is complete without its trailer comes out."""
+        ...

@@ -1,0 +1,108 @@
+"""What one Postfix failure line says, typed: the parser's output, the assembler's input.
+
+Plain slotted classes on the hot path: they are made once per failure line, read once and thrown
+away. Values are as logged; `None` means the line does not tell.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(slots=True)
+class Record:
+    """The parts every Postfix record shares (Postfix `global/mail_task.c`, `util/msg_syslog.c`)."""
+
+    service: str
+    """The whole tag: `postfix/submission/smtpd`."""
+    instance: str
+    """The first path element of the tag: `postfix`, `postfix-out`."""
+    daemon: str | None
+    """The last path element: `smtpd`. None where the relay cut it off (`postfix` alone)."""
+    queue_id: str | None
+    """None for `NOQUEUE` and for lines without one."""
+
+
+@dataclass(slots=True)
+class Client:
+    name: str | None
+    """None where Postfix logged `unknown`."""
+    ip: str | None
+    port: int | None
+
+
+@dataclass(slots=True)
+class Relay:
+    host: str
+    """Host name, or the service name of a delivery agent (`local`, `dovecot`)."""
+    ip: str | None
+    port: int | None
+    path: str | None
+    """UNIX socket path."""
+
+
+@dataclass(slots=True)
+class RemoteReply:
+    """What a remote server said, cut out of the status reason (Postfix `smtp/smtp_trouble.c`)."""
+
+    host: str | None
+    ip: str | None
+    smtp_code: int | None
+    enhanced_code: str | None
+    text: str
+    """The reply as logged, code included, without `(in reply to ...)`."""
+    command: str | None
+    """`RCPT TO`, `end of DATA` ...: the part of `(in reply to X command)` that names it."""
+
+
+@dataclass(slots=True)
+class Reject:
+    """Refused at the door: Postfix never took responsibility for it."""
+
+    action: str
+    """`reject`, `milter-reject`, `proxy-reject`, `milter-header-reject`, `abort` ..."""
+    stage: str
+    """`CONNECT`, `RCPT`, `END-OF-MESSAGE`, `TLS`, `header`, `body`, `mime-error` ..."""
+    response: str
+    """Text of the refusal as logged, code included where it has one. May be empty."""
+    severity: Literal["permanent", "temporary"] | None
+    smtp_code: int | None = None
+    enhanced_code: str | None = None
+    client: Client | None = None
+    sender: str | None = None
+    recipient: str | None = None
+    protocol: str | None = None
+    helo: str | None = None
+    sasl_method: str | None = None
+    sasl_username: str | None = None
+    sasl_sender: str | None = None
+    dnsbl: str | None = None
+    content: str | None = None
+    """The header or body text that a content check matched: attacker text, never interpreted."""
+    truncated: bool = False
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A delivery attempt of an accepted message that failed, for now or for good."""
+
+    kind: Literal["deferred", "bounced"]
+    status: str
+    """As logged: `deferred`, `SOFTBOUNCE`, `bounced`, `expired`, `force-expired`."""
+    response: str
+    """The reason without its enclosing parentheses. Empty for an expiry."""
+    recipient: str | None = None
+    """None for lines about the whole message (expiry, `bounce failed`)."""
+    original_recipient: str | None = None
+    sender: str | None = None
+    """Only an expiry line names it."""
+    relay: Relay | None = None
+    connection_use: int | None = None
+    delay: float | None = None
+    delays: tuple[float, float, float, float] | None = None
+    tls: str | None = None
+    enhanced_code: str | None = None
+    remote_reply: RemoteReply | None = None
+    truncated: bool = False
+
+
+Facts = Reject | Delivery

@@ -1,0 +1,28 @@
+"""How reading one syslog message as a Postfix record can end."""
+
+from dataclasses import dataclass
+
+from service.core.outcomes import Malformed, Skip
+from service.core.postfix.facts import Facts, Record
+
+
+@dataclass(slots=True)
+class Failure:
+    """A failure of mail."""
+
+    record: Record
+    facts: Facts
+    repeats: int = 1
+    """How often the line happened: a relay may have folded repeats into one
+    (`message repeated 2 times: [ ... ]`)."""
+
+
+@dataclass(slots=True)
+class Unparsed:
+    """It stands where failures stand, but could not be read: a dead letter."""
+
+    record: Record | None
+    reason: Malformed
+
+
+Parsed = Failure | Unparsed | Skip
