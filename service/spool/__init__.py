@@ -1,0 +1,1 @@
+"""Where events wait while NATS cannot take them."""

@@ -1,0 +1,50 @@
+# Everything a user or a contributor runs. Each target installs first what is missing.
+#
+#   make run     the receiver on an embedded NATS          make test    the test suite
+#   make demo    see it work, a few seconds                make check   ruff, mypy, import-linter
+#   make bench   lines/s, cost per event, the balance      make lock    renew the pinned versions
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install run demo test check bench lock clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements/dev.txt pyproject.toml install.sh
+	./install.sh $(VENV)
+	@touch $@
+
+run: $(INSTALLED)
+	$(BIN)/mailfault serve
+
+demo: $(INSTALLED)
+	$(BIN)/mailfault demo
+
+test: $(INSTALLED)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run
+
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+# Needs uv. Without --upgrade: keeps what still fits.
+lock:
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --group dev -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

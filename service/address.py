@@ -1,0 +1,26 @@
+"""`HOST:PORT` as users write it."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def split_address(value: str) -> tuple[str, int]:
+    """`HOST:PORT`, IPv6 as `[::1]:5514`, port 0 for any free one. Raises `ValueError`."""
+    host, colon, port = value.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{value!r}: write an IPv6 address in brackets, as [::1]:5514")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ValueError(f"{value!r} is not HOST:PORT, as 127.0.0.1:5514 or [::1]:5514")
+    return host, int(port)
+
+
+def _checked(value: str) -> str:
+    split_address(value)
+    return value
+
+
+Address = Annotated[str, AfterValidator(_checked)]
+"""`HOST:PORT` in settings."""

@@ -1,0 +1,152 @@
+"""Syslog over UDP (RFC 5426): one datagram, one frame.
+
+UDP cannot be held back. asyncio-dgram's receive queue has no bound of its own, so this listener
+never lets it wait: the reading task drains it to the end each time it runs, whatever happens to
+the datagrams then, so that it holds at most what the event loop reads in one turn. When the
+intake is full, datagrams are dropped here and counted; when the process is too slow, the kernel
+drops them at its buffer, and that count is exported too.
+"""
+
+import asyncio
+import socket
+from functools import lru_cache
+
+import asyncio_dgram
+import structlog
+from asyncio_dgram.aio import DatagramServer
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.address import Address, split_address
+from service.core.framing.base import MAX_FRAME_BYTES, Fault
+from service.core.framing.datagram import read_datagram
+from service.core.outcomes import Drop
+from service.listeners.base import Intake, now, peer_ip
+from service.listeners.kernel_drops import kernel_drops
+from service.metrics import Metrics
+from service.received import Origin
+
+log = structlog.get_logger(__name__)
+
+_DRAIN_DATAGRAMS = 1_000_000
+"""At stop, the most that is read from the kernel's buffer: far more than it can hold."""
+
+
+class UdpConfig(BaseModel):
+    """Syslog over UDP."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listen: list[Address] = Field(
+        default_factory=list, description="Addresses to listen on, as `0.0.0.0:5514`."
+    )
+    max_frame_bytes: int = Field(
+        MAX_FRAME_BYTES,
+        ge=480,
+        le=1024 * 1024,
+        description="Longer datagrams (after inflation) are cut here and marked `truncated`.",
+    )
+    receive_buffer_bytes: int = Field(
+        4 * 1024 * 1024,
+        ge=4096,
+        description="SO_RCVBUF asked for; the kernel grants at most net.core.rmem_max.",
+    )
+
+
+class UdpListener:
+    transport = "udp"
+
+    def __init__(self, listen: str, config: UdpConfig, intake: Intake, metrics: Metrics) -> None:
+        self._host, self._port = split_address(listen)
+        self._config = config
+        self._intake = intake
+        self._metrics = metrics
+        self._address = (self._host, self._port)
+        self._socket: socket.socket | None = None
+        self._stream: DatagramServer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._kernel_drops_seen = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._address
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            self._ask_for_buffer(sock)
+            sock.bind(address)
+            self._stream = await asyncio_dgram.from_socket(sock)
+        except BaseException:
+            sock.close()
+            raise
+        self._socket = sock
+        self._address = sock.getsockname()[:2]
+        self._task = asyncio.create_task(self._read(self._stream), name="udp-reader")
+
+    async def stop(self, timeout: float) -> None:
+        if self._socket is None or self._stream is None or self._task is None:
+            return
+        # The reader runs once more and empties the library's queue; then the kernel's is ours.
+        await asyncio.sleep(0)
+        for _ in range(_DRAIN_DATAGRAMS):
+            try:
+                data, address = self._socket.recvfrom(65_536)
+            except OSError:  # BlockingIOError: nothing more
+                break
+            self._take(data, address[0])
+        self.count_kernel_drops()
+        self._task.cancel()
+        await asyncio.wait([self._task], timeout=timeout)
+        self._stream.close()
+        self._stream = self._socket = None
+
+    def count_kernel_drops(self) -> None:
+        """Bring the exported counter up to what the kernel says of this socket."""
+        if self._socket is None:
+            return
+        drops = kernel_drops(self._socket)
+        if drops > self._kernel_drops_seen:
+            self._metrics.kernel_dropped(drops - self._kernel_drops_seen)
+            self._kernel_drops_seen = drops
+
+    def _ask_for_buffer(self, sock: socket.socket) -> None:
+        wanted = self._config.receive_buffer_bytes
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
+        # The kernel doubles the value for its own bookkeeping (socket(7)).
+        granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        if granted < wanted:
+            log.warning(
+                "udp_buffer_smaller_than_asked",
+                asked=wanted,
+                granted=granted,
+                remedy=f"sysctl -w net.core.rmem_max={wanted}",
+            )
+
+    async def _read(self, stream: DatagramServer) -> None:
+        while True:
+            try:
+                data, address = await stream.recv()
+            except asyncio_dgram.TransportClosed:
+                return
+            except OSError as error:
+                log.warning("udp_receive_failed", error=str(error))
+                continue
+            self._take(data, address[0])
+
+    def _take(self, data: bytes, address: str) -> None:
+        self._metrics.read(self.transport, len(data))
+        piece = read_datagram(data, self._config.max_frame_bytes)
+        if not self._intake.has_room:
+            piece = Fault(Drop.QUEUE_FULL, len(data))
+        self._intake.take([piece], _origin(address), now())
+
+
+@lru_cache(maxsize=4096)
+def _origin(address: str) -> Origin:
+    return Origin(UdpListener.transport, peer_ip(address))

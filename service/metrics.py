@@ -1,0 +1,168 @@
+"""Every metric, and one method for each thing that can happen.
+
+Call sites say what happened, once (`metrics.skipped(reason, n)`); names and labels live here.
+Counts balance: frames received = frames with events + lines skipped + frames dropped.
+Label values are enum members or transports, never text from a line.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from schemas.vocabulary import EventType, Transport
+from service import __version__
+from service.core.outcomes import Drop, Skip
+
+_PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600)
+
+
+@dataclass
+class Tally:
+    """Counts of one piece of input, added to the metrics in one go: a lock per line costs."""
+
+    frames: int = 0
+    skipped: dict[Skip, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+    frames_with_events: int = 0
+
+    def skip(self, reason: Skip, count: int = 1) -> None:
+        self.skipped[reason] = self.skipped.get(reason, 0) + count
+
+    def event(self, event_type: str) -> None:
+        self.events[event_type] = self.events.get(event_type, 0) + 1
+
+
+class Metrics:
+    """One registry; labelled children are made at start, so that every series exists from zero."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+
+        def counter(name: str, help_text: str, *labels: str) -> Counter:
+            return Counter(f"mailfault_{name}", help_text, labels, registry=registry)
+
+        def gauge(name: str, help_text: str, *labels: str) -> Gauge:
+            return Gauge(f"mailfault_{name}", help_text, labels, registry=registry)
+
+        received = counter("frames_received", "Syslog frames received", "transport")
+        self._received = {t.value: received.labels(t.value) for t in Transport}
+        read = counter("bytes_received", "Bytes received", "transport")
+        self._bytes = {t.value: read.labels(t.value) for t in Transport}
+        events = counter("events", "Events made", "type")
+        self._events = {t.value: events.labels(t.value) for t in EventType}
+        self._with_events = counter("frames_with_events", "Frames that gave at least one event")
+        skipped = counter("lines_skipped", "Lines that are no failure of mail", "reason")
+        self._skipped = {reason: skipped.labels(reason.value) for reason in Skip}
+        dropped = counter("frames_dropped", "Frames lost, by cause", "transport", "reason")
+        self._dropped = {
+            (t.value, reason): dropped.labels(t.value, reason.value)
+            for t in Transport
+            for reason in Drop
+        }
+        truncated = counter("frames_truncated", "Frames cut at the size bound", "transport")
+        self._truncated = {t.value: truncated.labels(t.value) for t in Transport}
+
+        published = counter("published", "Events acknowledged, or given up as dead", "result")
+        self._published = {r: published.labels(r) for r in ("ok", "duplicate", "dead")}
+        letters = counter("dead_letters", "Dead letters for refused events", "result")
+        self._letters = {r: letters.labels(r) for r in ("stored", "lost")}
+        self._resends = counter("publish_resends", "Messages sent again for want of an answer")
+        self._publish_seconds = Histogram(
+            "mailfault_publish_seconds",
+            "Seconds from sending to acknowledgement",
+            buckets=_PUBLISH_BUCKETS,
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "mailfault_event_lag_seconds",
+            "Seconds from receiving a line to the acknowledgement of its event",
+            buckets=_LAG_BUCKETS,
+            registry=registry,
+        )
+
+        connections = gauge("connections", "Open connections", "transport")
+        self._connections = {t.value: connections.labels(t.value) for t in Transport}
+        opened = counter("connections_opened", "Connections accepted", "transport")
+        self._opened = {t.value: opened.labels(t.value) for t in Transport}
+        refused = counter("connections_refused", "Connections over the limit", "transport")
+        self._refused = {t.value: refused.labels(t.value) for t in Transport}
+        pauses = counter("reads_paused", "Times a connection was held back", "transport")
+        self._pauses = {t.value: pauses.labels(t.value) for t in Transport}
+        self._kernel_drops = counter("udp_kernel_drops", "Datagrams the kernel dropped")
+        self._nats_connected = gauge("nats_connected", "1 while connected to NATS")
+        self._reconnects = counter("nats_reconnects", "Times the NATS connection came back")
+        gauge("build_info", "Version of the receiver", "version").labels(__version__).set(1)
+
+    def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Export a value that somebody else keeps, read at each scrape."""
+        Gauge(f"mailfault_{name}", help_text, registry=self.registry).set_function(read)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)
+
+    # What happens to frames
+
+    def read(self, transport: str, size: int) -> None:
+        self._bytes[transport].inc(size)
+
+    def processed(self, transport: str, tally: Tally) -> None:
+        self._received[transport].inc(tally.frames)
+        for reason, count in tally.skipped.items():
+            self._skipped[reason].inc(count)
+        for event_type, count in tally.events.items():
+            self._events[event_type].inc(count)
+        if tally.frames_with_events:
+            self._with_events.inc(tally.frames_with_events)
+
+    def dropped(self, transport: str, reason: Drop) -> None:
+        """A frame that was received and lost."""
+        self._received[transport].inc()
+        self._dropped[transport, reason].inc()
+
+    def truncated(self, transport: str) -> None:
+        self._truncated[transport].inc()
+
+    # What happens to events
+
+    def published(self, *, duplicate: bool, seconds: float, lag: float) -> None:
+        self._published["duplicate" if duplicate else "ok"].inc()
+        self._publish_seconds.observe(seconds)
+        self._lag.observe(lag)
+
+    def event_dead(self) -> None:
+        self._published["dead"].inc()
+
+    def dead_letter(self, *, stored: bool) -> None:
+        self._letters["stored" if stored else "lost"].inc()
+
+    def resent(self, count: int) -> None:
+        self._resends.inc(count)
+
+    # What happens to connections
+
+    def connection_opened(self, transport: str) -> None:
+        self._opened[transport].inc()
+        self._connections[transport].inc()
+
+    def connection_closed(self, transport: str) -> None:
+        self._connections[transport].dec()
+
+    def connection_refused(self, transport: str) -> None:
+        self._refused[transport].inc()
+
+    def reading_paused(self, transport: str) -> None:
+        self._pauses[transport].inc()
+
+    def kernel_dropped(self, count: int) -> None:
+        self._kernel_drops.inc(count)
+
+    def nats_connected(self, *, first: bool) -> None:
+        self._nats_connected.set(1)
+        if not first:
+            self._reconnects.inc()
+
+    def nats_disconnected(self) -> None:
+        self._nats_connected.set(0)
