@@ -93,7 +93,7 @@ class Metrics:
         self._pauses = {t.value: pauses.labels(t.value) for t in Transport}
         self._kernel_drops = counter("udp_kernel_drops", "Datagrams the kernel dropped")
         self._nats_connected = gauge("nats_connected", "1 while connected to NATS")
-        self._reconnects = counter("nats_reconnects", "Times the NATS connection came back")
+        self._connects = counter("nats_connects", "Connections to NATS made")
         gauge("build_info", "Version of the receiver", "version").labels(__version__).set(1)
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
@@ -159,10 +159,9 @@ class Metrics:
     def kernel_dropped(self, count: int) -> None:
         self._kernel_drops.inc(count)
 
-    def nats_connected(self, *, first: bool) -> None:
+    def nats_connected(self) -> None:
         self._nats_connected.set(1)
-        if not first:
-            self._reconnects.inc()
+        self._connects.inc()
 
     def nats_disconnected(self) -> None:
         self._nats_connected.set(0)

@@ -1,0 +1,42 @@
+"""The command line: one file a command, thin. Results go to stdout, logs to stderr.
+
+Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration.
+"""
+
+import typer
+
+from service import __version__
+from service.cli import check_config, parse, serve
+
+app = typer.Typer(
+    name="mailfault",
+    help="Receives Postfix logs over syslog and publishes every failed mail as an event on NATS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mailfault {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+    ),
+) -> None:
+    pass
+
+
+app.command("serve")(serve.serve)
+app.command("parse")(parse.parse)
+app.command("check-config")(check_config.check_config)
+
+
+def main() -> None:
+    app()

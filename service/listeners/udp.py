@@ -10,10 +10,11 @@ drops them at its buffer, and that count is exported too.
 import asyncio
 import socket
 from functools import lru_cache
+from typing import cast
 
 import asyncio_dgram
 import structlog
-from asyncio_dgram.aio import DatagramServer
+from asyncio_dgram.aio import DatagramStream
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.address import Address, split_address
@@ -62,7 +63,7 @@ class UdpListener:
         self._metrics = metrics
         self._address = (self._host, self._port)
         self._socket: socket.socket | None = None
-        self._stream: DatagramServer | None = None
+        self._stream: DatagramStream | None = None
         self._task: asyncio.Task[None] | None = None
         self._kernel_drops_seen = 0
 
@@ -128,7 +129,7 @@ class UdpListener:
                 remedy=f"sysctl -w net.core.rmem_max={wanted}",
             )
 
-    async def _read(self, stream: DatagramServer) -> None:
+    async def _read(self, stream: DatagramStream) -> None:
         while True:
             try:
                 data, address = await stream.recv()
@@ -137,7 +138,7 @@ class UdpListener:
             except OSError as error:
                 log.warning("udp_receive_failed", error=str(error))
                 continue
-            self._take(data, address[0])
+            self._take(data, cast(tuple[str, int], address)[0])
 
     def _take(self, data: bytes, address: str) -> None:
         self._metrics.read(self.transport, len(data))

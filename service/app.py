@@ -1,0 +1,240 @@
+"""The only file that knows everyone: builds the receiver, starts it and stops it in flow order."""
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+import uvloop
+from nats.aio.client import Client
+
+from service import __version__, logs
+from service.core.envelope import SubjectTemplate
+from service.intake import PipelineIntake
+from service.listeners.base import Listener
+from service.listeners.tcp import TcpListener
+from service.listeners.udp import UdpListener
+from service.metrics import Metrics
+from service.nats.connection import Connection
+from service.nats.embedded import EmbeddedServer, EmbeddedServerError
+from service.nats.publisher import Publisher
+from service.nats.stream import StreamKeeper
+from service.outlet import Outlet
+from service.pipeline import Pipeline
+from service.settings import ConfigError, Settings
+from service.spool.memory import MemoryQueue
+from service.web import Health, WebServer
+
+log = structlog.get_logger(__name__)
+
+_LISTENERS_STOP_SECONDS = 5.0
+
+
+def run(settings: Settings, reload: Callable[[], Settings]) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status. `reload` may raise `ConfigError`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings, reload))
+
+
+async def _serve(settings: Settings, reload: Callable[[], Settings]) -> int:
+    receiver = Receiver(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_stop_signal() -> None:
+        # A second signal means now: the default action ends the process at once.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_stop_signal)
+    loop.add_signal_handler(signal.SIGHUP, _reload, settings, reload)
+    try:
+        await receiver.start()
+    except (OSError, EmbeddedServerError) as error:
+        log.error("start_failed", error=str(error))
+        await receiver.stop()
+        return 1
+    await stop.wait()
+    return 0 if await receiver.stop() == 0 else 1
+
+
+def _reload(running: Settings, load: Callable[[], Settings]) -> None:
+    """SIGHUP: validate first; take over the log level, name what needs a restart."""
+    try:
+        wanted = load()
+    except ConfigError as error:
+        log.error("reload_refused", problems=error.problems)
+        return
+    logs.set_level(wanted.log.level)
+    running.log = wanted.log
+    changed = [
+        name
+        for name in type(running).model_fields
+        if getattr(running, name) != getattr(wanted, name)
+    ]
+    log.info("reloaded", needs_restart=changed)
+
+
+class Receiver:
+    """A whole receiver in the running event loop. `start` once, then `stop` once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        nats = settings.nats
+        self.metrics = Metrics()
+        template = SubjectTemplate(nats.subject_template, nats.subject_prefix)
+        self._queue = MemoryQueue(settings.queue)
+        self._outlet = Outlet(self._queue, template, self.metrics)
+        self._stream = StreamKeeper(nats)
+        self._publisher = Publisher(
+            nats.window,
+            nats.ack_timeout,
+            nats.stream.name,
+            on_result=self._outlet.done,
+            on_resend=self.metrics.resent,
+            on_no_stream=self._stream.look_again,
+        )
+        self._connection = Connection(nats, self._servers, self._connected, self._disconnected)
+        self._embedded = (
+            None
+            if nats.servers
+            else EmbeddedServer(settings.data_dir, nats.embedded_port, nats.embedded_binary)
+        )
+        intake = PipelineIntake(Pipeline(settings.pipeline, template, self.metrics), self._outlet)
+        self._udp = [
+            UdpListener(address, settings.udp, intake, self.metrics)
+            for address in settings.udp.listen
+        ]
+        self._tcp = [
+            TcpListener(address, settings.tcp, intake, self.metrics)
+            for address in settings.tcp.listen
+        ]
+        self.listeners: list[Listener] = [*self._udp, *self._tcp]
+        self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
+        self._is_listening = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._web_task: asyncio.Task[None] | None = None
+        self._export_gauges()
+
+    async def start(self) -> None:
+        """Raises `OSError` or `EmbeddedServerError` where the receiver cannot run as asked."""
+        self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
+        _log_listening("http", self.web.address)
+        if self._embedded is not None:
+            await self._embedded.start()
+        self._run(self._connection.run(), "nats-connection")
+        self._run(self._stream.run(), "stream-keeper")
+        self._run(self._publisher.run(), "publish-sweep")
+        self._run(self._outlet.run(self._publisher), "outlet")
+        for listener in self.listeners:
+            await listener.start()
+            _log_listening(listener.transport, listener.address)
+        self._is_listening = True
+        log.info("started", version=__version__)
+        # What lives now lives for ever; the garbage collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+
+    async def stop(self) -> int:
+        """In flow order. Returns the number of events that could not be delivered in time."""
+        self._is_listening = False
+        log.info("stopping")
+        deadline = asyncio.get_running_loop().time() + self._settings.shutdown_timeout
+        for listener in self.listeners:
+            await listener.stop(_LISTENERS_STOP_SECONDS)
+        left = await self._outlet.drain(self._publisher, deadline)
+        if left:
+            log.error("events_lost", events=left, reason="not acknowledged before the deadline")
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._embedded is not None:
+            await self._embedded.stop()
+        self.web.stop()
+        if self._web_task is not None:
+            await self._web_task
+        log.info("stopped")
+        return left
+
+    def health(self) -> Health:
+        has_way_out = self._connection.is_connected or self._queue.has_room
+        report = self._stream.report
+        return Health(
+            ready=self._is_listening and has_way_out,
+            detail={
+                "listening": self._is_listening,
+                "nats": {
+                    "connected": self._connection.is_connected,
+                    "last_error": self._connection.last_error,
+                    "stream": report.state.value if report else None,
+                    "findings": list(report.findings) if report else [],
+                    "in_flight": self._publisher.in_flight,
+                    "oldest_unacknowledged_seconds": round(self._publisher.oldest_seconds, 3),
+                },
+                "waiting": {
+                    "events": len(self._queue),
+                    "bytes": self._queue.bytes,
+                    "has_room": self._queue.has_room,
+                },
+            },
+        )
+
+    def _run(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        task.add_done_callback(_must_not_end)
+        self._tasks.append(task)
+
+    def _servers(self) -> list[str]:
+        return [self._embedded.url] if self._embedded is not None else self._settings.nats.servers
+
+    async def _connected(self, client: Client) -> None:
+        await self._stream.check(client)
+        await self._publisher.attach(client)
+        self.metrics.nats_connected()
+
+    def _disconnected(self) -> None:
+        self._publisher.detach()
+        self.metrics.nats_disconnected()
+
+    def _count_kernel_drops(self) -> None:
+        for listener in self._udp:
+            listener.count_kernel_drops()
+
+    def _export_gauges(self) -> None:
+        watch = self.metrics.watch
+        queue, publisher = self._queue, self._publisher
+        watch("spool_events", "Events waiting for NATS", lambda: len(queue))
+        watch("spool_bytes", "Bytes of events waiting for NATS", lambda: queue.bytes)
+        watch("spool_capacity_events", "Bound of waiting events", lambda: queue.max_events)
+        watch("spool_capacity_bytes", "Bound of waiting bytes", lambda: queue.max_bytes)
+        watch("in_flight", "Messages sent, not yet acknowledged", lambda: publisher.in_flight)
+        watch("in_flight_capacity", "Bound of messages in flight", lambda: publisher.window)
+        watch(
+            "oldest_unacknowledged_seconds",
+            "Age of the oldest message without acknowledgement",
+            lambda: publisher.oldest_seconds,
+        )
+        watch(
+            "frame_buffer_bytes",
+            "Bytes of unfinished frames held for TCP connections",
+            lambda: sum(listener.buffered_bytes for listener in self._tcp),
+        )
+
+
+def _log_listening(transport: str, address: tuple[str, int]) -> None:
+    log.info("listening", transport=transport, host=address[0], port=address[1])
+
+
+def _must_not_end(task: asyncio.Task[None]) -> None:
+    """A background task that fails is a defect: say so loudly and end the process, so that a
+    supervisor starts it anew."""
+    if task.cancelled() or task.exception() is None:
+        return
+    log.critical("task_failed", task=task.get_name(), exc_info=task.exception())
+    signal.raise_signal(signal.SIGTERM)

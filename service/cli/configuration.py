@@ -1,0 +1,40 @@
+"""From command line options to settings; bad configuration ends the command with 78."""
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from service import settings
+from service.settings import ConfigError, Settings
+
+EX_CONFIG = 78
+"""`sysexits.h`: something was found in an unconfigured or misconfigured state."""
+
+
+def load(file: Path | None, options: dict[str, Any]) -> Settings:
+    """Settings, or the problems on stderr and the command's end."""
+    try:
+        return settings.load(file, options)
+    except ConfigError as error:
+        fail(error)
+
+
+def fail(error: ConfigError) -> NoReturn:
+    for problem in error.problems:
+        typer.echo(f"configuration: {problem}", err=True)
+    raise typer.Exit(EX_CONFIG)
+
+
+def nested(**given: Any) -> dict[str, Any]:
+    """`tcp__listen=[...]` to `{"tcp": {"listen": [...]}}`; what was not given is left out."""
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None or value == []:
+            continue
+        *tables, key = name.split("__")
+        table = options
+        for part in tables:
+            table = table.setdefault(part, {})
+        table[key] = value
+    return options

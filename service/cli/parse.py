@@ -1,0 +1,130 @@
+"""`mailfault parse`: log lines to event JSON, no network."""
+
+import json
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from schemas.vocabulary import Transport
+from service.cli.configuration import load, nested
+from service.cli.input_lines import open_log, read_lines
+from service.core.assemble import Event
+from service.core.envelope import SubjectTemplate
+from service.core.framing.base import MAX_FRAME_BYTES, Frame
+from service.core.outcomes import Skip
+from service.core.postfix.markers import is_candidate
+from service.metrics import Metrics
+from service.pipeline import Pipeline
+from service.received import Origin
+
+
+def parse(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Log files; .gz, .xz and .zst too; - or nothing for standard input."),
+    ] = None,
+    every_line: Annotated[
+        bool,
+        typer.Option("--every-line", help="Account for each input line, events and others."),
+    ] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="A table of counts instead of events.")
+    ] = False,
+    timezone: Annotated[
+        str | None, typer.Option(help="Zone of stamps without one, as Europe/Berlin.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+) -> None:
+    """Read log lines, write one event as JSON a line.
+
+    Example: mailfault parse /var/log/mail.log /var/log/mail.log.2.gz | jq .category
+    """
+    settings = load(config, nested(pipeline__default_timezone=timezone))
+    template = SubjectTemplate(settings.nats.subject_template, settings.nats.subject_prefix)
+    pipeline = Pipeline(settings.pipeline, template, Metrics())
+    counts = _Counts()
+    number = 0
+    failed = False
+    for path in files or ["-"]:
+        try:
+            with open_log(path) as file:
+                for frame in read_lines(file, MAX_FRAME_BYTES):
+                    number += 1
+                    outcome = _read(pipeline, frame)
+                    if summary:
+                        counts.add(outcome)
+                    else:
+                        _write(outcome, number if every_line else None)
+        except BrokenPipeError:  # the reader of our output has seen enough
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+        except OSError as error:
+            typer.echo(f"parse: {error}", err=True)
+            failed = True
+    if summary:
+        counts.show()
+    if failed:
+        raise typer.Exit(1)
+
+
+_ORIGIN = Origin(Transport.FILE.value, None)
+
+
+def _read(pipeline: Pipeline, frame: Frame) -> list[Event] | Skip:
+    if not is_candidate(frame.data):
+        return Skip.NOT_A_FAILURE
+    return pipeline.read_line(frame.data, frame.truncated, _ORIGIN, datetime.now(UTC))
+
+
+def _write(outcome: list[Event] | Skip, number: int | None) -> None:
+    out = sys.stdout.buffer
+    if isinstance(outcome, Skip):
+        if number is not None:
+            skipped = {"line": number, "event_type": None, "skipped": outcome.value}
+            out.write(json.dumps(skipped).encode() + b"\n")
+        return
+    for event in outcome:
+        body = event.model_dump_json().encode()
+        out.write(body + b"\n" if number is None else b'{"line":%d,' % number + body[1:] + b"\n")
+
+
+class _Counts:
+    """Lines and events of a whole run, for `--summary`."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+        self._skipped: Counter[str] = Counter()
+        self._events: dict[str, Counter[str]] = {
+            name: Counter() for name in ("type", "category", "host")
+        }
+
+    def add(self, outcome: list[Event] | Skip) -> None:
+        self._lines += 1
+        if isinstance(outcome, Skip):
+            self._skipped[outcome.value] += 1
+            return
+        for event in outcome:
+            self._events["type"][event.event_type] += 1
+            self._events["category"][event.category or "-"] += 1
+            self._events["host"][event.mta.host] += 1
+
+    def show(self) -> None:
+        console = Console()
+        sections: list[tuple[str, Any]] = [*self._events.items(), ("skipped", self._skipped)]
+        for name, counter in sections:
+            table = Table(name, "count", title_justify="left", width=60)
+            for value, count in counter.most_common(20):
+                table.add_row(_printable(value), str(count))
+            console.print(table)
+        console.print(f"{self._lines} lines")
+
+
+def _printable(text: str) -> str:
+    """Log text may hold control characters that would drive the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,0 +1,143 @@
+"""The stream: created where it is absent, checked where it exists, never changed."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import (
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StoreCompression,
+    StreamConfig,
+    StreamInfo,
+)
+
+from service.nats.config import NatsConfig
+
+log = structlog.get_logger(__name__)
+
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+class StreamState(StrEnum):
+    READY = "ready"
+    """It exists and takes our subjects."""
+    ABSENT = "absent"
+    """It does not exist, and we were told not to make it."""
+    UNSUITABLE = "unsuitable"
+    """It exists, but does not take our subjects."""
+    UNVERIFIED = "unverified"
+    """We may not ask, or nobody answered: publishing will show."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    state: StreamState
+    created: bool = False
+    findings: tuple[str, ...] = ()
+    """What is not as recommended, for the log."""
+
+
+async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
+    """Never raises for what the server answers or does not answer."""
+    jetstream = client.jetstream(timeout=config.connect_timeout)
+    wanted = config.stream
+    subjects = [f"{config.subject_prefix}.>"]
+    try:
+        info = await jetstream.stream_info(wanted.name)
+    except nats.js.errors.NotFoundError:
+        if not wanted.create:
+            return StreamReport(StreamState.ABSENT)
+    except (NatsError, TimeoutError) as error:
+        return StreamReport(StreamState.UNVERIFIED, findings=(_text(error),))
+    else:
+        return _check(info, config)
+    try:
+        await jetstream.add_stream(
+            StreamConfig(
+                name=wanted.name,
+                description="Failed mail, published by mailfault",
+                subjects=subjects,
+                retention=RetentionPolicy.LIMITS,
+                discard=DiscardPolicy.OLD,
+                storage=StorageType(wanted.storage),
+                num_replicas=wanted.replicas,
+                max_age=wanted.max_age,
+                max_bytes=wanted.max_bytes,
+                duplicate_window=wanted.duplicate_window,
+                compression=StoreCompression.S2,
+                allow_direct=True,
+            )
+        )
+    except (NatsError, TimeoutError) as error:
+        return StreamReport(StreamState.UNVERIFIED, findings=(_text(error),))
+    return StreamReport(StreamState.READY, created=True)
+
+
+def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
+    found = info.config
+    findings = []
+    state = StreamState.READY
+    covering = (">", f"{config.subject_prefix}.>")
+    if not any(subject in covering for subject in found.subjects or ()):
+        state = StreamState.UNSUITABLE
+        findings.append(
+            f"takes {', '.join(found.subjects or ()) or 'no subjects'}, "
+            f"not all of {config.subject_prefix}.>"
+        )
+    window = found.duplicate_window or 0
+    if window < config.stream.duplicate_window:
+        findings.append(f"duplicate window is {window:g} s, shorter than our resends may take")
+    if found.discard == DiscardPolicy.NEW:
+        findings.append("discards new events when full: they wait here until there is room")
+    if found.retention != RetentionPolicy.LIMITS:
+        findings.append(f"retention is {found.retention}: each event is not kept for all readers")
+    if found.storage == StorageType.MEMORY:
+        findings.append("memory storage: acknowledged events do not survive a server restart")
+    return StreamReport(state, findings=tuple(findings))
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+class StreamKeeper:
+    """Looks after the stream: on each new connection, and when JetStream says that no stream takes
+    our subjects (it may have been deleted, or JetStream may not have been up)."""
+
+    def __init__(self, config: NatsConfig) -> None:
+        self._config = config
+        self._client: Client | None = None
+        self._wanted = asyncio.Event()
+        self.report: StreamReport | None = None
+
+    async def check(self, client: Client) -> None:
+        self._client = client
+        report = await ensure_stream(client, self._config)
+        if report != self.report:
+            level = log.info if report.state is StreamState.READY else log.warning
+            level(
+                "stream_checked",
+                stream=self._config.stream.name,
+                state=report.state.value,
+                created=report.created,
+                findings=list(report.findings),
+            )
+        self.report = report
+
+    def look_again(self) -> None:
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Until cancelled; at most one look a second."""
+        while True:
+            await self._wanted.wait()
+            if self._client is not None and self._client.is_connected:
+                await self.check(self._client)
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            self._wanted.clear()

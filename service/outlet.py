@@ -1,0 +1,115 @@
+"""Deliver: from the waiting room to JetStream, until each event is durable or a dead letter.
+
+In: envelopes. Out: nothing but counts; each envelope ends as acknowledged (`ok`, `duplicate`) or
+`dead`. The publisher retries what is only unavailable for ever; what JetStream refuses for good
+is replaced by a dead letter that says why, so that it blocks nobody behind it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from service.core.assemble import dead_letter
+from service.core.envelope import Envelope, SubjectTemplate, seal
+from service.metrics import Metrics
+from service.nats.publisher import Published, Publisher, Rejected, Result
+from service.spool.memory import MemoryQueue
+
+log = structlog.get_logger(__name__)
+
+
+class Outlet:
+    def __init__(self, queue: MemoryQueue, template: SubjectTemplate, metrics: Metrics) -> None:
+        self._queue = queue
+        self._template = template
+        self._metrics = metrics
+        self._dead_letters: set[Envelope] = set()
+        self._held_back: list[Callable[[], None]] = []
+        self._not_empty = asyncio.Event()
+        self._empty = asyncio.Event()
+
+    @property
+    def has_room(self) -> bool:
+        return self._queue.has_room
+
+    @property
+    def waiting(self) -> int:
+        """Events not yet handed to the publisher."""
+        return len(self._queue)
+
+    def put(self, envelopes: Iterable[Envelope]) -> None:
+        self._queue.extend(envelopes)
+        self._empty.clear()
+        self._not_empty.set()
+
+    def when_room(self, resume: Callable[[], None]) -> None:
+        self._held_back.append(resume)
+
+    async def run(self, publisher: Publisher) -> None:
+        """Until cancelled. An envelope leaves the queue only once the publisher has taken it."""
+        queue = self._queue
+        while True:
+            if not queue:
+                self._empty.set()
+                self._not_empty.clear()
+                await self._not_empty.wait()
+            await publisher.publish(queue.first)
+            queue.popleft()
+            if self._held_back and queue.is_half_empty:
+                self._let_go()
+
+    async def drain(self, publisher: Publisher, deadline: float) -> int:
+        """Wait until nothing waits and nothing is in flight, at most until `deadline` (loop time).
+        Returns how many events are left."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                while self._queue or publisher.in_flight:  # a refusal puts a dead letter in
+                    await self._empty.wait()
+                    await publisher.idle()
+        except TimeoutError:
+            pass
+        return len(self._queue) + publisher.in_flight
+
+    def done(self, envelope: Envelope, result: Result) -> None:
+        """The publisher's answer; called once for each envelope."""
+        if envelope in self._dead_letters:
+            self._dead_letter_done(envelope, result)
+        elif isinstance(result, Published):
+            self._metrics.published(
+                duplicate=result.duplicate,
+                seconds=result.seconds,
+                lag=time.time() - envelope.received,
+            )
+        else:
+            self._refused(envelope, result)
+
+    def _refused(self, envelope: Envelope, result: Rejected) -> None:
+        self._metrics.event_dead()
+        log.error(
+            "event_refused",
+            event_id=envelope.message_id,
+            event_type=envelope.event_type,
+            reason=result.reason,
+            description=result.description,
+        )
+        letter = seal(
+            dead_letter(envelope.body, result.reason, result.description),
+            self._template,
+            envelope.received,
+        )
+        self._dead_letters.add(letter)
+        self.put([letter])
+
+    def _dead_letter_done(self, letter: Envelope, result: Result) -> None:
+        self._dead_letters.discard(letter)
+        stored = isinstance(result, Published)
+        self._metrics.dead_letter(stored=stored)
+        if not stored:
+            log.error("dead_letter_lost", event_id=letter.message_id)
+
+    def _let_go(self) -> None:
+        held_back, self._held_back = self._held_back, []
+        for resume in held_back:
+            resume()

@@ -1,0 +1,154 @@
+"""Received frames to envelopes, counting every outcome. Synchronous, no IO, no clock.
+
+In: the pieces a framer gave, and where they came from. Out: envelopes. Every frame ends as
+event(s), a skip with a reason or a drop with a reason, and is counted as exactly one of them.
+"""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from service.core.assemble import Event, Line, assemble, assemble_invalid
+from service.core.envelope import Envelope, SubjectTemplate, seal
+from service.core.framing.base import Block, Frame, Piece
+from service.core.outcomes import Malformed, Skip
+from service.core.postfix import parse
+from service.core.postfix.markers import candidates, is_candidate
+from service.core.postfix.result import Failure, Unparsed
+from service.core.syslog import parse_message
+from service.metrics import Metrics, Tally
+from service.received import Origin
+
+
+class PipelineConfig(BaseModel):
+    """How lines are read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    default_timezone: str = Field(
+        "UTC", description="Zone of stamps that name none, as `Europe/Berlin`."
+    )
+    keep_raw: bool = Field(True, description="Put the line as received into each event (`raw`).")
+
+    @field_validator("default_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"no time zone {value!r}; use a name as 'Europe/Berlin'") from error
+        return value
+
+
+class Pipeline:
+    def __init__(self, config: PipelineConfig, template: SubjectTemplate, metrics: Metrics) -> None:
+        self._zone = ZoneInfo(config.default_timezone)
+        self._keep_raw = config.keep_raw
+        self._template = template
+        self._metrics = metrics
+
+    def process(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> list[Envelope]:
+        """`received_at`: aware, UTC. Envelopes come in the order of their lines."""
+        envelopes: list[Envelope] = []
+        tally = Tally()
+        for piece in pieces:
+            if isinstance(piece, Block):
+                self._block(piece, origin, received_at, tally, envelopes)
+            elif isinstance(piece, Frame):
+                self._frame(piece, origin, received_at, tally, envelopes)
+            else:
+                self._metrics.dropped(origin.transport, piece.kind)
+        self._metrics.processed(origin.transport, tally)
+        return envelopes
+
+    def frame(self, frame: Frame, origin: Origin, received_at: datetime) -> list[Envelope]:
+        return self.process([frame], origin, received_at)
+
+    def block(self, block: Block, origin: Origin, received_at: datetime) -> list[Envelope]:
+        return self.process([block], origin, received_at)
+
+    def _block(
+        self,
+        block: Block,
+        origin: Origin,
+        received_at: datetime,
+        tally: Tally,
+        envelopes: list[Envelope],
+    ) -> None:
+        data = block.data
+        looked_at = 0
+        for start, end in candidates(data):
+            looked_at += 1
+            line = data[start:end].rstrip(b"\r")
+            self._line(line, False, origin, received_at, tally, envelopes)
+        tally.frames += block.count
+        tally.skip(Skip.NOT_A_FAILURE, block.count - looked_at)
+
+    def _frame(
+        self,
+        frame: Frame,
+        origin: Origin,
+        received_at: datetime,
+        tally: Tally,
+        envelopes: list[Envelope],
+    ) -> None:
+        tally.frames += 1
+        if frame.truncated:
+            self._metrics.truncated(origin.transport)
+        if is_candidate(frame.data):
+            self._line(frame.data, frame.truncated, origin, received_at, tally, envelopes)
+        else:
+            tally.skip(Skip.NOT_A_FAILURE)
+
+    def read_line(
+        self, raw: bytes, truncated: bool, origin: Origin, received_at: datetime
+    ) -> list[Event] | Skip:
+        """What one candidate line means; nothing is counted."""
+        message = parse_message(raw, received_at=received_at, zone=self._zone)
+        if message is None:
+            return Skip.NOT_SYSLOG
+        parsed = parse(message, truncated=truncated)
+        if isinstance(parsed, Skip):
+            return parsed
+        line = Line(
+            raw, message, received_at, origin.transport, origin.source_ip, truncated, self._keep_raw
+        )
+        return _events(line, parsed)
+
+    def _line(
+        self,
+        raw: bytes,
+        truncated: bool,
+        origin: Origin,
+        received_at: datetime,
+        tally: Tally,
+        envelopes: list[Envelope],
+    ) -> None:
+        read = self.read_line(raw, truncated, origin, received_at)
+        if isinstance(read, Skip):
+            tally.skip(read)
+            return
+        tally.frames_with_events += 1
+        for event in read:
+            tally.event(event.event_type)
+            envelopes.append(seal(event, self._template, received_at.timestamp()))
+
+
+def _events(line: Line, parsed: Failure | Unparsed) -> list[Event]:
+    if isinstance(parsed, Unparsed):
+        return [assemble_invalid(line, parsed.record, parsed.reason)]
+    try:
+        return [
+            assemble(line, parsed.record, parsed.facts, ordinal)
+            for ordinal in range(parsed.repeats)
+        ]
+    except ValidationError as error:
+        return [assemble_invalid(line, None, Malformed.INVALID_EVENT, _explain(error))]
+
+
+def _explain(error: ValidationError) -> str:
+    """Fields and rules, without the values: they are personal data and may be hostile."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+    )

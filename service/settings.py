@@ -1,0 +1,148 @@
+"""All settings, joined from the Config models that stand beside each component.
+
+Precedence: command line options > environment (`MAILFAULT_...`, nested by `__`) > TOML file >
+defaults. Unknown keys are errors that name the nearest known key.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from service.listeners.tcp import TcpConfig
+from service.listeners.udp import UdpConfig
+from service.nats.config import NatsConfig
+from service.pipeline import PipelineConfig
+from service.spool.memory import MemoryQueueConfig
+from service.web import HttpConfig
+
+ENV_PREFIX = "MAILFAULT_"
+CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
+DEFAULT_LISTEN = "127.0.0.1:5514"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used: show `problems` to the operator and exit with 78."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class LogConfig(BaseModel):
+    """The receiver's own log, on stderr."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+
+
+class Settings(BaseSettings):
+    """One TOML table for each component."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", enable_decoding=False
+    )
+
+    data_dir: Path = Field(Path("data"), description="Spool, snapshots, embedded JetStream.")
+    shutdown_timeout: float = Field(
+        25.0, gt=0, le=600, description="Seconds to deliver what was read before exiting anyway."
+    )
+    udp: UdpConfig = Field(default_factory=UdpConfig)
+    tcp: TcpConfig = Field(default_factory=TcpConfig)
+    http: HttpConfig = Field(default_factory=HttpConfig)
+    nats: NatsConfig = Field(default_factory=NatsConfig)
+    pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
+    queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
+    log: LogConfig = Field(default_factory=LogConfig)
+
+
+def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> Settings:
+    """Raises `ConfigError`. `options`: nested dicts as in the TOML file, from the command line."""
+    if file is None and os.environ.get(CONFIG_VARIABLE):
+        file = Path(os.environ[CONFIG_VARIABLE])
+    from_file = _read_toml(file) if file else {}
+    problems = _unknown_variables()
+
+    class WithFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
+
+    try:
+        settings = WithFile(**dict(options or {}))
+    except ValidationError as error:
+        raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
+    if problems:
+        raise ConfigError(problems)
+    if not settings.udp.listen and not settings.tcp.listen:
+        settings.udp.listen.append(DEFAULT_LISTEN)
+        settings.tcp.listen.append(DEFAULT_LISTEN)
+    return settings
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file}: no valid TOML: {error}"]) from None
+
+
+def _unknown_variables() -> list[str]:
+    """pydantic-settings looks up the names it knows; a misspelt one would be silently ignored."""
+    known = [name.upper() for name in Settings.model_fields]
+    problems = []
+    for variable in os.environ:
+        if not variable.startswith(ENV_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        top = variable.removeprefix(ENV_PREFIX).partition("__")[0]
+        if top.upper() not in known:
+            hint = _nearest(top.upper(), known)
+            problems.append(f"environment variable {variable}: unknown setting{hint}")
+    return problems
+
+
+def _problem(item: Any) -> str:
+    path = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"{path}: unknown setting{_nearest(str(item['loc'][-1]), _keys(item['loc'][:-1]))}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{path}: {message}"
+
+
+def _keys(path: tuple[Any, ...]) -> list[str]:
+    model: Any = Settings
+    for part in path:
+        field = model.model_fields.get(part)
+        model = field.annotation if field else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known here: {', '.join(known)}" if known else ""

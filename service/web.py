@@ -1,0 +1,107 @@
+"""`/metrics`, `/livez` and `/readyz` over HTTP, in the receiver's own event loop.
+
+`/livez` answers while the loop turns; it says nothing of NATS, so that an outage does not make a
+supervisor kill a receiver that is holding events. `/readyz` is 200 when lines can be taken in and
+events have somewhere to go.
+"""
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from service.address import Address, split_address
+from service.metrics import Metrics
+
+
+class HttpConfig(BaseModel):
+    """Metrics and health."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listen: Address = Field("127.0.0.1:9514", description="Address of metrics and health checks.")
+
+
+class Health(BaseModel):
+    """What `/readyz` answers from."""
+
+    ready: bool
+    detail: dict[str, Any]
+
+
+class WebServer:
+    """Serves until `stop`. Raises `OSError` from `start` where the address cannot be had."""
+
+    def __init__(
+        self,
+        config: HttpConfig,
+        metrics: Metrics,
+        health: Callable[[], Health],
+        before_scrape: Callable[[], None],
+    ) -> None:
+        self._host, self._port = split_address(config.listen)
+        self._metrics = metrics
+        self._health = health
+        self._before_scrape = before_scrape
+        self._server: _Server | None = None
+        self.address = (self._host, self._port)
+
+    def bind(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        sock = socket.create_server((self._host, self._port), family=family, backlog=128)
+        sock.setblocking(False)
+        self.address = sock.getsockname()[:2]
+        return sock
+
+    async def serve(self, sock: socket.socket) -> None:
+        app = Starlette(
+            routes=[
+                Route("/metrics", self._get_metrics),
+                Route("/livez", self._get_live),
+                Route("/readyz", self._get_ready),
+                Route("/healthz", self._get_ready),
+            ]
+        )
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Server(config)
+        await self._server.serve(sockets=[sock])
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def _get_metrics(self, request: Request) -> Response:
+        self._before_scrape()
+        return Response(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _get_live(self, request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def _get_ready(self, request: Request) -> Response:
+        health = self._health()
+        status = "ready" if health.ready else "not ready"
+        return JSONResponse(
+            {"status": status, **health.detail}, status_code=200 if health.ready else 503
+        )
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The application handles signals: this server stops when it is told to."""
+        yield
