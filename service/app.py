@@ -42,6 +42,7 @@ async def _serve(settings: Settings, reload: Callable[[], Settings]) -> int:
     receiver = Receiver(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_unhandled)
 
     def on_stop_signal() -> None:
         # A second signal means now: the default action ends the process at once.
@@ -225,6 +226,16 @@ class Receiver:
             "Bytes of unfinished frames held for TCP connections",
             lambda: sum(listener.buffered_bytes for listener in self._tcp),
         )
+
+
+def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What no task asked for. nats-py's own tasks fail like this when their socket breaks, which
+    `nats_trouble` has said already."""
+    task = context.get("task") or context.get("future")
+    is_nats = "nats" in repr(task)
+    (log.debug if is_nats else log.error)(
+        "unhandled_error", message=context.get("message"), error=repr(context.get("exception"))
+    )
 
 
 def _log_listening(transport: str, address: tuple[str, int]) -> None:

@@ -21,6 +21,7 @@ from service.nats.config import CredentialsError, NatsConfig
 log = structlog.get_logger(__name__)
 
 _FIRST_WAIT = 0.1
+_LOOK_SECONDS = 0.1
 _PENDING_BYTES = 4 * 1024 * 1024
 """nats-py writes to the socket without waiting while less than this is pending."""
 
@@ -70,7 +71,7 @@ class Connection:
             return
         self.is_connected = True
         log.info("nats_connected", server=_address(client))
-        await closed.wait()
+        await _until_closed(client, closed)
         log.warning("nats_disconnected", error=self.last_error)
 
     async def _connect(self, closed: asyncio.Event) -> Client | None:
@@ -105,10 +106,20 @@ class Connection:
         self.last_error = text
 
 
+async def _until_closed(client: Client, closed: asyncio.Event) -> None:
+    """nats-py's `closed_cb`, and a look every now and then: closing fails inside nats-py when it
+    still had something to write to a socket that uvloop has closed, and then it calls nobody."""
+    while client.is_connected:
+        try:
+            await asyncio.wait_for(closed.wait(), _LOOK_SECONDS)
+        except TimeoutError:
+            continue
+
+
 async def _close(client: Client) -> None:
     try:
         await client.close()
-    except (NatsError, OSError, TimeoutError):
+    except (NatsError, OSError, RuntimeError, TimeoutError):
         pass  # it was broken already
 
 

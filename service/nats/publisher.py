@@ -19,6 +19,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import structlog
 from nats.aio.client import Client
@@ -101,6 +102,7 @@ class Publisher:
         self._next_token = 0
         self._client: Client | None = None
         self._inbox = ""
+        self._answering: asyncio.Task[Any] | None = None
         self._may_send = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -149,6 +151,10 @@ class Publisher:
 
     def detach(self) -> None:
         self._client = None
+        # nats-py leaves its task for our subscription behind when a connection breaks.
+        if self._answering is not None:
+            self._answering.cancel()
+            self._answering = None
 
     async def run(self) -> None:
         """The sweep: sends again what is due. Until cancelled."""
@@ -193,13 +199,15 @@ class Publisher:
             pass  # the connection is gone: it stays pending for the next one
 
     async def _on_ack(self, message: Msg) -> None:
+        if self._answering is None:
+            self._answering = asyncio.current_task()
         token = int(message.subject[len(self._inbox) :])
         pending = self._pending.get(token)
         if pending is None:
             return  # the answer to an earlier sending has been here
         data = message.data
         if data.startswith(self._good_ack):
-            duplicate = data.find(b'"duplicate":true') >= 0
+            duplicate = b'"duplicate"' in data  # stands there only when true
             seconds = self._clock() - pending.first_sent
             self._end(token, pending, Published(duplicate, seconds))
         else:

@@ -1,0 +1,90 @@
+"""A publisher on a connection to a real server, with its results."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from nats.aio.client import Client
+
+from service.core.envelope import Envelope
+from service.nats.config import NatsConfig
+from service.nats.connection import Connection
+from service.nats.publisher import Publisher, Result
+from service.nats.stream import StreamKeeper
+
+
+class World:
+    def __init__(self, config: NatsConfig) -> None:
+        self.config = config
+        self.results: dict[Envelope, Result] = {}
+        self.resends = 0
+        self._changed = asyncio.Event()
+        self.stream = StreamKeeper(config)
+        self.publisher = Publisher(
+            config.window,
+            config.ack_timeout,
+            config.stream.name,
+            on_result=self._done,
+            on_resend=self._resent,
+            on_no_stream=self.stream.look_again,
+        )
+        self.connection = Connection(
+            config, lambda: config.servers, self._connected, self._disconnected
+        )
+
+    async def until(self, is_reached: Callable[["World"], bool], seconds: float = 30) -> None:
+        async with asyncio.timeout(seconds):
+            while not is_reached(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def publish(self, *envelopes: Envelope) -> list[Result]:
+        for envelope in envelopes:
+            await self.publisher.publish(envelope)
+        await self.until(lambda world: all(e in world.results for e in envelopes))
+        return [self.results[envelope] for envelope in envelopes]
+
+    def _done(self, envelope: Envelope, result: Result) -> None:
+        assert envelope not in self.results, "one result for each envelope"
+        self.results[envelope] = result
+        self._changed.set()
+
+    def _resent(self, count: int) -> None:
+        self.resends += count
+        self._changed.set()
+
+    async def _connected(self, client: Client) -> None:
+        await self.stream.check(client)
+        await self.publisher.attach(client)
+        self._changed.set()
+
+    def _disconnected(self) -> None:
+        self.publisher.detach()
+        self._changed.set()
+
+
+@asynccontextmanager
+async def world(config: NatsConfig) -> AsyncIterator[World]:
+    made = World(config)
+    tasks = [
+        asyncio.create_task(made.connection.run()),
+        asyncio.create_task(made.publisher.run()),
+        asyncio.create_task(made.stream.run()),
+    ]
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def envelope(number: int, subject: str = "postfix.bounced.mx1", size: int = 600) -> Envelope:
+    message_id = f"{number:032x}"
+    return Envelope(
+        subject=subject,
+        message_id=message_id,
+        event_type="bounced",
+        body=b"%032x" % number + b"x" * (size - 32),
+        headers={"ce-id": message_id, "ce-type": "mailfault.bounced.v1"},
+    )
