@@ -1,55 +1,28 @@
 """What every event has, and the small objects they share.
 
-Models are frozen. A field that the log does not tell is `None`, never a guess. Subscribers'
-models ignore fields they do not know, so that an old subscriber survives a new field.
+Models are frozen. A field that the log does not tell is `None`, never a guess. Models ignore
+fields they do not know, so that an old subscriber survives a new field.
 """
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from .fields import (
+    Count,
+    Domain,
+    EnhancedCode,
+    EventId,
+    Open,
+    Port,
+    QueueId,
+    SmtpCode,
+    UtcDatetime,
 )
-
 from .vocabulary import Category, Completeness, Scope, Severity, TimeQuality, Transport
 
 SCHEMA_VERSION = "1.0"
-
-
-def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
-
-
-def _with_z(value: datetime) -> str:
-    return value.isoformat().replace("+00:00", "Z")
-
-
-UtcDatetime = Annotated[
-    AwareDatetime,
-    AfterValidator(_to_utc),
-    PlainSerializer(_with_z, return_type=str, when_used="json"),
-]
-"""RFC 3339 in UTC, written with `Z`; up to microseconds."""
-
-EnhancedCode = Annotated[
-    str, StringConstraints(pattern=r"^[245]\.[0-9]{1,3}\.[0-9]{1,3}$")
-]
-"""RFC 3463 status code: `5.1.1`."""
-
-SmtpCode = Annotated[int, Field(ge=200, le=599)]
-"""RFC 5321 section 4.2 reply code."""
-
-QueueId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{5,32}$")]
-"""Postfix queue id, short or long form; always a string (`1E2401` is not a number)."""
-
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Seconds = Annotated[float, Field(ge=0)]
+"""What the service writes. Every 1.x can be read: a minor version only adds."""
 
 
 class Model(BaseModel):
@@ -61,85 +34,99 @@ class Mta(Model):
 
     host: str
     """Host name as the line gives it; the sending address where it gives none."""
-    instance: str | None
+    instance: str | None = None
     """Postfix instance: the first part of the tag (`postfix`, `postfix-out`)."""
-    service: str | None
+    service: str | None = None
     """The whole tag, as `postfix/submission/smtpd`."""
-    daemon: str | None
-    """The program, as `smtpd`; null where the sender's syslog cut it off."""
-    pid: Annotated[int, Field(ge=0)] | None
+    daemon: str | None = None
+    """The program, as `smtpd`; null where a syslog relay cut it off."""
+    pid: Count | None = None
     """Process id; null where absent or possibly cut."""
-    source_ip: str | None
+    source_ip: str | None = None
     """Address the line was received from; null for files."""
-    transport: Transport
+    transport: Open[Transport]
+    """How the line was received. The list may grow."""
 
 
 class Client(Model):
-    """The SMTP client that was refused."""
+    """An SMTP client: who offered the message."""
 
-    name: str | None
+    name: str | None = None
     """Verified host name; null where Postfix logged `unknown`."""
-    ip: str | None
-    port: Port | None
+    ip: str | None = None
+    """IPv4 or IPv6 address; null where Postfix logged `unknown`."""
+    port: Port | None = None
+    """null unless Postfix is set to log it (`smtpd_client_port_logging`)."""
 
 
 class Message(Model):
     """What earlier lines with the same queue id told of the message."""
 
     message_id: str | None = None
+    """The `Message-ID` header, without `<>`. Hostile input."""
     sender: str | None = None
-    size: Annotated[int, Field(ge=0)] | None = None
-    """Bytes."""
-    recipients: Annotated[int, Field(ge=0)] | None = None
+    """Envelope sender; empty for the null sender."""
+    size: Count | None = None
+    """Bytes, as the queue manager counts them."""
+    recipients: Count | None = None
+    """Number of recipients in the queue file when it was first read."""
     client: Client | None = None
+    """Who delivered the message to this Postfix; null for local submissions."""
     sasl_username: str | None = None
+    """Who was logged in when submitting it."""
     queued_at: UtcDatetime | None = None
+    """When the queue file was made, as far as its lines were seen."""
     origin_queue_id: str | None = None
     """The queue id this message had before it was re-queued, forwarded or re-injected."""
-    context: Completeness = Completeness.NONE
+    context: Open[Completeness] = Completeness.NONE
     """How many of those lines were seen."""
 
 
 class EventBase(Model):
     """Fields of every event."""
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
-    event_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    schema_version: Annotated[str, StringConstraints(pattern=r"^1\.[0-9]{1,4}$")] = SCHEMA_VERSION
+    """`1.x`; a higher x only adds fields, words and event types."""
+    event_id: EventId
     """The same line of the same host has the same id, whatever connection, receiver or restart;
     also the `Nats-Msg-Id`. Deduplicate by it."""
+    event_type: str
+    """Tells the kinds of events apart; also the second token of the subject."""
     event_time: UtcDatetime
     """When Postfix logged it."""
     received_at: UtcDatetime
     """When this line reached the receiver."""
-    time_quality: TimeQuality
+    time_quality: Open[TimeQuality]
+    """How far `event_time` can be trusted."""
     mta: Mta
+    """Which Postfix said it, and how the line came here."""
     queue_id: QueueId | None = None
-    """null for NOQUEUE."""
+    """null for NOQUEUE and for lines without one. Unique only within one host and instance."""
     sender: str | None = None
     """Envelope sender as logged; empty for the null sender, null where it is not known."""
     recipient: str | None = None
-    """Envelope recipient as logged."""
-    recipient_domain: str | None = None
-    """Lower-cased part after the last `@`."""
+    """Envelope recipient as logged, without `<>`."""
+    recipient_domain: Domain | None = None
+    """Lower-cased part after the last `@` of `recipient`; null where there is none."""
     smtp_code: SmtpCode | None = None
     """SMTP reply code where the line has one."""
     enhanced_code: EnhancedCode | None = None
     """RFC 3463 code where the line has one; for deliveries Postfix's `dsn=`."""
-    severity: Severity | None = None
-    """null where the line has no code to tell it by."""
+    severity: Open[Severity] | None = None
+    """Whether trying again can help; null where the line has no code to tell it by."""
     response: str | None = None
     """Text of the refusal, or the delivery status reason, as logged. Hostile input: escape it."""
-    category: Category | None = None
-    """The cause in one word. The list may grow."""
-    scope: Scope | None = None
-    """Who can act on it."""
+    category: Open[Category] | None = None
+    """The cause in one word. The list may grow: treat an unknown word as `other`."""
+    scope: Open[Scope] | None = None
+    """Who can act on it. The list may grow: treat an unknown word as `unknown`."""
     provider: str | None = None
     """Receiving provider, as `google`, where it is known."""
     provider_code: str | None = None
     """The provider's own code, as `S3140`."""
     message: Message | None = None
-    """null for an event without a queue id."""
+    """What earlier lines told of the message; null for an event without a queue id."""
     truncated: bool = False
     """The line was cut, by Postfix (2000 bytes) or on its way."""
     raw: str | None = None
-    """The line as received, undecodable bytes replaced; null where switched off."""
+    """The line as received, undecodable bytes replaced; null where switched off. Hostile input."""

@@ -15,7 +15,8 @@ class RejectEvent(EventBase):
     """
 
     event_type: Literal["reject"] = "reject"
-    action: Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$")]
+    """Always `reject`."""
+    action: Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$", max_length=64)]
     """`reject`, `milter-reject`, `proxy-reject`, `milter-header-reject`, `abort` ..."""
     stage: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     """SMTP command or phase: `CONNECT`, `RCPT`, `END-OF-MESSAGE`, `header`, `body` ..."""
@@ -26,8 +27,11 @@ class RejectEvent(EventBase):
     protocol: str | None = None
     """`SMTP` or `ESMTP`."""
     sasl_method: str | None = None
+    """SASL mechanism of a client that had logged in."""
     sasl_username: str | None = None
+    """Who had logged in."""
     sasl_sender: str | None = None
+    """The `AUTH=` address given with MAIL FROM (RFC 4954)."""
     dnsbl: str | None = None
     """The DNS list that blocked it, where one did."""
     content: str | None = None

@@ -1,10 +1,9 @@
 """`resolved`: a recipient that had been deferred has reached its end."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from .base import EventBase, QueueId, Seconds, UtcDatetime
+from .base import EventBase
+from .fields import Open, Ordinal, QueueId, Seconds, Status, UtcDatetime
 from .vocabulary import Outcome
 
 
@@ -12,13 +11,18 @@ class ResolvedEvent(EventBase):
     """What a ticketing system needs to close its ticket."""
 
     event_type: Literal["resolved"] = "resolved"
+    """Always `resolved`."""
     queue_id: QueueId
-    outcome: Outcome
-    status: str | None = None
-    """The last status as logged."""
-    attempt: Annotated[int, Field(ge=1)] | None = None
-    attempts: Annotated[int, Field(ge=1)] | None = None
+    """Of the message. Unique only within one host and instance."""
+    outcome: Open[Outcome]
+    """How it ended. The list may grow."""
+    status: Status | None = None
+    """The last status as logged; null where it left the queue without one."""
+    attempt: Ordinal | None = None
+    """Number of the last attempt as seen here; null when unknown."""
+    attempts: Ordinal | None = None
     """Delivery attempts seen."""
     first_deferred_at: UtcDatetime | None = None
+    """When this recipient was first deferred; null when unknown."""
     age: Seconds | None = None
     """Seconds from queueing to the end."""

@@ -163,6 +163,14 @@ class Receiver:
         log.info("stopped")
         return left
 
+    @property
+    def nats_url(self) -> str:
+        return self._servers()[0]
+
+    async def settled(self) -> None:
+        """Wait until every event made so far is acknowledged."""
+        await self._outlet.settled(self._publisher)
+
     def health(self) -> Health:
         has_way_out = self._connection.is_connected or self._queue.has_room
         report = self._stream.report

@@ -65,12 +65,16 @@ class Outlet:
         Returns how many events are left."""
         try:
             async with asyncio.timeout_at(deadline):
-                while self._queue or publisher.in_flight:  # a refusal puts a dead letter in
-                    await self._empty.wait()
-                    await publisher.idle()
+                await self.settled(publisher)
         except TimeoutError:
             pass
         return len(self._queue) + publisher.in_flight
+
+    async def settled(self, publisher: Publisher) -> None:
+        """Wait until nothing waits and nothing is in flight."""
+        while self._queue or publisher.in_flight:  # a refusal puts a dead letter in
+            await self._empty.wait()
+            await publisher.idle()
 
     def done(self, envelope: Envelope, result: Result) -> None:
         """The publisher's answer; called once for each envelope."""

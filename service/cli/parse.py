@@ -14,6 +14,7 @@ from rich.table import Table
 from schemas.vocabulary import Transport
 from service.cli.configuration import load, nested
 from service.cli.input_lines import open_log, read_lines
+from service.cli.terminal import printable
 from service.core.assemble import Event
 from service.core.envelope import SubjectTemplate
 from service.core.framing.base import MAX_FRAME_BYTES, Frame
@@ -120,11 +121,6 @@ class _Counts:
         for name, counter in sections:
             table = Table(name, "count", title_justify="left", width=60)
             for value, count in counter.most_common(20):
-                table.add_row(_printable(value), str(count))
+                table.add_row(printable(value), str(count))
             console.print(table)
         console.print(f"{self._lines} lines")
-
-
-def _printable(text: str) -> str:
-    """Log text may hold control characters that would drive the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,9 +1,25 @@
 """What leaves the process: subject, message id, headers, body.
 
-Headers follow the CloudEvents 1.0 NATS binding in binary mode; the body is complete without them.
+In: a validated event. Out: an `Envelope`. Headers follow the CloudEvents 1.0 NATS binding in
+binary mode; the body is complete without them. Nothing from a log line reaches a subject or a
+header unescaped.
 """
 
+import re
 from dataclasses import dataclass, field
+from functools import lru_cache
+from string import Formatter
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from schemas.subjects import mta_token
+from service.core.assemble import Event
+
+FIELDS = ("prefix", "type", "mta", "instance", "category", "recipient_domain")
+"""What a subject template may hold."""
+
+_LITERAL = re.compile(r"[A-Za-z0-9_.-]*")
 
 
 @dataclass(slots=True, eq=False)
@@ -18,4 +34,88 @@ class Envelope:
     headers: dict[str, str] = field(default_factory=dict)
     """Everything but `Nats-Msg-Id`. ASCII."""
     received: float = 0.0
-    """Loop clock, seconds, when the line was read: for the lag histogram."""
+    """Unix time, seconds, when the line was read: for the lag histogram."""
+
+
+class SubjectTemplate:
+    """`{prefix}.{type}.{mta}`, each field filled in as one escaped token.
+
+    Raises `ValueError` for a template that could not give a legal subject.
+    """
+
+    def __init__(self, template: str, prefix: str) -> None:
+        names = []
+        for literal, name, spec, conversion in Formatter().parse(template):
+            if not _LITERAL.fullmatch(literal):
+                raise ValueError(
+                    f"{literal!r}: only letters, digits, '.', '_' and '-' may stand "
+                    "between the fields of a subject template"
+                )
+            if name is None:
+                continue
+            if name not in FIELDS or spec or conversion:
+                raise ValueError(
+                    f"unknown field {{{name}}}; known are "
+                    + ", ".join(f"{{{known}}}" for known in FIELDS)
+                )
+            names.append(name)
+        if "type" not in names:
+            raise ValueError("a subject template needs {type}")
+        shape = template.format(**dict.fromkeys(FIELDS, "x"))
+        if "" in shape.split("."):
+            raise ValueError("a subject template must not have empty tokens")
+        self._template = template
+        self._prefix = prefix
+        self._plain = template == "{prefix}.{type}.{mta}"
+        self._names = frozenset(names)
+
+    def subject(self, event: Event) -> str:
+        mta = mta_token(event.mta.host)
+        if self._plain:
+            return f"{self._prefix}.{event.event_type}.{mta}"
+        values = {"prefix": self._prefix, "type": event.event_type, "mta": mta}
+        if "instance" in self._names:
+            values["instance"] = mta_token(event.mta.instance or "")
+        if "category" in self._names:
+            values["category"] = event.category or "unknown"
+        if "recipient_domain" in self._names:
+            values["recipient_domain"] = mta_token(event.recipient_domain or "")
+        return self._template.format(**values)
+
+
+def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
+    """Serialise an event and address it."""
+    event_type = event.event_type
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": event.event_id,
+        "ce-source": _source(event.mta.host, event.mta.service),
+        "ce-type": f"mailfault.{event_type}.v1",
+        "ce-time": _rfc3339(event),
+        "ce-datacontenttype": "application/json",
+        "ce-dataschema": f"urn:mailfault:schema:{event_type}:v1",
+    }
+    if event.queue_id is not None:
+        headers["ce-subject"] = event.queue_id
+    return Envelope(
+        subject=template.subject(event),
+        message_id=event.event_id,
+        event_type=event_type,
+        body=_to_json(event),
+        headers=headers,
+        received=received,
+    )
+
+
+def _to_json(event: BaseModel) -> bytes:
+    # `model_dump_json` gives text, and its encoding is a copy for nothing.
+    return event.__pydantic_serializer__.to_json(event)
+
+
+def _rfc3339(event: Event) -> str:
+    return event.event_time.isoformat().replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=4096)
+def _source(host: str, service: str | None) -> str:
+    return f"//{quote(host, safe='')}/{quote(service or '', safe='/')}"

@@ -9,10 +9,8 @@ from enum import StrEnum
 class Skip(StrEnum):
     """The frame was understood well enough to know that it is no failure of mail."""
 
-    EMPTY = "empty"
-    """Nothing but white space."""
     NOT_A_FAILURE = "not_a_failure"
-    """No failure marker, or a Postfix line that only mentions one."""
+    """No failure marker (a blank line has none), or a Postfix line that only mentions one."""
     NOT_SYSLOG = "not_syslog"
     """A failure marker in a line that has no recognisable syslog header."""
     NOT_POSTFIX = "not_postfix"

@@ -30,7 +30,8 @@ class MemoryQueue:
     pass the bound, so the true bound is the setting plus the events of one read."""
 
     def __init__(self, config: MemoryQueueConfig) -> None:
-        self._config = config
+        self.max_events = config.max_events
+        self.max_bytes = config.max_bytes
         self._envelopes: deque[Envelope] = deque()
         self._bytes = 0
 
@@ -43,18 +44,13 @@ class MemoryQueue:
 
     @property
     def has_room(self) -> bool:
-        return (
-            len(self._envelopes) < self._config.max_events and self._bytes < self._config.max_bytes
-        )
+        return len(self._envelopes) < self.max_events and self._bytes < self.max_bytes
 
     @property
     def is_half_empty(self) -> bool:
         """Low-water mark: held-back senders go on here, not at the brim, so that they do not
         flutter between stop and go."""
-        return (
-            len(self._envelopes) * 2 <= self._config.max_events
-            and self._bytes * 2 <= self._config.max_bytes
-        )
+        return len(self._envelopes) * 2 <= self.max_events and self._bytes * 2 <= self.max_bytes
 
     def extend(self, envelopes: Iterable[Envelope]) -> None:
         for envelope in envelopes:

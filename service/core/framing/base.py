@@ -4,6 +4,7 @@ A framer takes bytes in the portions the socket gave them and returns a list. Go
 a bad one survive; a fault is a value, never an exception. No sockets, no clock, no logging.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +28,8 @@ class Frame:
 class Block:
     """LF-framed frames handed on in one piece, so that the pipeline can search them at once.
 
-    `data` ends with LF and holds no NUL; each line is one frame of at most the bound.
+    `data` ends with LF and holds no NUL; each line is one frame of at most the bound. A line may
+    still carry the CR of a CR LF: `flatten` takes it off, whoever slices lines out does the same.
     """
 
     data: bytes
@@ -56,3 +58,22 @@ class Framer(Protocol):
     def end(self) -> list[Piece]:
         """The peer closed in good order: what is complete without its trailer comes out."""
         ...
+
+    def abort(self) -> list[Piece]:
+        """The connection broke: a frame that had begun is lost, whatever its framing."""
+        ...
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes held back until the rest of their frame arrives (a gauge)."""
+        ...
+
+
+def flatten(pieces: Iterable[Piece]) -> Iterator[Frame | Fault]:
+    """One by one, for callers that do not search whole blocks."""
+    for piece in pieces:
+        if isinstance(piece, Block):
+            for line in piece.data[:-1].split(b"\n"):
+                yield Frame(line.removesuffix(b"\r"))
+        else:
+            yield piece

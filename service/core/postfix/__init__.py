@@ -1,0 +1,84 @@
+"""Postfix log lines to facts.
+
+In: a `SyslogMessage`. Out: `Failure`, `Unparsed` or `Skip`; for any text, and without an exception.
+
+    tag ── record ──▶ instance, daemon          not Postfix: skip
+    text ─ record ──▶ without severity word and folded repeats
+         ─ shape ───▶ queue id, opening word
+         ─ shapes/ ─▶ facts by the rows of the daemons; context, reply and dnsbl read the parts
+"""
+
+from service.core.outcomes import Malformed, Skip
+from service.core.postfix.facts import Delivery, Record
+from service.core.postfix.markers import LONG_LINE
+from service.core.postfix.record import (
+    MAX_TEXT,
+    Identity,
+    identify,
+    is_cut,
+    split_severity,
+    unfold,
+)
+from service.core.postfix.result import Failure, Parsed, Unparsed
+from service.core.postfix.shape import Reading, divide
+from service.core.postfix.shapes import delivery, read, smtpd
+from service.core.syslog.message import SyslogMessage
+
+__all__ = ["LONG_LINE", "parse"]
+
+_DELIVERY = ": to=<"
+_REFUSAL = "reject: "
+
+
+def parse(message: SyslogMessage, *, truncated: bool = False) -> Parsed:
+    """`truncated`: the frame was cut on its way here."""
+    tag = message.tag
+    identity = identify(tag)
+    if identity is None:
+        return Skip.NOT_POSTFIX
+    text = message.text
+    if not truncated and not is_cut(text):
+        # The hot path: what is unusual in any way goes the long one, to the same result.
+        if text.find(_DELIVERY, 5, 40) > 0:
+            delivered = delivery.read_plain(text)
+            if delivered is not None:
+                queue_id, reading = delivered
+                if type(reading) is Delivery:
+                    instance, daemon = identity
+                    return Failure(Record(tag, instance, daemon, queue_id), reading, 1)
+                return _result(tag, identity, queue_id, reading, 1)
+        else:
+            refused = smtpd.read_plain(text)
+            if refused is not None:
+                queue_id, reading = refused
+                instance, daemon = identity
+                return Failure(Record(tag, instance, daemon, queue_id), reading, 1)
+    return _parse_with_care(tag, identity, text, truncated)
+
+
+def _parse_with_care(tag: str, identity: Identity, text: str, truncated: bool) -> Parsed:
+    if len(text) > MAX_TEXT:
+        text, truncated = text[:MAX_TEXT], True
+    text, repeats = unfold(text.rstrip())
+    truncated = truncated or is_cut(text)
+    severity, text = split_severity(text)
+    if severity is None:
+        line = divide(text, truncated)
+        return _result(tag, identity, line.queue_id, read(line), repeats)
+    if severity == "warning" and text.startswith(_REFUSAL):
+        warned = smtpd.read_warning(text[len(_REFUSAL) :], truncated)
+        if warned is not None:
+            return _result(tag, identity, None, warned, repeats)
+    # Whatever a warning mentions, Postfix reports no other failure of mail as one.
+    return Skip.NOT_A_FAILURE
+
+
+def _result(
+    tag: str, identity: Identity, queue_id: str | None, reading: Reading, repeats: int
+) -> Parsed:
+    if isinstance(reading, Skip):
+        return reading
+    record = Record(tag, identity.instance, identity.daemon, queue_id)
+    if isinstance(reading, Malformed):
+        return Unparsed(record, reading)
+    return Failure(record, reading, repeats)

@@ -89,7 +89,7 @@ class Delivery:
     status: str
     """As logged: `deferred`, `SOFTBOUNCE`, `bounced`, `expired`, `force-expired`."""
     response: str
-    """The reason without its enclosing parentheses. Empty for an expiry."""
+    """The reason without its enclosing parentheses; of an expiry `returned to sender`."""
     recipient: str | None = None
     """None for lines about the whole message (expiry, `bounce failed`)."""
     original_recipient: str | None = None

@@ -1,0 +1,85 @@
+"""All line shapes: what can be a failure, and what is known to be none.
+
+In: a divided `Line`. Out: its reading. To add a shape, add a row to `SHAPES` of its daemon's file;
+to add a line that is no failure, its opening to `_HARMLESS`.
+"""
+
+from collections import defaultdict
+
+from service.core.outcomes import Malformed, Skip
+from service.core.postfix.fragments import pattern
+from service.core.postfix.shape import Line, Reader, Reading
+from service.core.postfix.shapes import cleanup, delivery, postscreen, qmgr, smtpd
+
+_READERS: defaultdict[str, list[Reader]] = defaultdict(list)
+for _shape in (
+    *delivery.SHAPES,
+    *cleanup.SHAPES,  # before smtpd, which has no stage in lower case
+    *smtpd.SHAPES,
+    *postscreen.SHAPES,
+    *qmgr.SHAPES,
+):
+    _READERS[_shape.opening].append(_shape.read)
+
+_ACTIONS = (
+    # Postfix `smtpd/smtpd_check.c`, `smtpd/smtpd.c`
+    "reject_warning hold discard filter redirect warn info bcc permit hangup delay "
+    "milter-hold milter-discard proxy-accept "
+    # `cleanup/cleanup_message.c`, `cleanup/cleanup_milter.c`, `smtp/smtp_proto.c`
+    "warning pass prepend replace strip "
+    "milter-header-discard milter-header-hold milter-header-filter milter-header-redirect "
+    "milter-header-bcc milter-header-warning milter-header-info milter-header-replace "
+    "milter-header-strip milter-header-prepend milter-header-pass "
+    "milter-body-discard milter-body-hold milter-body-filter milter-body-redirect milter-body-bcc "
+    "milter-body-warning milter-body-info milter-body-replace milter-body-strip "
+    "milter-body-prepend milter-body-pass"
+)
+_HARMLESS = frozenset(
+    [
+        *(f"{action}:" for action in _ACTIONS.split()),
+        # correlation (`smtpd/smtpd.c`, `pickup/pickup.c`, `cleanup/cleanup_message.c`)
+        *("client=", "uid=", "message-id=", "resent-message-id="),
+        # `bounce/*.c`, `smtpd/smtpd_chat.c`
+        *("sender", "postmaster", "not", "reply"),
+        # `postsuper/postsuper.c`, `qmgr/qmgr_active.c`, `cleanup/cleanup.c`
+        *("removed", "placed", "released", "requeued", "expired", "skipped"),
+        # sessions that broke (`smtpd/smtpd.c`)
+        *("lost", "timeout", "too", "improper", "non-SMTP", "bare"),
+        # a server that was not the last one to try (`smtp/smtp_trouble.c`, `smtp_connect.c` ...)
+        *(
+            "host",
+            "connect",
+            "conversation",
+            "local",
+            "Protocol",
+            "SASL",
+            "TLS",
+            "Cannot",
+            "client",
+        ),
+        *("Server", "Host", "Name", "Domain", "Sender", "SMTPUTF8", "TLSA", "non", "no", "message"),
+        *("certificate", "enabling", "Verified", "Trusted", "Untrusted", "Anonymous", "unable"),
+        *("server", "mail", "delivery", "Verification", "Temporary", "passing"),
+    ]
+)
+
+_MENTIONS = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)|reject: ")
+_REJECT = "reject:"
+_ABORT_TLS = "abort: TLS"
+
+
+def read(line: Line) -> Reading:
+    opening = line.opening
+    if not line.named and not opening.endswith(_REJECT):
+        # Whatever it mentions, no failure begins like this.
+        return Skip.NOT_A_FAILURE
+    for reader in _READERS.get(opening, ()):
+        reading = reader(line)
+        if reading is not None:
+            return reading
+    if opening in _HARMLESS:
+        return Skip.NOT_A_FAILURE
+    text = line.text
+    if opening.endswith(_REJECT) or _ABORT_TLS in text[:64] or _MENTIONS.search(text, line.rest):
+        return Malformed.UNKNOWN_SHAPE
+    return Skip.NOT_A_FAILURE

@@ -1,0 +1,80 @@
+"""Measure the service: `python -m benchmarks.run` (what `make bench` does), about two minutes.
+
+    python -m benchmarks.run --quick                                  # a tenth of it
+    python -m benchmarks.run --lines 1000000 --failures 0.2 --repeat 5
+    python -m benchmarks.run --transport udp --rate 100000 --lines 3000000
+
+Exit status 1 when a count does not balance or a failure line is missing.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.logs import Logs
+from benchmarks.measure import Result, measure
+from benchmarks.processes import ProcessError
+from benchmarks.report import console, print_results
+from benchmarks.scenario import FULL_PLAN, PLAN, Scenario
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the service against a real nats-server.")
+    parser.add_argument("--lines", type=int, help="one scenario of so many lines, not the plan")
+    parser.add_argument("--failures", type=float, help="share of failure lines, 0 to 1")
+    parser.add_argument("--transport", choices=("tcp", "octet-counted", "udp"))
+    parser.add_argument("--rate", type=float, help="lines a second; else as fast as they are taken")
+    parser.add_argument("--hosts", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each scenario, interleaved")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the lines")
+    parser.add_argument("--full", action="store_true", help="the long plan, UDP included")
+    parser.add_argument("--pin", action="store_true", help="the service on a CPU of its own")
+    given = parser.parse_args()
+    if given.transport == "udp" and not given.rate:
+        parser.error("--transport udp needs --rate: nothing holds a datagram back")
+    if given.transport == "octet-counted" and given.rate:
+        parser.error("--rate goes with tcp and udp")
+    plan = _plan(given)
+    if given.quick:
+        plan = [scenario.scaled(0.1) for scenario in plan]
+    try:
+        results = asyncio.run(_measure_all(plan, given.repeat, given.pin))
+    except ProcessError as error:
+        console.print(str(error), style="red", markup=False)
+        sys.exit(1)
+    print_results(results)
+    console.print("Other processes on the machine are in these figures; ratios outlive them.")
+    sys.exit(any(result.problems for repeats in results for result in repeats))
+
+
+def _plan(given: argparse.Namespace) -> list[Scenario]:
+    if not any((given.lines, given.failures is not None, given.transport, given.rate)):
+        return list(FULL_PLAN if given.full else PLAN)
+    return [
+        Scenario(
+            given.lines or 1_000_000,
+            0.2 if given.failures is None else given.failures,
+            given.transport or "tcp",
+            given.rate,
+            given.hosts,
+            given.seed,
+        )
+    ]
+
+
+async def _measure_all(plan: list[Scenario], repeat: int, pin: bool) -> list[list[Result]]:
+    results: list[list[Result]] = [[] for _ in plan]
+    with tempfile.TemporaryDirectory(prefix="mailfault-logs-") as directory:
+        logs = Logs(Path(directory))
+        for number in range(repeat):
+            for scenario, repeats in zip(plan, results, strict=True):
+                console.print(f"[{number + 1}/{repeat}] {scenario.name} ...", markup=False)
+                repeats.append(await measure(scenario, logs.get(scenario.log), pin=pin))
+    return results
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""One thing to measure: how many lines, of which mix, over what, how fast."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmarks.generate import Options
+
+Transport = Literal["tcp", "octet-counted", "udp"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    lines: int
+    failures: float = 0.2
+    transport: Transport = "tcp"
+    rate: float | None = None
+    """Lines a second; None: as fast as the receiver takes them."""
+    hosts: int = 8
+    seed: int = 42
+
+    @property
+    def name(self) -> str:
+        pace = f" at {self.rate:,.0f}/s" if self.rate else ""
+        return f"{self.transport} {self.failures:.0%}{pace}"
+
+    @property
+    def log(self) -> Options:
+        return Options(self.lines, self.failures, self.hosts, self.seed)
+
+    def scaled(self, share: float) -> "Scenario":
+        return replace(self, lines=max(1000, int(self.lines * share)))
+
+
+PLAN = (
+    Scenario(1_000_000),
+    Scenario(500_000, failures=0.05),
+    Scenario(200_000, failures=1.0),
+    Scenario(300_000, transport="octet-counted"),
+    Scenario(150_000, rate=10_000),
+)
+"""`make bench`: about two minutes."""
+
+FULL_PLAN = (
+    Scenario(5_000_000),
+    Scenario(2_000_000, failures=0.05),
+    Scenario(500_000, failures=1.0),
+    Scenario(1_000_000, transport="octet-counted"),
+    Scenario(1_000_000, transport="udp", rate=50_000),
+    Scenario(3_000_000, transport="udp", rate=100_000),
+    Scenario(300_000, rate=10_000),
+)

@@ -1,0 +1,89 @@
+"""Typed events of failed mail, as mailfault publishes them on NATS JetStream.
+
+A subscriber, with nats-py::
+
+    async def main() -> None:
+        nc = await nats.connect("nats://127.0.0.1:4222")
+        bounces = await nc.jetstream().pull_subscribe(wildcard("bounced"), durable="bounces")
+        while True:
+            try:
+                messages = await bounces.fetch(100, timeout=30)
+            except nats.errors.TimeoutError:
+                continue
+            for message in messages:
+                try:
+                    event = decode(message.data)
+                except DecodeError:
+                    await message.term()  # the same bytes would fail again
+                    continue
+                print(event.recipient, event.category, event.response)
+                await message.ack()
+
+What the version numbers promise: a minor version only adds (fields, words, event types); what
+changes or goes away makes a major version, whose events are typed `.v2`.
+"""
+
+from .base import SCHEMA_VERSION, Client, EventBase, Message, Mta
+from .codec import EVENT_ADAPTER, DecodeError, DecodeFailure, Event, decode, encode
+from .delivery import (
+    BouncedEvent,
+    DeferredEvent,
+    Delays,
+    DeliveryEvent,
+    Notice,
+    Relay,
+    RemoteReply,
+)
+from .invalid import InvalidEvent
+from .reject import RejectEvent
+from .resolved import ResolvedEvent
+from .subjects import DEFAULT_PREFIX, mta_token, stream_subjects, subject_for, wildcard
+from .vocabulary import (
+    Category,
+    Completeness,
+    EventType,
+    Outcome,
+    Scope,
+    Severity,
+    TimeQuality,
+    Transport,
+)
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "DEFAULT_PREFIX",
+    "EVENT_ADAPTER",
+    "SCHEMA_VERSION",
+    "BouncedEvent",
+    "Category",
+    "Client",
+    "Completeness",
+    "DecodeError",
+    "DecodeFailure",
+    "DeferredEvent",
+    "Delays",
+    "DeliveryEvent",
+    "Event",
+    "EventBase",
+    "EventType",
+    "InvalidEvent",
+    "Message",
+    "Mta",
+    "Notice",
+    "Outcome",
+    "RejectEvent",
+    "Relay",
+    "RemoteReply",
+    "ResolvedEvent",
+    "Scope",
+    "Severity",
+    "TimeQuality",
+    "Transport",
+    "decode",
+    "encode",
+    "mta_token",
+    "stream_subjects",
+    "subject_for",
+    "wildcard",
+]

@@ -1,0 +1,144 @@
+"""`mailfault demo`: see it work, with real parts, in a few seconds.
+
+An embedded nats-server, a receiver on free ports, sample lines sent over UDP and TCP, the events
+as a subscriber gets them, and the balance of counts.
+"""
+
+import asyncio
+import socket
+import tempfile
+from collections import Counter
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import nats
+import typer
+import uvloop
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.client import JetStreamContext
+from rich.console import Console
+from rich.table import Table
+
+import schemas
+from service import logs
+from service.app import Receiver
+from service.cli.tail import row
+from service.nats.embedded import EmbeddedServerError
+from service.settings import load
+
+_SECONDS = 30
+
+
+def demo() -> None:
+    """Show the whole way once, bounded, with nothing to set up.
+
+    Example: mailfault demo
+    """
+    logs.configure("warning")
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            is_balanced = runner.run(_demo(console))
+    except (EmbeddedServerError, OSError, TimeoutError) as error:
+        typer.echo(f"demo: {str(error) or type(error).__name__}", err=True)
+        raise typer.Exit(1) from None
+    if not is_balanced:
+        raise typer.Exit(1)
+
+
+async def _demo(console: Console) -> bool:
+    with tempfile.TemporaryDirectory(prefix="mailfault-demo-") as folder:
+        settings = load(
+            options={
+                "data_dir": Path(folder),
+                "udp": {"listen": ["127.0.0.1:0"]},
+                "tcp": {"listen": ["127.0.0.1:0"]},
+                "http": {"listen": "127.0.0.1:0"},
+                "nats": {"embedded_port": 0, "servers": []},
+            }
+        )
+        receiver = Receiver(settings)
+        try:
+            await receiver.start()
+            async with asyncio.timeout(_SECONDS):
+                return await _show(console, receiver)
+        finally:
+            await receiver.stop()
+
+
+async def _show(console: Console, receiver: Receiver) -> bool:
+    addresses = {listener.transport: listener.address for listener in receiver.listeners}
+    console.print(f"nats-server with JetStream on {receiver.nats_url}")
+    for transport, (host, port) in addresses.items():
+        console.print(f"listening on {transport} {host}:{port}")
+        await _send(transport, (host, port), _sample(transport))
+        console.print(f"  sent {len(_lines())} lines over {transport}")
+    while receiver.metrics.balance()["frames received"] < len(_lines()) * len(addresses):
+        await asyncio.sleep(0.01)  # noqa: ASYNC110  # UDP does not say when it has arrived
+    await receiver.settled()
+    client = await nats.connect(receiver.nats_url)
+    try:
+        events = await _fetch(client.jetstream())
+    finally:
+        await client.close()
+    subjects = Counter(subject for subject, _ in events)
+    for subject in sorted(subjects):
+        console.print(f"\n[bold]{subject}[/bold]")
+        for its_subject, event in events:
+            if its_subject == subject:
+                console.print(row(event))
+    return _balance(console, receiver, stored=len(events))
+
+
+@cache
+def _lines() -> list[str]:
+    """Without header: of all three event types, some that are no failure, one that is unknown."""
+    return (files("service.cli") / "demo_lines.txt").read_text().splitlines()
+
+
+def _sample(host: str) -> list[str]:
+    """The lines as rsyslog's ForwardFormat has them; each transport plays another host."""
+    stamp = datetime.now(UTC).isoformat()
+    return [f"<22>{stamp} demo-{host} {line}" for line in _lines()]
+
+
+async def _send(transport: str, address: tuple[str, int], lines: list[str]) -> None:
+    if transport == "udp":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for line in lines:
+                sock.sendto(line.encode(), address)
+        return
+    _, writer = await asyncio.open_connection(*address)
+    writer.write("".join(line + "\n" for line in lines).encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def _fetch(jetstream: JetStreamContext) -> list[tuple[str, schemas.Event]]:
+    subscription = await jetstream.pull_subscribe(schemas.wildcard(), stream="POSTFIX")
+    events: list[tuple[str, schemas.Event]] = []
+    while True:
+        try:
+            messages = await subscription.fetch(100, timeout=1)
+        except NatsTimeoutError:
+            return events
+        for message in messages:
+            events.append((message.subject, schemas.decode(message.data)))
+            await message.ack()
+        if not messages or messages[-1].metadata.num_pending == 0:
+            return events
+
+
+def _balance(console: Console, receiver: Receiver, stored: int) -> bool:
+    counts = receiver.metrics.balance()
+    table = Table("count", "", title="\nthe balance", title_justify="left")
+    for name, number in {**counts, "events in the stream": stored}.items():
+        table.add_row(str(number), name)
+    console.print(table)
+    outcomes = counts["frames with events"] + counts["lines skipped"] + counts["frames dropped"]
+    is_balanced = counts["frames received"] == outcomes and counts["events"] == stored
+    console.print("balances" if is_balanced else "DOES NOT BALANCE")
+    return is_balanced

@@ -1,0 +1,171 @@
+"""`mailfault tail`: events from NATS, live."""
+
+import asyncio
+import contextlib
+import re
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import nats
+import nats.js.errors
+import typer
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from rich.console import Console
+from rich.text import Text
+
+import schemas
+from schemas.vocabulary import EventType
+from service.cli.configuration import load, nested
+from service.cli.terminal import printable
+from service.nats.config import CredentialsError, NatsConfig
+
+_SINCE = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_STYLES = {"reject": "yellow", "deferred": "cyan", "bounced": "red", "resolved": "green"}
+_DEFAULT_SERVER = "nats://127.0.0.1:4222"
+_FIELD_WIDTH = 120
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What to show; empty means all."""
+
+    types: frozenset[str]
+    mta: str | None
+    category: str | None
+    domain: str | None
+
+    def takes(self, event: schemas.Event) -> bool:
+        return (
+            (not self.types or event.event_type in self.types)
+            and self.mta in (None, event.mta.host.lower(), schemas.mta_token(event.mta.host))
+            and self.category in (None, event.category)
+            and self.domain in (None, event.recipient_domain)
+        )
+
+
+def tail(
+    types: Annotated[
+        list[EventType] | None, typer.Option("--type", help="Event type; repeatable.")
+    ] = None,
+    mta: Annotated[str | None, typer.Option(help="Reporting host.")] = None,
+    category: Annotated[str | None, typer.Option(help="Cause, as unknown_user.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Recipient domain.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Start that long ago, as 30m or 1h; else with new events.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The events as they are.")] = False,
+    server: Annotated[
+        list[str] | None,
+        typer.Option("--nats", help="NATS server; repeatable.", show_default=_DEFAULT_SERVER),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+) -> None:
+    """Show events as they are published, until Ctrl-C.
+
+    Example: mailfault tail --type bounced --since 1h
+    """
+    settings = load(config, nested(nats__servers=server)).nats
+    wanted = _Wanted(
+        frozenset(types or ()),
+        mta.lower() if mta else None,
+        category,
+        domain.lower() if domain else None,
+    )
+    start = None if since is None else datetime.now(UTC) - _ago(since)
+    try:
+        asyncio.run(_tail(settings, wanted, start, as_json))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+    except nats.js.errors.NotFoundError:
+        typer.echo(f"tail: no stream {settings.stream.name}: has a receiver run here?", err=True)
+        raise typer.Exit(1) from None
+    except (NatsError, CredentialsError, OSError, TimeoutError) as error:
+        typer.echo(f"tail: {str(error) or type(error).__name__}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _ago(value: str) -> timedelta:
+    match = _SINCE.fullmatch(value)
+    if match is None:
+        raise typer.BadParameter("--since takes a number and s, m, h or d, as 30m or 1h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+async def _tail(
+    settings: NatsConfig, wanted: _Wanted, start: datetime | None, as_json: bool
+) -> None:
+    client = await nats.connect(
+        servers=settings.servers or [_DEFAULT_SERVER],
+        name="mailfault-tail",
+        connect_timeout=int(settings.connect_timeout),
+        max_reconnect_attempts=-1,
+        allow_reconnect=True,
+        error_cb=_say_error,
+        **settings.credentials(),
+    )
+    try:
+        jetstream = client.jetstream()
+        await jetstream.stream_info(settings.stream.name)
+        console = Console(highlight=False, soft_wrap=True)
+        subscription = await jetstream.subscribe(
+            schemas.wildcard(prefix=settings.subject_prefix),
+            stream=settings.stream.name,
+            ordered_consumer=True,
+            config=_from(start),
+        )
+        async for message in subscription.messages:
+            _show(message, wanted, console, as_json)
+    finally:
+        with contextlib.suppress(NatsError, OSError):
+            await client.close()
+
+
+def _from(start: datetime | None) -> ConsumerConfig:
+    if start is None:
+        return ConsumerConfig(deliver_policy=DeliverPolicy.NEW)
+    return ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=start)
+
+
+async def _say_error(error: Exception) -> None:
+    typer.echo(f"tail: {str(error) or type(error).__name__}", err=True)
+
+
+def _show(message: Msg, wanted: _Wanted, console: Console, as_json: bool) -> None:
+    try:
+        event = schemas.decode(message.data)
+    except schemas.DecodeError as error:
+        typer.echo(f"tail: {message.subject}: {error.reason}", err=True)
+        return
+    if not wanted.takes(event):
+        return
+    if as_json:
+        sys.stdout.buffer.write(message.data + b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        console.print(row(event))
+
+
+def row(event: schemas.Event) -> Text:
+    """One event on one line: when, what, where, whose, why."""
+    code = event.enhanced_code or (str(event.smtp_code) if event.smtp_code else "-")
+    row = Text(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
+    row.append(f"{event.event_type:<8} ", style=_STYLES.get(event.event_type, "magenta"))
+    for part in (
+        event.mta.host,
+        event.queue_id or "NOQUEUE",
+        event.recipient if event.recipient is not None else "-",
+        code,
+        event.category or "-",
+    ):
+        row.append(printable(part)[:_FIELD_WIDTH] + "  ")
+    row.append(printable(event.response or ""), style="dim")
+    return row

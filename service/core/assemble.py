@@ -1,0 +1,206 @@
+"""Facts, verdict and origin to a validated event of the published schema.
+
+In: what the Postfix room read from one line. Out: an event model, or `pydantic.ValidationError`,
+which the pipeline turns into a dead letter. The event id is made here: a function of the line and
+its host only, so that every resend, drain and replay of a line has the same one.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from schemas.delivery import BouncedEvent, DeferredEvent
+from schemas.invalid import InvalidEvent
+from schemas.reject import RejectEvent
+from service.core.classify import classify
+from service.core.outcomes import Malformed
+from service.core.postfix.facts import Client, Delivery, Facts, Record, Reject, Relay, RemoteReply
+from service.core.syslog.message import SyslogMessage
+
+Event = RejectEvent | DeferredEvent | BouncedEvent | InvalidEvent
+
+_REJECT = TypeAdapter(RejectEvent)
+_DEFERRED = TypeAdapter(DeferredEvent)
+_BOUNCED = TypeAdapter(BouncedEvent)
+_INVALID = TypeAdapter(InvalidEvent)
+
+UNKNOWN_HOST = "unknown"
+
+_DEAD_LETTER_BYTES = 4096
+_DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queue_id")
+
+
+@dataclass(slots=True)
+class Line:
+    """One line with everything known of it before its meaning."""
+
+    raw: bytes
+    message: SyslogMessage
+    received_at: datetime
+    transport: str
+    source_ip: str | None
+    truncated: bool
+    keep_raw: bool
+
+    @property
+    def host(self) -> str:
+        return self.message.host or self.source_ip or UNKNOWN_HOST
+
+
+def event_id(line: Line, ordinal: int = 0) -> str:
+    """32 hex digits. The header's form does not matter: the same record sent as RFC 3164 with an
+    RFC 3339 stamp and as RFC 5424 has the same id. `ordinal` tells apart the events of one line.
+    """
+    message = line.message
+    parts = [message.stamp, line.host.lower(), message.tag, str(message.pid), message.text]
+    if ordinal:
+        parts.append(str(ordinal))
+    key = "\x1f".join(parts).encode("utf-8", "replace")
+    if "\ufffd" in message.text:  # decoding may have made different lines equal
+        key += line.raw
+    return blake2b(key, digest_size=16).hexdigest()
+
+
+def assemble(line: Line, record: Record, facts: Facts, ordinal: int = 0) -> Event:
+    """Raises `pydantic.ValidationError` where a value breaks the schema: publish a dead letter."""
+    values = _common(line, record, ordinal)
+    verdict = classify(facts)
+    values["category"] = verdict.category
+    values["scope"] = verdict.scope
+    values["provider"] = verdict.provider
+    values["provider_code"] = verdict.provider_code
+    values["response"] = facts.response
+    values["sender"] = facts.sender
+    values["recipient"] = facts.recipient
+    values["recipient_domain"] = _domain(facts.recipient)
+    values["enhanced_code"] = facts.enhanced_code
+    values["truncated"] = facts.truncated or line.truncated
+    if isinstance(facts, Reject):
+        return _assemble_reject(values, facts)
+    return _assemble_delivery(values, facts)
+
+
+def assemble_invalid(
+    line: Line, record: Record | None, reason: Malformed, detail: str | None = None
+) -> InvalidEvent:
+    values = _common(line, record, 0)
+    values["reason"] = reason.value
+    values["detail"] = detail
+    values["truncated"] = line.truncated
+    values["raw_base64"] = base64.b64encode(line.raw).decode("ascii")
+    return _INVALID.validate_python(values)
+
+
+def dead_letter(body: bytes, reason: str, detail: str) -> InvalidEvent:
+    """What stands in for an event that JetStream refused for good. `body`: that event's JSON.
+
+    It has an id of its own (the refused one may yet be stored elsewhere) and carries at most
+    `_DEAD_LETTER_BYTES` of the line, so that it is not refused for its size in turn.
+    """
+    refused = json.loads(body)
+    raw = (refused.get("raw") or body.decode("utf-8", "replace")).encode()[:_DEAD_LETTER_BYTES]
+    values = {name: refused[name] for name in _DEAD_LETTER_FIELDS}
+    values["event_id"] = blake2b(refused["event_id"].encode(), digest_size=16).hexdigest()
+    values["reason"] = reason
+    values["detail"] = f"{refused['event_type']} {refused['event_id']}: {detail}"
+    values["truncated"] = True
+    values["raw_base64"] = base64.b64encode(raw).decode("ascii")
+    return _INVALID.validate_python(values)
+
+
+def _common(line: Line, record: Record | None, ordinal: int) -> dict[str, Any]:
+    message = line.message
+    values: dict[str, Any] = {
+        "event_id": event_id(line, ordinal),
+        "event_time": message.time,
+        "received_at": line.received_at,
+        "time_quality": message.time_quality,
+        "mta": {
+            "host": line.host,
+            "instance": record.instance if record else None,
+            "service": record.service if record else (message.tag or None),
+            "daemon": record.daemon if record else None,
+            "pid": message.pid,
+            "source_ip": line.source_ip,
+            "transport": line.transport,
+        },
+        "queue_id": record.queue_id if record else None,
+    }
+    if line.keep_raw:
+        values["raw"] = line.raw.decode("utf-8", "replace")
+    if values["queue_id"] is not None:
+        values["message"] = {}
+    return values
+
+
+def _assemble_reject(values: dict[str, Any], facts: Reject) -> RejectEvent:
+    values["severity"] = facts.severity
+    values["smtp_code"] = facts.smtp_code
+    values["action"] = facts.action
+    values["stage"] = facts.stage
+    values["client"] = _client(facts.client) if facts.client else None
+    values["helo"] = facts.helo
+    values["protocol"] = facts.protocol
+    values["sasl_method"] = facts.sasl_method
+    values["sasl_username"] = facts.sasl_username
+    values["sasl_sender"] = facts.sasl_sender
+    values["dnsbl"] = facts.dnsbl
+    values["content"] = facts.content
+    return _REJECT.validate_python(values)
+
+
+def _assemble_delivery(values: dict[str, Any], facts: Delivery) -> DeferredEvent | BouncedEvent:
+    reply = facts.remote_reply
+    delays = facts.delays
+    values["status"] = facts.status
+    values["original_recipient"] = facts.original_recipient
+    values["relay"] = _relay(facts.relay) if facts.relay else None
+    values["delay"] = facts.delay
+    values["tls"] = facts.tls
+    if delays:
+        values["delays"] = {
+            "before_queue_manager": delays[0],
+            "in_queue_manager": delays[1],
+            "connection_setup": delays[2],
+            "transmission": delays[3],
+        }
+    if reply:
+        values["remote_reply"] = _remote_reply(reply)
+        values["smtp_code"] = reply.smtp_code
+    if facts.kind == "deferred":
+        values["severity"] = "temporary"
+        return _DEFERRED.validate_python(values)
+    values["severity"] = "permanent"
+    return _BOUNCED.validate_python(values)
+
+
+def _client(client: Client) -> dict[str, Any]:
+    return {"name": client.name, "ip": client.ip, "port": client.port}
+
+
+def _relay(relay: Relay) -> dict[str, Any]:
+    return {"host": relay.host, "ip": relay.ip, "port": relay.port, "path": relay.path}
+
+
+def _remote_reply(reply: RemoteReply) -> dict[str, Any]:
+    return {
+        "host": reply.host,
+        "ip": reply.ip,
+        "smtp_code": reply.smtp_code,
+        "enhanced_code": reply.enhanced_code,
+        "text": reply.text,
+        "command": reply.command,
+    }
+
+
+def _domain(address: str | None) -> str | None:
+    """The part after the last `@`, lower case."""
+    if not address:
+        return None
+    _, at, domain = address.rpartition("@")
+    return domain.lower() or None if at else None

@@ -1,0 +1,132 @@
+"""What a rule may ask about: the same few questions for a refusal and for a failed delivery.
+
+In: `Facts`. Out: a `Subject`, small and hashable, with the parts cut out that a client chose, so
+that the same refusal of a thousand recipients is one subject.
+"""
+
+import re
+from typing import NamedTuple
+
+from service.core.classify.wording import (
+    LIMIT,
+    without_addresses,
+    without_codes,
+    without_leading_value,
+    without_trace,
+)
+from service.core.postfix.facts import Delivery, Facts, Reject
+
+DOOR = "door"
+"""This MTA refused a client."""
+REMOTE = "remote"
+"""Another server's reply to a delivery attempt."""
+OWN = "own"
+"""This MTA's own words on a delivery attempt."""
+
+SAID = (DOOR, REMOTE, OWN)
+
+_SUSPENDED = "delivery temporarily suspended: "
+_IN_TEXT = re.compile(r"(?<![\d.])[245]\.[0-7]\.\d{1,3}(?![\d.])", re.ASCII)
+_PEER = re.compile(
+    r"(?:connect to|lost connection with|conversation with|host|while talking to) "
+    r"([A-Za-z0-9_.-]{1,255})\[",
+    re.ASCII,
+)
+
+# How Postfix opens a reason that wraps a reply, and where in the session that was
+# (`smtp/smtp_trouble.c`, `smtp_sasl_glue.c`, `smtp_proto.c`).
+_PLACES = (
+    ("SASL ", "AUTH"),
+    ("Protocol error", "PROTOCOL ERROR"),
+    ("TLS is required", "STARTTLS"),
+)
+
+
+class Subject(NamedTuple):
+    said: str
+    text: str
+    """Codes, leading value and addresses cut off; a reply of several lines keeps its codes."""
+    smtp_code: int | None
+    enhanced: str | None
+    place: str
+    """Upper case. At the door the stage (`RCPT`, `END-OF-MESSAGE`, `HEADER`), of a remote reply
+    the command it answers (`MAIL FROM`, `RCPT TO`, `END OF DATA`, `GREETING`). May be empty."""
+    action: str
+    """At the door the action (`reject`, `milter-reject`); else empty."""
+    host: str | None
+    """The receiving host, lower case."""
+    listed: bool
+    """Postfix named the list that blocked the client."""
+
+
+def subject(facts: Facts) -> Subject:
+    if isinstance(facts, Reject):
+        return _of_reject(facts)
+    return _of_delivery(facts)
+
+
+def _of_reject(facts: Reject) -> Subject:
+    text = without_codes(facts.response[:LIMIT])
+    helo = facts.helo
+    if helo and text.startswith(f"<{helo}>: "):  # a HELO name may hold anything, `>` too
+        text = text[len(helo) + 4 :]
+    else:
+        text = without_leading_value(text)
+    return Subject(
+        DOOR,
+        without_addresses(text),
+        facts.smtp_code,
+        facts.enhanced_code,
+        facts.stage.upper(),
+        facts.action,
+        None,
+        facts.dnsbl is not None,
+    )
+
+
+def _of_delivery(facts: Delivery) -> Subject:
+    reason = facts.response[:LIMIT]
+    if reason.startswith(_SUSPENDED):
+        reason = reason[len(_SUSPENDED) :]
+    reply = facts.remote_reply
+    relay = facts.relay
+    host = relay.host if relay is not None else None
+    if reply is None:
+        if host is None and (match := _PEER.match(reason)):
+            host = match[1]
+        return Subject(
+            OWN,
+            without_addresses(without_codes(reason)),
+            None,
+            facts.enhanced_code,
+            facts.status.upper(),
+            "",
+            host.lower() if host else None,
+            False,
+        )
+    host = reply.host or host
+    text = without_trace(reply.text[:LIMIT])
+    enhanced = reply.enhanced_code
+    if enhanced is None and (found := _IN_TEXT.search(text)):
+        enhanced = found[0]  # `550 no mailbox here (#5.1.1)`
+    if text[3:4] != "-":
+        text = without_leading_value(without_codes(text))
+    return Subject(
+        REMOTE,
+        without_addresses(text),
+        reply.smtp_code,
+        enhanced,
+        _place(reason, reply.command),
+        "",
+        host.lower() if host else None,
+        False,
+    )
+
+
+def _place(reason: str, command: str | None) -> str:
+    for opening, place in _PLACES:
+        if reason.startswith(opening):
+            return place
+    if command is not None:
+        return command.upper()
+    return "GREETING" if "refused to talk to me:" in reason else ""

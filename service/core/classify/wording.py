@@ -1,0 +1,90 @@
+"""The words of a reply in one normal form, so that rules can name phrases and need no patterns.
+
+In: text as logged, partly written by an attacker (RFC 5321 section 4.2 leaves the text of a reply
+free, and servers quote the client's own words in it). Out: lower-case words between single
+spaces, with a space at both ends: `" over quota "` is then in it exactly where those two words
+stand, whatever the punctuation around them. Dots and hyphens inside a word stay, so that a host
+name is one word and `mail.mailbox-full.example` has no full mailbox in it.
+
+All of it is linear in the length of the text.
+"""
+
+import re
+
+LIMIT = 1024
+"""Characters of a reply that are looked at. An SMTP reply line has at most 512 octets (RFC 5321,
+section 4.5.3.1.5), and the cause stands in the first lines."""
+
+# Possessive, so that no input makes it try twice. A quoted local part may hold `>` and `: `.
+_LEADING_VALUE = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>])*+>:? ')
+_CODES = re.compile(r"(?:[2-5]\d\d[ -])?+(?:[245]\.\d{1,3}\.\d{1,3}[ :]?+)?+", re.ASCII)
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?:[ :-]|$)", re.ASCII)
+_BRACKETED_ADDRESS = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>@])*+@[^<>]*+>')
+_QUOTED_ADDRESS = re.compile(r'"[^"]*+"@\S*+')
+
+_PUNCTUATION = '!#$%&()*+,/:;<=>?@[\\]^`{|}~"'
+_TO_WORDS = str.maketrans(dict.fromkeys(_PUNCTUATION, " ") | {"'": None, "\u2019": None})
+
+
+def without_codes(text: str) -> str:
+    """Cut off the SMTP code and the enhanced code at the start."""
+    match = _CODES.match(text)
+    return text[match.end() :] if match else text
+
+
+def without_leading_value(text: str) -> str:
+    """Cut off `<value>: `, the client's own words, with which Postfix opens a refusal
+    (`smtpd/smtpd_check.c`, `smtpd_check_reject`). Many servers do the same."""
+    if text.startswith("<") and (match := _LEADING_VALUE.match(text)):
+        return text[match.end() :]
+    return text
+
+
+def without_addresses(text: str) -> str:
+    """Cut out whatever looks like a mail address: anybody can own `mailbox.full@example.org`."""
+    if "@" not in text:
+        return text
+    text = _BRACKETED_ADDRESS.sub(" ", text)
+    if '"@' in text:
+        text = _QUOTED_ADDRESS.sub(" ", text)
+    if "@" in text:
+        text = " ".join([word for word in text.split(" ") if "@" not in word])
+    return text
+
+
+def without_trace(text: str) -> str:
+    """Cut off the session id with which the two largest providers end each reply: with it no
+    reply would equal another, and each would be judged anew."""
+    if text.endswith(" - gsmtp"):
+        return text[: text.rfind(" ", 0, -8)] if text.count(" ") > 2 else text
+    if text.endswith("]") and (start := text.rfind(" [")) > 0 and ".outlook.com" in text[start:]:
+        return text[:start]
+    return text
+
+
+def joined(text: str) -> str:
+    """One text of the lines of a reply: Postfix logs `550-5.7.1 one 550 5.7.1 two`
+    (`smtp/smtp_chat.c`), and a phrase may run over the end of a line."""
+    if text[3:4] != "-" or not text[:3].isdigit():
+        return text
+    code = text[:3]
+    lines = text[4:].replace(f" {code} ", f" {code}-").split(f" {code}-")
+    for number, line in enumerate(lines):
+        if match := _ENHANCED.match(line):
+            lines[number] = line[match.end() :]
+    return without_leading_value(" ".join(lines))
+
+
+def words(text: str) -> str:
+    """The normal form."""
+    text = text.lower().translate(_TO_WORDS) + " "
+    if "." in text:  # a full stop ends a word, a dot inside one does not
+        text = text.replace("..", " ").replace(". ", " ")
+    return f" {' '.join(text.split())} ".replace(" - ", " ")
+
+
+def pieces(normal: str) -> set[str]:
+    """What the index looks up: the words, those with dots cut before each dot."""
+    if "." in normal:
+        normal = normal.replace(".", " .")
+    return set(normal.split())

@@ -1,0 +1,60 @@
+"""Addresses as Postfix logs them, and where one ends that holds the text around it.
+
+In: pieces of a line. Out: whether they can be addresses, and the ways to divide them. Postfix
+`global/quote_822_local.c`, `global/info_log_addr_form.c`.
+
+In external form (`info_log_address_format`, default since 3.5) a local part that is no dot-string
+stands in quotes. In internal form, the only one before, it stands as it is: `<foo bar@x.example>`,
+`<x> to=<boss@y.example>`.
+"""
+
+from service.core.postfix.fragments import pattern
+
+_DOT_STRING = r'[^\s()<>@,;:\\"\[\]]+'
+LOCAL_PART = r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|' + _DOT_STRING + ")"
+ADDRESS = rf'(?:{LOCAL_PART}(?:@(?:{_DOT_STRING}|\[[^\s<>"\]]{{0,64}}\]))?)?'
+"""An address in external form, or one that needs no quotes.
+
+What `quote_822_local` writes, and nothing looser: inside this grammar no address can end where its
+writer did not end it. It leaves out addresses that begin with `@`, which Postfix takes for source
+routes and prints as they are up to the first colon; and a colon outside quotes, which is in every
+such address.
+"""
+
+_MOST_WAYS = 12
+_ESCAPE = pattern(r'\\(.)|"')
+_FROM = "from=<"
+_TO = "to=<"
+_THEN_TO = "> to=<"
+
+
+def unquoted(address: str) -> str:
+    """External to internal form."""
+    return _ESCAPE.sub(r"\1", address)
+
+
+def may_be_address(text: str) -> bool:
+    """Whatever its local part: an address that Postfix took has a clean domain."""
+    domain = text.rpartition("@")[2] if "@" in text else ""
+    return not any(character in ' <>"' for character in domain)
+
+
+def divide_addresses(text: str, start: int, end: int) -> list[tuple[str | None, str | None]]:
+    """The ways to read `from=<sender> to=<recipient>` in `text[start:end]`, best last: the last
+    ` to=<` leaves the recipient clean."""
+    if text.startswith(_TO, start):
+        recipient = text[start + len(_TO) : end - 1]
+        return [(None, recipient)] if may_be_address(recipient) else []
+    if not text.startswith(_FROM, start):
+        return []
+    first = start + len(_FROM)
+    whole = text[first : end - 1]
+    alone: list[tuple[str | None, str | None]] = [(whole, None)] if may_be_address(whole) else []
+    both: list[tuple[str | None, str | None]] = []
+    cut = text.rfind(_THEN_TO, first, end)
+    while cut >= 0 and len(both) < _MOST_WAYS:
+        sender, recipient = text[first:cut], text[cut + len(_THEN_TO) : end - 1]
+        if may_be_address(sender) and may_be_address(recipient):
+            both.append((sender, recipient))
+        cut = text.rfind(_THEN_TO, first, cut)
+    return [*alone, *reversed(both)]

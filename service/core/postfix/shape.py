@@ -1,0 +1,56 @@
+"""What a line shape is: how the text behind the queue id opens, and who can read it.
+
+In: a `Line`. Out: facts, a skip or a reason why not. Shapes are rows in `shapes/<daemon>.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.core.outcomes import Malformed, Skip
+from service.core.postfix.facts import Facts
+from service.core.postfix.fragments import QUEUE_ID, pattern
+
+Reading = Facts | Skip | Malformed
+
+_QUEUE_ID = pattern(rf"({QUEUE_ID}): ")
+_OPENING = pattern(r"[A-Za-z][A-Za-z_-]{0,40}[=:]?")
+NOQUEUE = "NOQUEUE"
+
+
+@dataclass(slots=True)
+class Line:
+    """A record's text without severity word, divided as every shape is."""
+
+    text: str
+    queue_id: str | None
+    """None for `NOQUEUE` and where there is none."""
+    named: bool
+    """It begins with a queue id or `NOQUEUE`."""
+    opening: str
+    """The first word behind that, with the `:` or `=` that ends it: `reject:`, `to=`, `host`."""
+    rest: int
+    """Where the text goes on behind the opening and its space."""
+    truncated: bool
+
+
+Reader = Callable[[Line], Reading | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    opening: str
+    read: Reader
+    """None: not this shape, ask the next row with the same opening."""
+
+
+def divide(text: str, truncated: bool) -> Line:
+    match = _QUEUE_ID.match(text)
+    start = match.end() if match else 0
+    queue_id = match[1] if match and match[1] != NOQUEUE else None
+    word = _OPENING.match(text, start)
+    if word is None:
+        return Line(text, queue_id, match is not None, "", start, truncated)
+    rest = word.end()
+    if text.startswith(" ", rest) and not word[0].endswith("="):
+        rest += 1
+    return Line(text, queue_id, match is not None, word[0], rest, truncated)

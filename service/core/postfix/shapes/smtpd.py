@@ -1,0 +1,190 @@
+"""Refusals by smtpd, and by milters through smtpd or cleanup.
+
+    <QID|NOQUEUE>: reject|milter-reject: <STAGE> from <client>: <text>;<context>
+    <QID|NOQUEUE>: abort: TLS from <client>: <text>
+    proxy-reject: <STAGE>: <text>;<context>
+    reject: ETRN <name>... from <client>                      (severity warning)
+
+Writers: Postfix `smtpd/smtpd_check.c:log_whatsup`, `smtpd/smtpd.c:smtpd_whatsup`, `etrn_cmd` and
+`smtpd_start_tls`, `cleanup/cleanup_milter.c`, `qmqpd/qmqpd.c`.
+"""
+
+from service.core.postfix.addresses import ADDRESS
+from service.core.postfix.context import Context, find_context
+from service.core.postfix.dnsbl import NEEDLE, blocking_list
+from service.core.postfix.facts import Client, Reject
+from service.core.postfix.fragments import (
+    CLIENT,
+    HELO,
+    QUEUE_ID,
+    known,
+    pattern,
+    port,
+)
+from service.core.postfix.reply import CODES, Severity, codes, severity
+from service.core.postfix.shape import NOQUEUE, Line, Reading, Shape
+
+_STAGE = r"[A-Z][A-Za-z-]{0,30}(?: content)?"
+# Groups: queue id, action, stage, client (3), nothing, where the text begins (`_TEXT`), codes (2).
+_PLAIN_HEAD = pattern(
+    rf"({QUEUE_ID}): ((?:milter-)?reject): (?!HELO|EHLO)({_STAGE}) from {CLIENT}: (){CODES}"
+)
+# A login name without spaces holds no further context.
+_PLAIN_TAIL = pattern(
+    rf"; from=<({ADDRESS})> to=<({ADDRESS})> proto=(E?SMTP) helo=<({HELO})>"
+    r"(?: sasl_method=([^\s<>]{1,64}) sasl_username=([^\s<>]{1,255}))?\Z"
+)
+_TEXT = 7
+_FROM = "; from=<"
+
+_HEAD = pattern(rf"({_STAGE}) from (?:{CLIENT}|local|unknown)(?:: ?|\Z)")
+_PROXY_HEAD = pattern(rf"({_STAGE}): ")
+_TLS_HEAD = pattern(rf"TLS from {CLIENT}: ")
+_ETRN = pattern(rf"ETRN [^\s<>]{{1,255}}\.\.\. from {CLIENT}\Z")
+
+_BARE_LF = "bare <LF> received"
+
+
+def read_plain(text: str) -> tuple[str | None, Reject] | None:
+    """The hot path: queue id and facts of the commonest refusals that are not cut, else None.
+
+    One context, and nothing in it that needs care: what is left to `_read` costs three times as
+    much. The tail is looked for from the right, where it is safe; two `; from=<` are not.
+    """
+    head = _PLAIN_HEAD.match(text)
+    if head is None:
+        return None
+    end = text.rfind(_FROM)
+    start = head.end(_TEXT)
+    if end < start or text.find(_FROM, start, end) >= 0:
+        return None
+    tail = _PLAIN_TAIL.match(text, end)
+    if tail is None:
+        return None
+    queue_id, action, stage, name, ip, client_port, _, code, enhanced = head.groups()
+    sender, recipient, protocol, helo, sasl_method, sasl_username = tail.groups()
+    response = text[start:end]
+    smtp_code = int(code) if code else None
+    level: Severity | None
+    if smtp_code is None:
+        level = _severity(response, None, enhanced)
+    else:
+        level = "permanent" if smtp_code >= 500 else "temporary"
+    dnsbl = None
+    if NEEDLE in response:
+        values = [ip, name, helo, sender, recipient]
+        dnsbl = blocking_list(response, head.end() - start, False, values)
+    return (
+        None if queue_id == NOQUEUE else queue_id,
+        Reject(
+            action,
+            stage,
+            response,
+            level,
+            smtp_code,
+            enhanced,
+            Client(
+                None if name == "unknown" else name,
+                None if ip == "unknown" else ip,
+                port(client_port) if client_port else None,
+            ),
+            sender,
+            recipient,
+            protocol,
+            helo or None,
+            sasl_method,
+            sasl_username,
+            None,
+            dnsbl,
+        ),
+    )
+
+
+def _read(line: Line) -> Reading | None:
+    head = _HEAD.match(line.text, line.rest)
+    if head is None:
+        return None
+    stage, name, ip, digits = head.groups()
+    client = Client(known(name), known(ip), port(digits)) if name else None
+    return refusal(line, stage, client, head.end())
+
+
+def _read_proxy(line: Line) -> Reading | None:
+    head = _PROXY_HEAD.match(line.text, line.rest)
+    return refusal(line, head[1], None, head.end()) if head else None
+
+
+def refusal(line: Line, stage: str, client: Client | None, start: int) -> Reject:
+    """`start`: where the refusal's text begins; the context is behind it."""
+    text = line.text
+    context = find_context(text, start, stage)
+    if context is None:
+        context = Context(len(text) - 1 if text.endswith(";") else len(text))
+    response = text[start : max(start, context.start)]
+    truncated = line.truncated or context.partial
+    smtp_code, enhanced, words = codes(response)
+    values = [context.helo, context.sender, context.recipient]
+    if client:
+        values += [client.ip, client.name]
+    return Reject(
+        action=line.opening.removesuffix(":"),
+        stage=stage,
+        response=response,
+        severity=_severity(response, smtp_code, enhanced),
+        smtp_code=smtp_code,
+        enhanced_code=enhanced,
+        client=client,
+        sender=context.sender,
+        recipient=context.recipient,
+        protocol=context.protocol,
+        helo=context.helo,
+        sasl_method=context.sasl_method,
+        sasl_username=context.sasl_username,
+        sasl_sender=context.sasl_sender,
+        dnsbl=blocking_list(response, words, truncated, values),
+        truncated=truncated,
+    )
+
+
+def _severity(response: str, smtp_code: int | None, enhanced: str | None) -> Severity | None:
+    # A bare LF is refused with 550 or 521, both permanent, and logged without a code.
+    return "permanent" if response == _BARE_LF else severity(smtp_code, enhanced)
+
+
+def _read_abort(line: Line) -> Reading | None:
+    head = _TLS_HEAD.match(line.text, line.rest)
+    if head is None:
+        return None
+    name, ip, digits = head.groups()
+    return Reject(
+        action="abort",
+        stage="TLS",
+        response=line.text[head.end() :],
+        severity="temporary",
+        client=Client(known(name), known(ip), port(digits)),
+        truncated=line.truncated,
+    )
+
+
+def read_warning(text: str, truncated: bool) -> Reading | None:
+    """The one refusal that is logged as a warning; `text` stands behind `warning: reject: `."""
+    match = _ETRN.match(text)
+    if match is None:
+        return None
+    name, ip, digits = match.groups()
+    return Reject(
+        action="reject",
+        stage="ETRN",
+        response=text[: match.start(1)].removesuffix(" from "),
+        severity="temporary",  # answered with 459
+        client=Client(known(name), known(ip), port(digits)),
+        truncated=truncated,
+    )
+
+
+SHAPES = (
+    Shape("reject:", _read),
+    Shape("milter-reject:", _read),
+    Shape("proxy-reject:", _read_proxy),
+    Shape("abort:", _read_abort),
+)

@@ -1,0 +1,88 @@
+"""Host, tag, PID and text: what stands after the time stamp of an RFC 3164 line.
+
+RFC 3164 4.1.3 as senders keep it. The host may be missing; it may be an IPv6 address and so hold
+colons. rsyslog cuts the tag at 32 characters, PID and colon included (`postfix/submission/smtpd
+[1234567 NOQUEUE`), and a relay that turns RFC 5424 into RFC 3164 leaves the colon out and the byte
+order mark in. Only the first tag of a line is a tag: what follows may be an attacker's words.
+"""
+
+import re
+from dataclasses import dataclass
+
+BOM = "\ufeff"
+
+RSYSLOG_TAG_CHARACTERS = 32
+"""RFC 3164 4.1.3; rsyslog `runtime/msg.c` cuts there in its RFC 3164 templates."""
+
+HOST = r"[^ :\[\]/]+"
+"""Pattern of a host that cannot be taken for a tag."""
+
+TAG = r"([^ :\[\]" + BOM + r"]+)(?:\[([0-9]{1,10})\])?:(?: |$)"
+"""Pattern of a tag that is whole; groups: program, PID. The space keeps out IPv6 addresses."""
+
+_ANY_TAG = re.compile(r"([^ :\[\]]+)(?:\[([^ \]]*)(\])?)?:? ?")
+
+_IPV6 = re.compile(r"\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,39}(?:%[^ \]]{1,32})?\]?")
+
+
+@dataclass(slots=True)
+class Origin:
+    host: str | None
+    tag: str
+    pid: int | None
+    text: str
+
+
+def clean_text(text: str) -> str:
+    """Without the spaces senders put before it, and without one byte order mark."""
+    if text[:1] == " ":
+        text = text.lstrip(" ")
+    return text[1:] if text[:1] == BOM else text
+
+
+def split_origin(rest: str) -> Origin:
+    """`rest` follows a time stamp: `[HOST] TAG[PID]: TEXT`, any part of which may be missing."""
+    rest = rest.lstrip(" ")
+    if _starts_with_tag(rest):
+        return _tag(None, rest)
+    host, _, rest = rest.partition(" ")
+    rest = rest.lstrip(" ")
+    if _starts_with_tag(rest) or rest.find(" ") == RSYSLOG_TAG_CHARACTERS:
+        return _tag(host or None, rest)
+    # `last message repeated 3 times`: a host and no program.
+    return Origin(host or None, "", None, clean_text(rest))
+
+
+def split_unstamped(rest: str) -> Origin:
+    """`rest` follows a priority and no time stamp; a host is believed only before a sure tag."""
+    if _starts_with_tag(rest):
+        return _tag(None, rest)
+    host, _, after = rest.partition(" ")
+    word = after.partition(" ")[0]
+    if word.find("[") > 0 or "/" in word:
+        return _tag(host, after)
+    return Origin(None, "", None, clean_text(rest))
+
+
+def _starts_with_tag(rest: str) -> bool:
+    word, _, after = rest.partition(" ")
+    if after.startswith(BOM):
+        return bool(word)
+    if ":" in word and _IPV6.fullmatch(word):
+        return False
+    return ":" in word or "/" in word or word.find("[") > 0
+
+
+def _tag(host: str | None, rest: str) -> Origin:
+    match = _ANY_TAG.match(rest)
+    if match is None:  # `[1]:` or `:`: a tag without a program is text
+        return Origin(host, "", None, clean_text(rest))
+    program, pid, closed = match.groups()
+    return Origin(host, program, _pid(pid, closed), clean_text(rest[match.end() :]))
+
+
+def _pid(pid: str | None, closed: str | None) -> int | None:
+    """Without its `]` it may have been cut: a wrong PID would be worse than none."""
+    if pid is None or closed is None or not pid.isascii() or not pid.isdecimal() or len(pid) > 10:
+        return None
+    return int(pid)

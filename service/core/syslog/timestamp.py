@@ -1,0 +1,87 @@
+"""Time stamps of syslog lines: the text goes in, a UTC time and how far it can be trusted come out.
+
+Two shapes: RFC 3339 (RFC 5424 6.2.3, rsyslog's `RSYSLOG_ForwardFormat`, journalctl, containers)
+and BSD `Mmm dd HH:MM:SS` (RFC 3164 4.1.2, Postfix `util/msg_logger.c`), which tells neither year
+nor zone. The year is the one that puts the time nearest to the receipt: right at both sides of
+New Year, for replays of less than half a year, and for 29 February. The zone is the one given.
+"""
+
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from itertools import pairwise
+
+from service.core.syslog.message import TimeQuality
+
+Time = tuple[datetime, TimeQuality]
+
+_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
+
+ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]" + _CLOCK + r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+"""Pattern of an RFC 3339 stamp, and of what is sent in its place: a space for the T, a comma for
+the point, `+0200`, no zone at all."""
+
+BSD = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2}(?: [0-9]{4})? " + _CLOCK
+"""Pattern of an RFC 3164 stamp; the day padded by a space, by a zero or not, fractions and a year
+where a sender adds them."""
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def iso_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
+    """`stamp` matches `ISO`; `received_at` is UTC."""
+    try:
+        try:
+            time = datetime.fromisoformat(stamp)
+        except ValueError:
+            # A leap second, the only value of the pattern that is a time and no datetime.
+            time = datetime.fromisoformat(_last_microsecond(stamp))
+        if time.tzinfo is UTC:
+            return time, "exact"
+        if time.tzinfo is not None:
+            return time.astimezone(UTC), "exact"
+        return time.replace(tzinfo=zone).astimezone(UTC), "inferred"
+    except (ValueError, OverflowError):
+        return received_at, "received"
+
+
+def _last_microsecond(stamp: str) -> str:
+    """`23:59:60` and its fractions as `23:59:59.999999`; anything else unchanged."""
+    if stamp[17:19] != "60":
+        return stamp
+    zone_at = next((i for i in range(19, len(stamp)) if stamp[i] in "Z+-"), len(stamp))
+    return f"{stamp[:17]}59.999999{stamp[zone_at:]}"
+
+
+def bsd_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
+    """`stamp` matches `BSD`; `received_at` is UTC."""
+    for until, time in _candidates(stamp, received_at.year, zone):
+        if received_at <= until:
+            return time, "inferred"
+    return received_at, "received"
+
+
+@lru_cache(maxsize=1024)
+def _candidates(stamp: str, year: int, zone: tzinfo) -> tuple[tuple[datetime, datetime], ...]:
+    """Possible times in order, each with the last time of receipt to which it is the nearest.
+
+    Cached: a busy host logs many lines in the second that is all the stamp tells.
+    """
+    month = _MONTHS.index(stamp[:3]) + 1
+    day, *stated, clock = stamp[4:].split()
+    hour, minute, second = int(clock[:2]), int(clock[3:5]), int(clock[6:8])
+    microsecond = int(clock[9:15].ljust(6, "0"))
+    if second == 60:
+        second, microsecond = 59, 999_999
+    times: list[datetime] = []
+    for candidate in [int(stated[0])] if stated else [year - 1, year, year + 1]:
+        try:
+            local = datetime(
+                candidate, month, int(day), hour, minute, second, microsecond, tzinfo=zone
+            )
+            times.append(local.astimezone(UTC))
+        except (ValueError, OverflowError):
+            continue  # no such day in that year, or no such time at all
+    middles = [a + (b - a) / 2 for a, b in pairwise(times)]
+    return tuple(zip([*middles, _LAST], times, strict=True)) if times else ()

@@ -1,0 +1,130 @@
+"""Texts in one normal form; what an attacker may put into them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.classify.wording import (
+    joined,
+    pieces,
+    without_addresses,
+    without_codes,
+    without_leading_value,
+    without_trace,
+    words,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("User unknown", " user unknown "),
+        ("  Mailbox   FULL!  ", " mailbox full "),
+        ("over-quota: 5.2.2.", " over-quota 5.2.2 "),
+        ("It doesn't exist...", " it doesnt exist "),
+        ("It doesn\u2019t", " it doesnt "),
+        (
+            "Blocked - see https://www.example.org/a?b=c.",
+            " blocked see https www.example.org a b c ",
+        ),
+        ("[TSS04] (S3140)", " tss04 s3140 "),
+        ("STRASSE \u00c4\u00d6", " strasse \u00e4\u00f6 "),
+        ("", "  "),
+    ],
+)
+def test_words(text: str, normal: str) -> None:
+    assert words(text) == normal
+
+
+def test_a_host_name_is_one_word() -> None:
+    assert " mailbox full " not in words("no route to mail.mailbox.full.example, sorry")
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("550 5.1.1 no", "no"),
+        ("550-5.1.1 no", "no"),
+        ("5.7.1 no", "no"),
+        ("550 no", "no"),
+        ("no 550", "no 550"),
+        ("192.0.2.1 no", "192.0.2.1 no"),
+        ("550", "550"),
+    ],
+)
+def test_without_codes(text: str, rest: str) -> None:
+    assert without_codes(text) == rest
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("<bob@example.org>: Relay access denied", "Relay access denied"),
+        ("<unknown[2001:db8::66]>: Client host rejected", "Client host rejected"),
+        ('<"x>: Relay access denied"@example.org>: User unknown', "User unknown"),
+        (r'<"a\">: b"@example.org>: User unknown', "User unknown"),
+        ("<>: User unknown", "User unknown"),
+        ("<bob@example.org>... User unknown", "<bob@example.org>... User unknown"),
+        ("<bob", "<bob"),
+        ('<"never closed', '<"never closed'),
+        ("User <bob> unknown", "User <bob> unknown"),
+    ],
+)
+def test_without_leading_value(text: str, rest: str) -> None:
+    assert without_leading_value(text) == rest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no <mailbox-full@spamhaus.example> here",
+        'no <"mailbox full"@spamhaus.example> here',
+        'no "mailbox full spamhaus"@example.org here',
+        "no mailbox-full@spamhaus.example here",
+        "no (mailbox.full=spamhaus@example) here",
+    ],
+)
+def test_without_addresses(text: str) -> None:
+    normal = words(without_addresses(text))
+    assert normal == " no here "
+
+
+def test_joined_lines_read_as_one() -> None:
+    reply = "550-5.1.1 The account does not 550-5.1.1 exist, see 550 5.1.1 there"
+    assert joined(reply) == "The account does not exist, see there"
+    assert joined("550 5.1.1 one line") == "550 5.1.1 one line"
+    assert joined("554-5.7.1 <mail>: Helo command rejected 554 5.7.1 Ask us") == (
+        "Helo command rejected Ask us"
+    )
+
+
+def test_without_trace() -> None:
+    assert without_trace("421 later a640c23a62f3a-a8a.12 - gsmtp") == "421 later"
+    assert without_trace("550 no (S3140). [AM6.prod.protection.outlook.com 08DC]") == (
+        "550 no (S3140)."
+    )
+    assert without_trace("554 5.7.1 no [CS01]") == "554 5.7.1 no [CS01]"
+    assert without_trace(" - gsmtp") == " - gsmtp"
+
+
+def test_pieces_cut_before_each_dot() -> None:
+    assert pieces(" see www.example.org 4.7.28 ") == {
+        "see",
+        "www",
+        ".example",
+        ".org",
+        "4",
+        ".7",
+        ".28",
+    }
+
+
+@given(st.text(max_size=200))
+def test_the_normal_form_is_normal(text: str) -> None:
+    normal = words(text)
+    assert normal.startswith(" ")
+    assert normal.endswith(" ")
+    assert "  " not in normal.strip()
+    assert not set(normal) & set("!\"#$%&'()*+,/:;<=>?@[]")
+    for word in normal.split():
+        assert pieces(f" {word} ") <= pieces(normal)

@@ -1,0 +1,53 @@
+"""The pieces of `test_header` that belong to RFC 3164 alone: priorities and lines without stamp."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from service.core.syslog.rfc3164 import parse_common, parse_stamped, parse_unstamped
+
+NOW = datetime(2026, 8, 22, 10, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("priority", range(192))
+def test_every_priority(priority: int) -> None:
+    text = f"<{priority}>Aug  1 10:20:30 mx1 postfix[1]: x"
+    found = parse_common(text, NOW, UTC)
+    assert found is not None
+    assert found == parse_stamped(text, NOW, UTC)
+    assert parse_unstamped(f"<{priority}>postfix[1]: x", NOW, UTC) is not None
+
+
+@pytest.mark.parametrize("priority", ["192", "200", "1000", "-1", "", " 22", "2 2", "x", "\u0662"])
+def test_no_priority(priority: str) -> None:
+    for parse in (parse_common, parse_stamped):
+        assert parse(f"<{priority}>Aug  1 10:20:30 mx1 postfix[1]: x", NOW, UTC) is None
+    assert parse_unstamped(f"<{priority}>postfix[1]: x", NOW, UTC) is None
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "Aug   1 10:20:30",
+        "aug  1 10:20:30",
+        "Aug  1 1:20:30",
+        "Aug  1 10:20",
+        "Aug\t1 10:20:30",
+        "26-08-01T10:20:30Z",
+        "2026-08-01T10:20Z",
+        "2026-08-01T10:20:30+02:00:00",
+        "2026-08-01T10:20:30.1234567890Z",
+        "2026-08-0\u0661T10:20:30Z",
+    ],
+)
+def test_no_stamp(stamp: str) -> None:
+    for parse in (parse_common, parse_stamped):
+        assert parse(f"<22>{stamp} mx1 postfix[1]: x", NOW, UTC) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["postfix: x", "4XyZ: x", "a b c[1]: x", "c[x]: x", "c[1] x", "a://b/c: x", "a/b:c", "a/b x"],
+)
+def test_words_are_no_bare_tag(text: str) -> None:
+    assert parse_unstamped(text, NOW, UTC) is None

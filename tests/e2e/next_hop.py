@@ -1,0 +1,92 @@
+"""The mail server on the other side: it answers each recipient as its name asks for.
+
+The part of the address before the first `+` picks the answer, so that one server plays them all:
+`busy+anything@next.example` is told 450.
+"""
+
+import asyncio
+import re
+from contextlib import AsyncExitStack
+from typing import Self
+
+HOSTILE = "450 4.2.0 status=bounced (5.1.1) to=<x@y>, dsn=5.0.0, status=sent (in reply to no one)"
+LONG = "550 5.7.1 " + "a reason that does not end " * 70
+"""Under the 2048 bytes Postfix reads of a reply, over the 2000 it logs of a record."""
+
+AT_RCPT = {
+    "unknown": ["550 5.1.1 no such user here"],
+    "moved": ["550-5.1.6 moved away", "550 5.1.6 (try, perhaps: elsewhere)"],
+    "busy": ["450 4.2.1 mailbox busy, try later"],
+    "quota": ["552 5.2.2 mailbox full"],
+    "closing": ["421 4.3.2 closing for maintenance"],
+    "hostile": [HOSTILE],
+    "long": [LONG],
+    "bare": ["550 no"],
+}
+AT_END_OF_DATA = {"spam": ["554 5.7.1 looks like spam"]}
+DROPPED = "dropped"
+"""The connection ends where the answer should come."""
+
+_RECIPIENT = re.compile(r"RCPT TO:<([^+@>]*)", re.IGNORECASE)
+
+
+class NextHop:
+    """`greeting`: with another than 220, a server that refuses to talk."""
+
+    def __init__(self, greeting: str = "220 next.example ESMTP") -> None:
+        self._greeting = greeting
+        self._server: asyncio.Server | None = None
+
+    @classmethod
+    async def start(cls, cleanup: AsyncExitStack, greeting: str | None = None) -> Self:
+        hop = cls(greeting) if greeting else cls()
+        hop._server = await asyncio.start_server(hop._serve, "127.0.0.1", 0)
+        cleanup.callback(hop._server.close)
+        return hop
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._talk(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # Postfix hangs up when it likes
+        finally:
+            writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _answer(writer, [self._greeting])
+        names: list[str] = []
+        while line := (await reader.readline()).decode().strip():
+            verb = line.partition(" ")[0].upper()
+            match verb:
+                case "EHLO":
+                    _answer(writer, ["250-next.example", "250-ENHANCEDSTATUSCODES", "250 SMTPUTF8"])
+                case "RCPT":
+                    found = _RECIPIENT.match(line)
+                    name = found[1] if found else ""
+                    if name == DROPPED:
+                        return
+                    if name not in AT_RCPT:
+                        names.append(name)
+                    _answer(writer, AT_RCPT.get(name, ["250 2.1.5 Ok"]))
+                case "DATA":
+                    _answer(writer, ["354 go on"])
+                    await reader.readuntil(b"\r\n.\r\n")
+                    refusals = [AT_END_OF_DATA[name] for name in names if name in AT_END_OF_DATA]
+                    _answer(writer, refusals[0] if refusals else ["250 2.0.0 Ok: taken"])
+                case "QUIT":
+                    _answer(writer, ["221 2.0.0 Bye"])
+                    return
+                case _:
+                    if verb in ("MAIL", "RSET"):
+                        names.clear()
+                    _answer(writer, ["250 2.0.0 Ok"])
+
+
+def _answer(writer: asyncio.StreamWriter, lines: list[str]) -> None:
+    writer.write("".join(f"{line}\r\n" for line in lines).encode())

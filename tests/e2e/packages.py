@@ -1,0 +1,82 @@
+"""The Debian packages these tests drive: found, else installed where that is possible, else a skip
+that says what to install (and a skip fails in CI, `tests/no_skip.py`).
+
+Only root on Debian or Ubuntu can install. Services of the packages are not started, and Postfix is
+installed without a configuration: the tests bring their own.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+_LOCK = Path(tempfile.gettempdir()) / "mailfault-e2e-packages.lock"
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_PRESEED = "postfix postfix/main_mailer_type select No configuration\n"
+_INSTALL_SECONDS = 300
+
+
+def require_program(program: str, package: str) -> Path:
+    """Where the program is; skips the test where it cannot be had."""
+    found = _find(program)
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        found = _install(program, package)
+    if found is None:
+        pytest.skip(f"{program} is not installed: as root, apt-get install {package}")
+    return found
+
+
+def require_root(why: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip(f"{why}: run the tests as root (in a container, say)")
+
+
+def _find(program: str) -> Path | None:
+    path = shutil.which(program, path=_PATH)
+    return Path(path) if path else None
+
+
+def _install(program: str, package: str) -> Path | None:
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs on one machine
+        found = _find(program)
+        if found is not None:
+            return found
+        with _no_services():
+            _run(["debconf-set-selections"], stdin=_PRESEED)
+            _run(["apt-get", "update", "-qq"])
+            _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package])
+    return _find(program)
+
+
+def _run(command: list[str], stdin: str = "") -> None:
+    subprocess.run(
+        command,
+        input=stdin,
+        text=True,
+        check=False,  # whether the program is there afterwards is the test
+        stdout=subprocess.DEVNULL,
+        timeout=_INSTALL_SECONDS,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    )
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """policy-rc.d is how Debian asks whether a package may start its service: 101 says no."""
+    if _POLICY.exists():
+        yield  # the administrator has a policy; containers say no
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()

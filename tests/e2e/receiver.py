@@ -1,0 +1,66 @@
+"""The real `mailfault serve` in a process of its own, on free ports."""
+
+import asyncio
+import json
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+from tests.e2e.child import Child
+
+_TRANSPORTS = ("udp", "tcp", "http")
+
+
+class Receiver:
+    def __init__(self, child: Child, ports: dict[str, int]) -> None:
+        self.child = child
+        self.ports = ports
+        """By transport: `udp`, `tcp`, `http`."""
+
+    @classmethod
+    async def start(cls, data_dir: Path, nats_url: str, tcp_port: int = 0) -> Self:
+        child = await Child.start(
+            sys.executable, "-m", "service", "serve",
+            "--udp", "127.0.0.1:0", "--tcp", f"127.0.0.1:{tcp_port}", "--http", "127.0.0.1:0",
+            "--nats", nats_url, "--data-dir", data_dir,
+        )  # fmt: skip
+        ports = {
+            name: await child.until(lambda line, n=name: _port(line, n)) for name in _TRANSPORTS
+        }
+        return cls(child, ports)
+
+    async def get(self, path: str) -> str:
+        return await asyncio.to_thread(self._get, path)
+
+    def _get(self, path: str) -> str:
+        url = f"http://127.0.0.1:{self.ports['http']}{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            body: bytes = answer.read()
+        return body.decode()
+
+    async def stop(self) -> None:
+        """SIGTERM: it delivers what it has and ends well, with nothing to complain of."""
+        assert await self.child.stop() == 0, self.child.output
+        complaints = [line for line in self.child.lines if _level(line) not in ("info", "debug")]
+        assert not complaints, complaints
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _port(line: str, transport: str) -> int | None:
+    record = _record(line)
+    if record.get("event") == "listening" and record.get("transport") == transport:
+        return int(record["port"])
+    return None
+
+
+def _level(line: str) -> str:
+    """What is not a log record (a traceback, a Python warning) is a complaint too."""
+    return str(_record(line).get("level", "not a log record"))

@@ -1,0 +1,218 @@
+"""Both distributions, built, looked into, installed and used as their readers use them."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import nats
+import pytest
+
+import schemas
+from schemas import BouncedEvent, EventType, encode, stream_subjects, subject_for
+from schemas.samples import example
+
+ROOT = Path(__file__).parent.parent
+SCHEMAS = ROOT / "schemas"
+PACKAGES = Path(sysconfig.get_path("purelib"))
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def build(project: Path, target: str, into: Path) -> Path:
+    run(sys.executable, "-m", "hatchling", "build", "-t", target, "-d", into, cwd=project)
+    (built,) = into.iterdir()
+    return built
+
+
+def names(wheel: Path) -> set[str]:
+    """The files of a wheel, without its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(SCHEMAS, "wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter that has the wheel, and third-party packages, and not this repository."""
+    folder = tmp_path_factory.mktemp("venv")
+    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=ROOT)
+    python = folder / "bin" / "python"
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--python",
+        python,
+    ]
+    run(*pip, "install", "--no-index", "--no-deps", wheel, cwd=folder)
+    # A path named here is searched, but its own `.pth` files (the editable install) are not read.
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "third-party.pth").write_text(f"{PACKAGES}\n")
+    return python
+
+
+def test_the_wheel_for_subscribers_holds_the_package_under_its_long_name(wheel: Path) -> None:
+    modules = {file.name for file in SCHEMAS.glob("*.py")}
+    data = {
+        *(f"examples/{kind}.json" for kind in EventType),
+        *(f"jsonschema/{kind}.json" for kind in (*EventType, "event")),
+        "asyncapi.yaml",
+        "py.typed",
+    }
+    assert names(wheel) == {f"mailfault_schemas/{name}" for name in modules | data}
+    assert wheel.name == f"mailfault_schemas-{schemas.__version__}-py3-none-any.whl"
+
+
+def test_the_wheel_for_subscribers_carries_its_licence_and_needs_only_pydantic(
+    wheel: Path,
+) -> None:
+    info = f"mailfault_schemas-{schemas.__version__}.dist-info"
+    with zipfile.ZipFile(wheel) as archive:
+        licence = archive.read(f"{info}/licenses/LICENSE")
+        metadata = archive.read(f"{info}/METADATA").decode()
+    assert licence == (ROOT / "LICENSE").read_bytes()
+    (needs,) = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
+    assert needs.startswith("pydantic>=")
+
+
+def test_the_source_distribution_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    with tarfile.open(build(SCHEMAS, "sdist", tmp_path / "sdist")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.glob("mailfault_schemas-*")
+    assert names(build(source, "wheel", tmp_path / "wheel")) == names(wheel)
+
+
+def test_an_installed_package_decodes_every_example(python: Path, tmp_path: Path) -> None:
+    program = """
+        import importlib.util
+        from importlib.resources import files
+        import mailfault_schemas
+        for file in sorted(files(mailfault_schemas).joinpath("examples").iterdir(), key=str):
+            event = mailfault_schemas.decode(file.read_bytes())
+            assert mailfault_schemas.decode(mailfault_schemas.encode(event)) == event
+            print(event.event_type, type(event).__module__)
+        assert not importlib.util.find_spec("schemas")
+        assert not importlib.util.find_spec("service")
+    """
+    printed = run(python, "-c", "if True:" + program, cwd=tmp_path)
+    assert printed.splitlines() == [
+        "bounced mailfault_schemas.delivery",
+        "deferred mailfault_schemas.delivery",
+        "invalid mailfault_schemas.invalid",
+        "reject mailfault_schemas.reject",
+        "resolved mailfault_schemas.resolved",
+    ]
+
+
+def test_an_installed_package_writes_the_generated_files(python: Path, tmp_path: Path) -> None:
+    program = "from pathlib import Path; from mailfault_schemas.export import write; write(Path())"
+    run(python, "-c", program, cwd=tmp_path)
+    for path in ("asyncapi.yaml", "jsonschema/event.json"):
+        assert (tmp_path / path).read_bytes() == (SCHEMAS / path).read_bytes()
+
+
+def test_an_installed_package_is_typed(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text(
+        "from mailfault_schemas import BouncedEvent, Category, decode\n"
+        "event = decode(b'')\n"
+        "cause: Category | str | None = event.category\n"
+        "if isinstance(event, BouncedEvent):\n"
+        "    queue_id: str = event.queue_id\n"
+    )
+    (tmp_path / "bad.py").write_text(
+        "from mailfault_schemas import decode\ndecode(b'').recipient.lower()\n"
+    )
+    mypy: list[str | Path] = [
+        *(sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--no-error-summary"),
+        *("--python-executable", python, "--cache-dir", ROOT / ".mypy_cache" / "packaging"),
+    ]
+    run(*mypy, "good.py", cwd=tmp_path)
+    bad = subprocess.run(
+        [*mypy, "bad.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert bad.stdout.splitlines() == [
+        'bad.py:2: error: Item "None" of "str | None" has no attribute "lower"  [union-attr]'
+    ]
+
+
+@asynccontextmanager
+async def jetstream(store: Path) -> AsyncIterator[str]:
+    """A real server on a free port; gives its URL."""
+    server = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which(
+        "nats-server"
+    )
+    if server is None:
+        pytest.skip("needs nats-server: install the extra `embedded`")
+    process = await asyncio.create_subprocess_exec(
+        *(server, "-js", "-sd", str(store), "-a", "127.0.0.1", "-p", "-1"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        said = (await process.stderr.readuntil(b"Server is ready")).decode()
+        (address,) = re.findall(r"Listening for client connections on (\S+)", said)
+        drained = asyncio.create_task(process.stderr.read())
+        yield f"nats://{address}"
+    finally:
+        process.terminate()
+        await process.wait()
+    await drained
+
+
+async def test_the_subscriber_of_the_readme_works(python: Path, tmp_path: Path) -> None:
+    readme = (SCHEMAS / "README.md").read_text()
+    (program, *_) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    subject = subject_for("bounced", "mx1.example.org")
+    bounces = [example(BouncedEvent), example(BouncedEvent, recipient="erin@example.net")]
+    async with jetstream(tmp_path) as url:
+        client = await nats.connect(url)
+        stream = client.jetstream()
+        await stream.add_stream(name="POSTFIX", subjects=stream_subjects())
+        for payload in (b"not an event", *map(encode, bounces)):
+            await stream.publish(subject, payload)
+        await stream.publish(subject_for("reject", "mx1"), b"not for this subscriber")
+
+        assert "nats://127.0.0.1:4222" in program
+        subscriber = await asyncio.create_subprocess_exec(
+            *(str(python), "-u", "-c", program.replace("nats://127.0.0.1:4222", url)),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert subscriber.stdout is not None
+        try:
+            printed = [(await subscriber.stdout.readline()).decode() for _ in bounces]
+        finally:
+            subscriber.terminate()
+            await subscriber.wait()
+        assert printed == [f"{e.recipient} {e.category} {e.response}\n" for e in bounces]
+        await client.close()
+
+
+def test_the_wheel_of_the_service_holds_service_and_schemas_and_no_tests(tmp_path: Path) -> None:
+    built = names(build(ROOT, "wheel", tmp_path))
+    assert {name.partition("/")[0] for name in built} == {"service", "schemas"}
+    for package in ("service", "schemas"):
+        sources = {
+            str(file.relative_to(ROOT))
+            for file in (ROOT / package).rglob("*")
+            if file.suffix in {".py", ".json", ".toml", ".typed", ".yaml"}
+        }
+        assert sources - built <= {"schemas/pyproject.toml"}
+    assert not {name for name in built if name.endswith((".md", ".pyc", "LICENSE"))}
