@@ -75,8 +75,10 @@ async def _show(console: Console, receiver: Receiver) -> bool:
         console.print(f"listening on {transport} {host}:{port}")
         await _send(transport, (host, port), _sample(transport))
         console.print(f"  sent {len(_lines())} lines over {transport}")
-    while receiver.metrics.balance()["frames received"] < len(_lines()) * len(addresses):
-        await asyncio.sleep(0.01)  # noqa: ASYNC110  # UDP does not say when it has arrived
+    # UDP does not say when it has arrived.
+    sent = len(_lines()) * len(addresses)
+    while receiver.metrics.balance()["frames received"] < sent:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     await receiver.settled()
     client = await nats.connect(receiver.nats_url)
     try:

@@ -6,7 +6,8 @@ header unescaped.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from string import Formatter
 from urllib.parse import quote
@@ -31,8 +32,9 @@ class Envelope:
     """Goes out as `Nats-Msg-Id`, so JetStream stores a resend only once."""
     event_type: str
     body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-    """Everything but `Nats-Msg-Id`. ASCII."""
+    header_lines: str = ""
+    """All headers but `Nats-Msg-Id`: `name: value` lines joined by CR LF, ASCII. One string and
+    not a dict: thousands of envelopes may wait, and encoding headers one by one is dear."""
     received: float = 0.0
     """Unix time, seconds, when the line was read: for the lag histogram."""
 
@@ -86,25 +88,19 @@ class SubjectTemplate:
 def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
     """Serialise an event and address it."""
     event_type = event.event_type
-    headers = {
-        "ce-specversion": "1.0",
-        "ce-id": event.event_id,
-        "ce-source": _source(event.mta.host, event.mta.service),
-        "ce-type": f"mailfault.{event_type}.v1",
-        "ce-time": _rfc3339(event),
-        "ce-datacontenttype": "application/json",
-        "ce-dataschema": f"urn:mailfault:schema:{event_type}:v1",
-    }
-    if event.queue_id is not None:
-        headers["ce-subject"] = event.queue_id
-    return Envelope(
-        subject=template.subject(event),
-        message_id=event.event_id,
-        event_type=event_type,
-        body=_to_json(event),
-        headers=headers,
-        received=received,
+    event_id = event.event_id
+    lines = (
+        f"ce-specversion: 1.0\r\n"
+        f"ce-id: {event_id}\r\n"
+        f"ce-source: {_source(event.mta.host, event.mta.service)}\r\n"
+        f"ce-type: mailfault.{event_type}.v1\r\n"
+        f"ce-time: {_rfc3339(event.event_time)}\r\n"
+        f"ce-datacontenttype: application/json\r\n"
+        f"ce-dataschema: urn:mailfault:schema:{event_type}:v1"
     )
+    if event.queue_id is not None:  # letters and digits, the schema says
+        lines += f"\r\nce-subject: {event.queue_id}"
+    return Envelope(template.subject(event), event_id, event_type, _to_json(event), lines, received)
 
 
 def _to_json(event: BaseModel) -> bytes:
@@ -112,8 +108,8 @@ def _to_json(event: BaseModel) -> bytes:
     return event.__pydantic_serializer__.to_json(event)
 
 
-def _rfc3339(event: Event) -> str:
-    return event.event_time.isoformat().replace("+00:00", "Z")
+def _rfc3339(time: datetime) -> str:
+    return time.isoformat()[:-6] + "Z"  # always UTC: `+00:00`
 
 
 @lru_cache(maxsize=4096)

@@ -28,6 +28,7 @@ from nats.errors import BadSubjectError, MaxPayloadError
 from nats.errors import Error as NatsError
 
 from service.core.envelope import Envelope
+from service.nats.headers import with_message_id
 
 log = structlog.get_logger(__name__)
 
@@ -188,7 +189,7 @@ class Publisher:
                 envelope.subject,
                 envelope.body,
                 reply=self._inbox + str(token),
-                headers={"Nats-Msg-Id": envelope.message_id, **envelope.headers},
+                headers=with_message_id(envelope.message_id, envelope.header_lines),
             )
         except MaxPayloadError:
             limit = f"{len(envelope.body)} bytes, server takes {client.max_payload}"

@@ -86,5 +86,5 @@ def envelope(number: int, subject: str = "postfix.bounced.mx1", size: int = 600)
         message_id=message_id,
         event_type="bounced",
         body=b"%032x" % number + b"x" * (size - 32),
-        headers={"ce-id": message_id, "ce-type": "mailfault.bounced.v1"},
+        header_lines=f"ce-id: {message_id}\r\nce-type: mailfault.bounced.v1",
     )

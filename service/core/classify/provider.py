@@ -4,9 +4,9 @@ In: `[[provider]]` tables (`name`, `hosts`, `codes`, `enhanced`), a host, a repl
 provider's name; its code, such as `S3140` or `TSS04`.
 
 The shape of a code is written out: `#` is a digit, `%` three to ten digits, `@` a capital letter,
-anything else itself, as are these
-three behind a backslash. With `enhanced = true` the provider documents its enhanced codes as its own
-(`4.7.28`), and they are its code where the reply has no other.
+anything else itself, as are these three behind a backslash. With `enhanced = true` the provider
+documents its enhanced codes as its own (`4.7.28`), and they are its code where the reply has no
+other.
 """
 
 import re

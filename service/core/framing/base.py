@@ -43,6 +43,7 @@ class Fault:
 
     kind: Drop
     lost_bytes: int
+    """Bytes of the frame that had arrived; of a bad count, the count alone."""
     fatal: bool = False
     """The place in the stream is lost: nothing more can be read, the connection is to be closed."""
     detail: str = ""

@@ -138,8 +138,8 @@ def _is_echoed(context: Context, text: str, start: int) -> bool:
     """`554 5.7.1 <address>: Relay access denied`: smtpd repeats what it refused, without quotes."""
     words = codes(text, start)[2]
     for address in (context.recipient, context.sender):
-        if address:
-            echo = f" <{unquoted(address)}>: "
+        for written in (address, unquoted(address)) if address else ():
+            echo = f" <{written}>: "
             if text.startswith(echo, words) and _VERDICT.match(text, words + len(echo)):
                 return True
     return False

@@ -61,7 +61,7 @@ def parse_short_full(text: str, received_at: datetime, zone: tzinfo) -> SyslogMe
     if zone_name in _UTC_NAMES:
         clock += "Z"
     elif not zone_name.isalpha():
-        clock += zone_name.ljust(5, "0")
+        clock += zone_name
     time, quality = iso_time(clock, received_at, zone)
     origin = split_origin(text[match.end() :])
     return SyslogMessage(stamp, time, quality, origin.host, origin.tag, origin.pid, origin.text)

@@ -1,7 +1,7 @@
 """RFC 3164 as rsyslog, syslog-ng, syslogd, Postfix and journalctl write it.
 
-`[<PRI>]STAMP [HOST] TAG[PID]: TEXT`, where the stamp is a BSD one (`RSYSLOG_TraditionalForward
-Format`, Postfix `maillog_file`) or an RFC 3339 one (`RSYSLOG_ForwardFormat`, journalctl
+`[<PRI>]STAMP [HOST] TAG[PID]: TEXT`, where the stamp is a BSD one (Postfix `maillog_file`, rsyslog
+`RSYSLOG_TraditionalForwardFormat`) or an RFC 3339 one (`RSYSLOG_ForwardFormat`, journalctl
 `-o short-iso`), and forms without any stamp. Without a priority these are the lines of a log file.
 """
 

@@ -1,9 +1,10 @@
 """Host, tag, PID and text: what stands after the time stamp of an RFC 3164 line.
 
 RFC 3164 4.1.3 as senders keep it. The host may be missing; it may be an IPv6 address and so hold
-colons. rsyslog cuts the tag at 32 characters, PID and colon included (`postfix/submission/smtpd
-[1234567 NOQUEUE`), and a relay that turns RFC 5424 into RFC 3164 leaves the colon out and the byte
-order mark in. Only the first tag of a line is a tag: what follows may be an attacker's words.
+colons. rsyslog cuts the tag at 32 characters, PID and colon included, which leaves
+`postfix/submission/smtpd[1234567 NOQUEUE`; a relay that turns RFC 5424 into RFC 3164 leaves the
+colon out and the byte order mark in. Only the first tag of a line is a tag: what follows may be an
+attacker's words.
 """
 
 import re
@@ -67,7 +68,7 @@ def split_unstamped(rest: str) -> Origin:
 def _starts_with_tag(rest: str) -> bool:
     word, _, after = rest.partition(" ")
     if after.startswith(BOM):
-        return bool(word)
+        return True
     if ":" in word and _IPV6.fullmatch(word):
         return False
     return ":" in word or "/" in word or word.find("[") > 0

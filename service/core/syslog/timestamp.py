@@ -16,9 +16,9 @@ Time = tuple[datetime, TimeQuality]
 
 _CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
 
-ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]" + _CLOCK + r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]" + _CLOCK + r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 """Pattern of an RFC 3339 stamp, and of what is sent in its place: a space for the T, a comma for
-the point, `+0200`, no zone at all."""
+the point, `+0200`, `+02`, no zone at all."""
 
 BSD = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2}(?: [0-9]{4})? " + _CLOCK
 """Pattern of an RFC 3164 stamp; the day padded by a space, by a zero or not, fractions and a year

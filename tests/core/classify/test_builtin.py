@@ -17,6 +17,6 @@ def test_only_anchored_rules_blame_the_recipient_before_reputation_was_asked() -
     early = {
         rule.id
         for rule in rules[:last]
-        if rule.scope == "recipient" and not rule.starts and rule.said != {"own"}
+        if rule.scope == "recipient" and not rule.starts and rule.said != frozenset({"own"})
     }
     assert early == set()

@@ -12,7 +12,12 @@ PROVIDERS = Providers(
             "hosts": ["one.example", "mx.two.example"],
             "codes": ["S%", "TSS##", "@@:@@@"],
         },
-        {"name": "two", "hosts": ["two.example"], "codes": ["(NO)"], "enhanced": True},
+        {
+            "name": "two",
+            "hosts": ["two.example"],
+            "codes": ["(NO)", r"AUP\#I-##"],
+            "enhanced": True,
+        },
         {"name": "late", "hosts": ["one.example"]},
     ]
 )
@@ -44,6 +49,7 @@ def test_of_host(host: str, name: str | None) -> None:
         ("one", "DT:SPM 163", "DT:SPM"),
         ("one", "S12 TSS4 TSS044 xS3140 S3140x S12345678901", None),
         ("two", "no (NO)", "(NO)"),
+        ("two", "no. AUP#I-12", "AUP#I-12"),
         ("two", "no NO", "5.7.1"),
         ("late", "S3140", None),
     ],
@@ -63,6 +69,7 @@ def test_code(name: str, text: str, code: str | None) -> None:
         {"name": "x", "hosts": [1]},
         {"name": "x", "codes": ["(.*)+"]},
         {"name": "x", "codes": ["S"]},
+        {"name": "x", "codes": [r"S\d"]},
         {"name": "x", "enhanced": "yes"},
     ],
 )

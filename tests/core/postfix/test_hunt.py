@@ -9,7 +9,7 @@ def facts(text, tag='postfix/smtpd'):
     r=parse(SyslogMessage('',datetime.now(UTC),'exact','h',tag,1,text))
     assert isinstance(r,Failure),(r,text)
     return r.facts
-S=settings(max_examples=3000,deadline=None)
+S=settings(max_examples=12000,deadline=None)
 @S
 @given(addresses(),addresses(),helo_names(),hostile())
 def test_smtpd(s,r,h,t):

@@ -77,6 +77,11 @@ CASES: dict[str, tuple[bytes, str, SyslogMessage]] = {
         "rfc3164-irregular",
         message(BSD, AUG_1, "inferred"),
     ),
+    "rfc5424-turned-into-rfc3164-without-host-and-pid": (
+        b"<22>Aug  1 10:20:30 postfix \xef\xbb\xbf" + WIRE_TEXT,
+        "rfc3164-irregular",
+        message(BSD, AUG_1, "inferred", host=None, tag="postfix", pid=None),
+    ),
     "tag-cut-at-32-bsd": (
         b"<22>Aug  1 10:20:30 mx1 postfix/submission/smtpd[1234567 " + WIRE_TEXT,
         "rfc3164-irregular",

@@ -33,6 +33,7 @@ def parse(text: str) -> SyslogMessage | None:
         (r'[a b="\\"] x', "x"),
         (r'[a b="\]"] x', "x"),
         (r'[a b="\n"] x', "x"),
+        ('[a b="\\\n"] x', "x"),
         ('[a b="]"] x', "x"),
         ('[a b="j\u00f6rg"] [b] x', "[b] x"),
         # broken: nothing is taken for structured data
@@ -49,6 +50,12 @@ def test_structured_data_is_no_text(after_msgid: str, text: str) -> None:
     assert parse(HEAD + after_msgid) == SyslogMessage(
         "2026-08-01T10:20:30Z", TIME, "exact", "mx1", "postfix/smtp", 99, text
     )
+
+
+def test_a_line_that_ends_with_the_header() -> None:
+    found = parse(HEAD.rstrip())
+    assert found is not None
+    assert (found.pid, found.text) == (99, "")
 
 
 def test_nil_values() -> None:

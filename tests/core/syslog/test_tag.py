@@ -49,6 +49,7 @@ CASES: list[tuple[str, Origin]] = [
     # no host
     ("postfix/smtpd[99]: x[1]: y", Origin(None, "postfix/smtpd", 99, "x[1]: y")),
     (" postfix/smtpd[99]: x", Origin(None, "postfix/smtpd", 99, "x")),
+    (" mx1 postfix[99]: x", Origin("mx1", "postfix", 99, "x")),
     ("postfix[99]: x", Origin(None, "postfix", 99, "x")),
     ("postfix: x", Origin(None, "postfix", None, "x")),
     ("kernel:x", Origin(None, "kernel", None, "x")),
@@ -95,6 +96,7 @@ def test_after_a_stamp(rest: str, wanted: Origin) -> None:
             "mx1 postfix/submission/smtpd[1234567 x",
             Origin("mx1", "postfix/submission/smtpd", None, "x"),
         ),
+        ("mx1 postfix[1]: x", Origin("mx1", "postfix", 1, "x")),
         ("dovecot: x", Origin(None, "dovecot", None, "x")),
         ("two words: x", Origin(None, "", None, "two words: x")),
         ("hello", Origin(None, "", None, "hello")),
