@@ -20,6 +20,10 @@ class PipelineIntake:
     def has_room(self) -> bool:
         return self._outlet.has_room
 
+    @property
+    def should_hold_back(self) -> bool:
+        return self._outlet.should_hold_back
+
     def take(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> None:
         envelopes = self._pipeline.process(pieces, origin, received_at)
         if envelopes:

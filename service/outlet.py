@@ -19,12 +19,18 @@ from service.spool.memory import MemoryQueue
 
 log = structlog.get_logger(__name__)
 
+_BUSY = 0.1
+"""Share of the waiting room that is used while NATS takes events."""
+_GO_ON = 0.05
+"""Held-back senders go on here: a distance to `_BUSY`, so that they do not flutter."""
+
 
 class Outlet:
     def __init__(self, queue: MemoryQueue, template: SubjectTemplate, metrics: Metrics) -> None:
         self._queue = queue
         self._template = template
         self._metrics = metrics
+        self._publisher: Publisher | None = None
         self._dead_letters: set[Envelope] = set()
         self._held_back: list[Callable[[], None]] = []
         self._not_empty = asyncio.Event()
@@ -32,7 +38,14 @@ class Outlet:
 
     @property
     def has_room(self) -> bool:
+        """False: what comes in now has no place to wait."""
         return self._queue.has_room
+
+    @property
+    def should_hold_back(self) -> bool:
+        """Whether senders that can wait should. While NATS takes events there is no use in
+        reading faster than it takes them: most of the room is kept for when it does not."""
+        return not self._queue.is_below(_BUSY if self._is_flowing else 1)
 
     @property
     def waiting(self) -> int:
@@ -49,6 +62,7 @@ class Outlet:
 
     async def run(self, publisher: Publisher) -> None:
         """Until cancelled. An envelope leaves the queue only once the publisher has taken it."""
+        self._publisher = publisher
         queue = self._queue
         while True:
             if not queue:
@@ -57,7 +71,7 @@ class Outlet:
                 await self._not_empty.wait()
             await publisher.publish(queue.first)
             queue.popleft()
-            if self._held_back and queue.is_half_empty:
+            if self._held_back and queue.is_below(_GO_ON if self._is_flowing else 1 / 2):
                 self._let_go()
 
     async def drain(self, publisher: Publisher, deadline: float) -> int:
@@ -112,6 +126,10 @@ class Outlet:
         self._metrics.dead_letter(stored=stored)
         if not stored:
             log.error("dead_letter_lost", event_id=letter.message_id)
+
+    @property
+    def _is_flowing(self) -> bool:
+        return self._publisher is not None and self._publisher.is_attached
 
     def _let_go(self) -> None:
         held_back, self._held_back = self._held_back, []

@@ -20,6 +20,10 @@ class FakeIntake:
         self._resumes: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
 
+    @property
+    def should_hold_back(self) -> bool:
+        return not self.has_room
+
     def take(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> None:
         assert received_at.tzinfo is not None
         for piece in pieces:

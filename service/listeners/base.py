@@ -17,10 +17,17 @@ class Intake(Protocol):
     """The way into the pipeline, the same for every listener."""
 
     @property
-    def has_room(self) -> bool: ...
+    def has_room(self) -> bool:
+        """False: there is nowhere to put more. Who cannot wait drops and counts."""
+        ...
+
+    @property
+    def should_hold_back(self) -> bool:
+        """True, well before there is no room: who can wait should read no further."""
+        ...
 
     def take(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> None:
-        """Never blocks and never refuses: ask `has_room` before reading more."""
+        """Never blocks and never refuses: ask before reading more."""
         ...
 
     def when_room(self, resume: Callable[[], None]) -> None:

@@ -149,7 +149,7 @@ class _Connection(asyncio.Protocol):
             self._hint(data)
         self._metrics.read(self._transport_name, len(data))
         self._take(self._framer.feed(data))
-        if not self._intake.has_room:
+        if self._intake.should_hold_back:
             self._metrics.reading_paused(self._transport_name)
             self._transport.pause_reading()
             self._intake.when_room(self._resume)

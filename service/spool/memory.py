@@ -46,11 +46,11 @@ class MemoryQueue:
     def has_room(self) -> bool:
         return len(self._envelopes) < self.max_events and self._bytes < self.max_bytes
 
-    @property
-    def is_half_empty(self) -> bool:
-        """Low-water mark: held-back senders go on here, not at the brim, so that they do not
-        flutter between stop and go."""
-        return len(self._envelopes) * 2 <= self.max_events and self._bytes * 2 <= self.max_bytes
+    def is_below(self, share: float) -> bool:
+        """Whether less than that share of both bounds is taken."""
+        return (
+            len(self._envelopes) < share * self.max_events and self._bytes < share * self.max_bytes
+        )
 
     def extend(self, envelopes: Iterable[Envelope]) -> None:
         for envelope in envelopes:
