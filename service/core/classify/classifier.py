@@ -88,12 +88,11 @@ class Classifier:
         self._judge = lru_cache(maxsize=REMEMBERED)(self._decide)
 
     def classify(self, facts: Facts) -> Verdict:
-        return self._judge(subject(facts))
+        return self._judge(subject(facts, self.providers.of_host))
 
     def _decide(self, asked: Subject) -> Verdict:
         normal = words(joined(asked.text) if asked.said == REMOTE else asked.text)
-        host = asked.host
-        provider = self.providers.of_host(host) if host is not None else None
+        provider = asked.provider
         code = None
         if provider is not None and asked.said == REMOTE:
             code = self.providers.code(provider, asked.text, asked.enhanced)

@@ -5,6 +5,7 @@ that the same refusal of a thousand recipients is one subject.
 """
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from service.core.classify.wording import (
@@ -12,6 +13,7 @@ from service.core.classify.wording import (
     without_addresses,
     without_codes,
     without_leading_value,
+    without_numbers,
     without_trace,
 )
 from service.core.postfix.facts import Delivery, Facts, Reject
@@ -53,16 +55,17 @@ class Subject(NamedTuple):
     the command it answers (`MAIL FROM`, `RCPT TO`, `END OF DATA`, `GREETING`). May be empty."""
     action: str
     """At the door the action (`reject`, `milter-reject`); else empty."""
-    host: str | None
-    """The receiving host, lower case."""
+    provider: str | None
+    """Whose server the receiving host is."""
     listed: bool
     """Postfix named the list that blocked the client."""
 
 
-def subject(facts: Facts) -> Subject:
+def subject(facts: Facts, provider_of: Callable[[str], str | None]) -> Subject:
+    """`provider_of`: a host name in lower case to its provider."""
     if isinstance(facts, Reject):
         return _of_reject(facts)
-    return _of_delivery(facts)
+    return _of_delivery(facts, provider_of)
 
 
 def _of_reject(facts: Reject) -> Subject:
@@ -74,7 +77,7 @@ def _of_reject(facts: Reject) -> Subject:
         text = without_leading_value(text)
     return Subject(
         DOOR,
-        without_addresses(text),
+        without_numbers(without_addresses(text)),
         facts.smtp_code,
         facts.enhanced_code,
         facts.stage.upper(),
@@ -84,7 +87,7 @@ def _of_reject(facts: Reject) -> Subject:
     )
 
 
-def _of_delivery(facts: Delivery) -> Subject:
+def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> Subject:
     reason = facts.response[:LIMIT]
     if reason.startswith(_SUSPENDED):
         reason = reason[len(_SUSPENDED) :]
@@ -96,12 +99,12 @@ def _of_delivery(facts: Delivery) -> Subject:
             host = match[1]
         return Subject(
             OWN,
-            without_addresses(without_codes(reason)),
+            without_numbers(without_addresses(without_codes(reason))),
             None,
             facts.enhanced_code,
             facts.status.upper(),
             "",
-            host.lower() if host else None,
+            provider_of(host.lower()) if host else None,
             False,
         )
     host = reply.host or host
@@ -111,14 +114,17 @@ def _of_delivery(facts: Delivery) -> Subject:
         enhanced = found[0]  # `550 no mailbox here (#5.1.1)`
     if text[3:4] != "-":
         text = without_leading_value(without_codes(text))
+    provider = provider_of(host.lower()) if host else None
+    text = without_addresses(text)
     return Subject(
         REMOTE,
-        without_addresses(text),
+        # A provider's own code may be a number.
+        text if provider else without_numbers(text),
         reply.smtp_code,
         enhanced,
         _place(reason, reply.command),
         "",
-        host.lower() if host else None,
+        provider,
         False,
     )
 

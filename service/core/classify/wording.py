@@ -22,6 +22,13 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?:[ :-]|$)", re.ASCII)
 _BRACKETED_ADDRESS = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>@])*+@[^<>]*+>')
 _QUOTED_ADDRESS = re.compile(r'"[^"]*+"@\S*+')
 
+# `host[192.0.2.1]`, `192.0.2.1`, `41027`, `name=example.net` of a DNS error. A run of name
+# characters is looked at once, from its start.
+_NUMBERS = re.compile(
+    r"(?<=name=)[^ ]+|(?<![\w.-])[\w.-]*+\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]|\d{1,3}(?:\.\d{1,3}){3}|\d{5,}",
+    re.ASCII,
+)
+
 _PUNCTUATION = '!#$%&()*+,/:;<=>?@[\\]^`{|}~"'
 _TO_WORDS = str.maketrans(dict.fromkeys(_PUNCTUATION, " ") | {"'": None, "\u2019": None})
 
@@ -50,6 +57,12 @@ def without_addresses(text: str) -> str:
     if "@" in text:
         text = " ".join([word for word in text.split(" ") if "@" not in word])
     return text
+
+
+def without_numbers(text: str) -> str:
+    """Cut out peers, addresses of machines and long numbers: no rule asks for them, and with them
+    hardly a reply would equal another, and each would be judged anew."""
+    return _NUMBERS.sub(" ", text)
 
 
 def without_trace(text: str) -> str:

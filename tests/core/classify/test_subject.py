@@ -2,9 +2,24 @@
 
 import pytest
 
-from service.core.classify.subject import DOOR, OWN, REMOTE, subject
-from service.core.postfix.facts import Delivery, Relay, RemoteReply
+from service.core.classify import subject as subjects
+from service.core.classify.subject import DOOR, OWN, REMOTE, Subject
+from service.core.postfix.facts import Delivery, Facts, Relay, RemoteReply
 from tests.core.classify.case_files import door, own, remote
+
+
+def subject(facts: Facts) -> Subject:
+    """Each host is its own provider here, so that a test sees which one was asked for."""
+    return subjects.subject(facts, lambda host: host)
+
+
+def test_numbers_and_peers_make_no_new_subject() -> None:
+    text = "450 4.3.2 too many connections from mx.example[{}] to 192.0.2.{}: {}"
+    asked = {
+        subjects.subject(remote(text.format(ip, last, number)), lambda host: None)
+        for ip, last, number in (("192.0.2.1", 7, 12345), ("2001:db8::1", 8, 123456))
+    }
+    assert len(asked) == 1
 
 
 def test_a_refusal_at_the_door() -> None:
@@ -12,7 +27,7 @@ def test_a_refusal_at_the_door() -> None:
     assert asked.said == DOOR
     assert asked.text == "Recipient address rejected: User unknown"
     assert (asked.smtp_code, asked.enhanced, asked.place) == (550, "5.1.1", "RCPT")
-    assert asked.host is None
+    assert asked.provider is None
 
 
 def test_a_helo_name_may_hold_anything() -> None:
@@ -23,7 +38,7 @@ def test_a_helo_name_may_hold_anything() -> None:
 
 def test_a_remote_reply() -> None:
     asked = subject(remote("550 5.1.1 <bob@example.org> User unknown", "MX.Example.NET"))
-    assert (asked.said, asked.host, asked.place) == (REMOTE, "mx.example.net", "RCPT TO")
+    assert (asked.said, asked.provider, asked.place) == (REMOTE, "mx.example.net", "RCPT TO")
     assert asked.text.strip() == "User unknown"
     assert asked.enhanced == "5.1.1"
 
@@ -48,8 +63,8 @@ def test_a_suspended_delivery_repeats_the_earlier_reason() -> None:
     facts.response = "delivery temporarily suspended: " + facts.response
     assert subject(facts).place == "GREETING"
     asked = subject(own("delivery temporarily suspended: connect to mx.example[192.0.2.1]:25: x"))
-    assert (asked.said, asked.host) == (OWN, "mx.example")
-    assert asked.text.startswith("connect to mx.example")
+    assert (asked.said, asked.provider) == (OWN, "mx.example")
+    assert asked.text.startswith("connect to ")
 
 
 def test_codes_of_another_place_are_found_in_the_text() -> None:
@@ -67,9 +82,9 @@ def test_the_host_is_who_answered_else_the_relay() -> None:
     reply = RemoteReply(None, None, 550, None, "550 no", "RCPT TO")
     facts = Delivery("bounced", "bounced", "x", relay=Relay("A.example", None, 25, None))
     facts.remote_reply = reply
-    assert subject(facts).host == "a.example"
+    assert subject(facts).provider == "a.example"
     facts.relay = None
-    assert subject(facts).host is None
+    assert subject(facts).provider is None
 
 
 def test_an_expiry_has_its_status_for_a_place() -> None:

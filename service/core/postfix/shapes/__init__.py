@@ -65,7 +65,8 @@ _HARMLESS = frozenset(
 
 _MENTIONS = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)|reject: ")
 _REJECT = "reject:"
-_ABORT_TLS = "abort: TLS"
+_ABORT = "abort:"
+_TLS = "TLS "
 
 
 def read(line: Line) -> Reading:
@@ -79,7 +80,11 @@ def read(line: Line) -> Reading:
             return reading
     if opening in _HARMLESS:
         return Skip.NOT_A_FAILURE
-    text = line.text
-    if opening.endswith(_REJECT) or _ABORT_TLS in text[:64] or _MENTIONS.search(text, line.rest):
+    if (
+        opening.endswith(_REJECT)
+        or line.text.startswith(_TLS, line.rest)
+        and opening == _ABORT
+        or _MENTIONS.search(line.text, max(line.rest - 1, 0))
+    ):
         return Malformed.UNKNOWN_SHAPE
     return Skip.NOT_A_FAILURE

@@ -53,7 +53,6 @@ _BARE_HEAD = pattern(
 # Addresses without quotes that need some: behind them, all the fields that have no free text.
 _LOOSE_TAIL = pattern(rf">, {_RELAY}(?:, conn_use=([0-9]{{1,9}}))?{_TIMES}{_REST}")
 _LOOSE_HEAD = pattern(rf"({QUEUE_ID}): to=<")
-_QUOTED = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"@')
 _ORIGINAL = ">, orig_to=<"
 _FAILED = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)")
 _HEADER_BYTES = 200
@@ -135,8 +134,7 @@ def _read(line: Line) -> Reading:
 
 def _loose(text: str, start: int) -> tuple[tuple[str, str | None], re.Match[str]] | None:
     """The leftmost tail behind what may be an address: the reason may imitate a tail too."""
-    quoted = _QUOTED.match(text, start)
-    for tail in _LOOSE_TAIL.finditer(text, quoted.end() if quoted else start):
+    for tail in _LOOSE_TAIL.finditer(text, start):
         addresses = text[start : tail.start()]
         to, separator, original = addresses.rpartition(_ORIGINAL)
         if separator and may_be_address(to) and may_be_address(original):
