@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.measure import Result
 
-console = Console(width=150)
+console = Console(width=170)
 
 
 def print_results(results: Sequence[Sequence[Result]]) -> None:
@@ -26,13 +26,13 @@ def print_results(results: Sequence[Sequence[Result]]) -> None:
         quarters = " ".join(f"{value >> 20}" for value in repeats[-1].memory.quarters)
         table.add_row(
             first.scenario.name,
-            f"{first.sent.lines:,}",
+            f"{first.lines:,}",
             f"{first.events:,}",
             _span([r.lines_per_second for r in repeats], "{:,.0f}"),
-            _span([r.lines_per_cpu_second for r in repeats], "{:,.0f}"),
-            _span([r.service_cpu / r.sent.lines * 1e6 for r in repeats], "{:.2f}"),
-            _span([_per_event(r, r.service_cpu) for r in repeats], "{:.1f}"),
-            _span([_per_event(r, r.server_cpu) for r in repeats], "{:.1f}"),
+            f"{statistics.median(r.lines_per_cpu_second for r in repeats):,.0f}",
+            _span([1e6 / r.lines_per_cpu_second for r in repeats], "{:.2f}"),
+            f"{statistics.median(_per_event(r, r.service_cpu) for r in repeats):.1f}",
+            f"{statistics.median(_per_event(r, r.server_cpu) for r in repeats):.1f}",
             f"{peak / (1 << 20):.0f}",
             quarters + ("" if repeats[-1].memory.is_flat else " grows"),
         )

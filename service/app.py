@@ -30,6 +30,8 @@ from service.web import Health, WebServer
 log = structlog.get_logger(__name__)
 
 _LISTENERS_STOP_SECONDS = 5.0
+_TASKS_STOP_SECONDS = 5.0
+_STREAM_CHECK_SECONDS = 0.5
 
 
 def run(settings: Settings, reload: Callable[[], Settings]) -> int:
@@ -94,6 +96,7 @@ class Receiver:
         self._stream = StreamKeeper(nats)
         self._publisher = Publisher(
             nats.window,
+            nats.window_bytes,
             nats.ack_timeout,
             nats.stream.name,
             on_result=self._outlet.done,
@@ -154,7 +157,7 @@ class Receiver:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=_TASKS_STOP_SECONDS)
         if self._embedded is not None:
             await self._embedded.stop()
         self.web.stop()
@@ -203,7 +206,9 @@ class Receiver:
         return [self._embedded.url] if self._embedded is not None else self._settings.nats.servers
 
     async def _connected(self, client: Client) -> None:
-        await self._stream.check(client)
+        # The check may be slow where we have no right to ask: publishing does not wait for it.
+        check = asyncio.create_task(self._stream.check(client), name="stream-check")
+        await asyncio.wait([check], timeout=_STREAM_CHECK_SECONDS)
         await self._publisher.attach(client)
         self.metrics.nats_connected()
 

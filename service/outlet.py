@@ -14,7 +14,8 @@ import structlog
 from service.core.assemble import dead_letter
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.metrics import Metrics
-from service.nats.publisher import Published, Publisher, Rejected, Result
+from service.nats.answer import Published, Rejected, Result
+from service.nats.publisher import Publisher
 from service.spool.memory import MemoryQueue
 
 log = structlog.get_logger(__name__)

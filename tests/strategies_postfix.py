@@ -92,11 +92,11 @@ def smtpd_line(
     return printable(line)
 
 
-def milter_line(
-    session: Session, text: str, stage: str = "RCPT", form: Form = external
-) -> str:
+def milter_line(session: Session, text: str, stage: str = "RCPT", form: Form = external) -> str:
     """`smtpd/smtpd.c:check_milter_reply`."""
-    line = f"4ABCDE12F: milter-reject: {stage} from {session.client}: {text};{session.whatsup(form)}"
+    line = (
+        f"4ABCDE12F: milter-reject: {stage} from {session.client}: {text};{session.whatsup(form)}"
+    )
     if session.sasl_username is not None:
         line += f" sasl_username=<{session.sasl_username}>"
     return printable(line)
@@ -132,9 +132,9 @@ def mime_line(session: Session, error: str, content: str, form: Form = external)
 def postscreen_line(session: Session, text: str, form: Form = external) -> str:
     """`postscreen/postscreen_smtpd.c:psc_rcpt_cmd`; the HELO name is as the client sent it."""
     return printable(
-        f"NOQUEUE: reject: RCPT from {session.client}: {text}; from=<{form(session.sender or '')}>, "
-        f"to=<{form(session.recipient or '')}>, proto={session.protocol}, "
-        f"helo=<{session.helo or ''}>"
+        f"NOQUEUE: reject: RCPT from {session.client}: {text}; "
+        f"from=<{form(session.sender or '')}>, to=<{form(session.recipient or '')}>, "
+        f"proto={session.protocol}, helo=<{session.helo or ''}>"
     )
 
 

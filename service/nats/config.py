@@ -1,6 +1,6 @@
 """How to reach NATS, who we are there, and what stream we publish to."""
 
-import ssl
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -12,8 +12,16 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    field_serializer,
     model_validator,
 )
+
+from service.core.envelope import SubjectTemplate
+from service.nats.credentials import CredentialsError as CredentialsError  # raised here
+from service.nats.credentials import checked_seed, read_creds, read_secret, tls_context
+
+_USERINFO = re.compile(r"(?<=://).*@")
+_TOKEN_MAX = 255
 
 
 def _split_commas(value: Any) -> Any:
@@ -24,8 +32,14 @@ def _split_commas(value: Any) -> Any:
 
 
 def _server_url(value: str) -> str:
-    if urlsplit(value).scheme not in ("nats", "tls", "ws", "wss"):
-        raise ValueError(f"{value!r} is no NATS URL; write nats://host:4222 or tls://host:4222")
+    try:
+        url = urlsplit(value)
+        is_good = url.scheme in ("nats", "tls") and bool(url.hostname) and url.port != 0
+    except ValueError:  # the port
+        is_good = False
+    if not is_good:
+        shown = value.rpartition("@")[2]  # a password may stand in front
+        raise ValueError(f"{shown!r} is no NATS URL; write nats://host:4222 or tls://host:4222")
     return value
 
 
@@ -34,11 +48,9 @@ def _token(value: str) -> str:
         raise ValueError("only letters, digits, '-', '_' and '.' may stand here")
     if "" in value.split("."):
         raise ValueError("must not have empty parts between dots")
+    if len(value) > _TOKEN_MAX:  # the server takes 4,096 bytes for a whole protocol line
+        raise ValueError(f"must not be longer than {_TOKEN_MAX} characters")
     return value
-
-
-class CredentialsError(Exception):
-    """A credential cannot be read: tell the operator, try again (files get renewed)."""
 
 
 class StreamConfig(BaseModel):
@@ -59,6 +71,12 @@ class StreamConfig(BaseModel):
     duplicate_window: float = Field(
         600, gt=0, description="Seconds JetStream knows an event id again."
     )
+
+    @model_validator(mode="after")
+    def _window_within_age(self) -> "StreamConfig":
+        if 0 < self.max_age < self.duplicate_window:  # JetStream takes no such stream
+            raise ValueError("duplicate_window must not be longer than max_age")
+        return self
 
 
 class NatsConfig(BaseModel):
@@ -105,6 +123,9 @@ class NatsConfig(BaseModel):
     window: int = Field(
         2000, ge=1, le=100_000, description="Messages sent and not yet acknowledged, at most."
     )
+    window_bytes: int = Field(
+        8 * 1024 * 1024, ge=1, description="Bytes sent and not yet acknowledged, at most."
+    )
     ack_timeout: float = Field(
         5, gt=0, description="Seconds without an acknowledgement before a message is sent again."
     )
@@ -119,6 +140,10 @@ class NatsConfig(BaseModel):
         None, description="The nats-server to start; else the wheel's, else the one on PATH."
     )
 
+    @field_serializer("servers", when_used="json")
+    def _hide_userinfo(self, servers: list[str]) -> list[str]:
+        return [_USERINFO.sub("***@", server) for server in servers]
+
     @model_validator(mode="after")
     def _one_form_of_each_secret(self) -> "NatsConfig":
         for name in ("password", "token", "nkey_seed"):
@@ -126,9 +151,49 @@ class NatsConfig(BaseModel):
                 raise ValueError(f"give either {name} or {name}_file, not both")
         if self.key_file is not None and self.cert_file is None:
             raise ValueError("key_file needs cert_file")
-        if self.password_file is not None and self.user is None:
-            raise ValueError("password_file needs user")
+        has_password = self.password is not None or self.password_file is not None
+        if has_password is (self.user is None):
+            raise ValueError("user and password (or password_file) need each other")
         return self
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> "NatsConfig":
+        """nats-py would take one of them and be silent about the other. (A token beside an NKey or
+        a JWT is for the server's auth callout.)"""
+        has_token = self.token is not None or self.token_file is not None
+        has_nkey = self.nkey_seed is not None or self.nkey_seed_file is not None
+        has_creds = self.creds_file is not None
+        has_user = self.user is not None
+        if has_user + has_nkey + has_creds > 1 or (has_user and has_token):
+            raise ValueError("give one of user, token, nkey_seed and creds_file to log in")
+        return self
+
+    @model_validator(mode="after")
+    def _template_fits_a_stream(self) -> "NatsConfig":
+        SubjectTemplate(self.subject_template, self.subject_prefix)
+        if self.stream_subject == ">":
+            raise ValueError(
+                "subject_template must begin with {prefix} or a fixed part, which the stream takes"
+            )
+        return self
+
+    @property
+    def stream_subject(self) -> str:
+        """What the stream must take: every subject the template can give."""
+        parts = self.subject_template.replace("{prefix}", self.subject_prefix).split(".")
+        fixed = next(n for n, part in enumerate(parts) if "{" in part)  # `{type}` is one
+        return ".".join([*parts[:fixed], ">"])
+
+    @property
+    def insists_on_tls(self) -> bool:
+        """Only for servers that were named: our own has none."""
+        return bool(self.servers) and (
+            self.ca_file is not None
+            or self.cert_file is not None
+            or self.tls_hostname is not None
+            or self.tls_handshake_first
+            or any(server.startswith("tls:") for server in self.servers)
+        )
 
     def credentials(self) -> dict[str, Any]:
         """Keyword arguments of `nats.connect`; files are read anew at each attempt.
@@ -138,44 +203,24 @@ class NatsConfig(BaseModel):
         options: dict[str, Any] = {}
         if self.user is not None:
             options["user"] = self.user
-            options["password"] = self._secret("password") or ""
+            options["password"] = self._secret("password")
         if token := self._secret("token"):
             options["token"] = token
         if seed := self._secret("nkey_seed"):
-            options["nkeys_seed_str"] = seed
+            setting = "nkey_seed" if self.nkey_seed else f"nkey_seed_file {self.nkey_seed_file}"
+            options["nkeys_seed_str"] = checked_seed(setting, seed)
         if self.creds_file is not None:
-            _read("creds_file", self.creds_file)
-            options["user_credentials"] = str(self.creds_file)
-        if self.ca_file or self.cert_file or self._names_tls():
-            options["tls"] = self._tls()
+            options["user_credentials"] = read_creds(self.creds_file)
+        if self.insists_on_tls:
+            options["tls"] = tls_context(self.ca_file, self.cert_file, self.key_file)
             options["tls_handshake_first"] = self.tls_handshake_first
             if self.tls_hostname:
                 options["tls_hostname"] = self.tls_hostname
         return options
-
-    def _names_tls(self) -> bool:
-        return any(server.startswith(("tls:", "wss:")) for server in self.servers)
 
     def _secret(self, name: str) -> str | None:
         value: SecretStr | None = getattr(self, name)
         if value is not None:
             return value.get_secret_value()
         file: Path | None = getattr(self, f"{name}_file")
-        return None if file is None else _read(f"{name}_file", file).strip()
-
-    def _tls(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            if self.cert_file is not None:
-                context.load_cert_chain(self.cert_file, self.key_file)
-        except OSError as error:  # ssl.SSLError is one
-            files = ", ".join(str(f) for f in (self.ca_file, self.cert_file, self.key_file) if f)
-            raise CredentialsError(f"nats TLS files ({files}): {error}") from error
-        return context
-
-
-def _read(setting: str, file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CredentialsError(f"nats.{setting} {file}: {error}") from error
+        return None if file is None else read_secret(f"{name}_file", file)

@@ -2,28 +2,28 @@
 
 nats-py's own reconnecting is switched off: what was written to a dead socket is lost there without
 a word, its buffer refuses publishes while the server is away, and some server errors close the
-client for good. Here each connection is a new client, and the publisher sends again what was not
-acknowledged on the old one.
+client for good. Here each connection is a new client to one server of the list, and the publisher
+sends again what was not acknowledged on the old one.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from itertools import count
 
-import nats
 import structlog
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
-from service import __version__
-from service.nats.config import CredentialsError, NatsConfig
+from service.nats.client import BROKEN, connect, let_go
+from service.nats.config import NatsConfig
+from service.nats.credentials import CredentialsError
 
 log = structlog.get_logger(__name__)
 
 _FIRST_WAIT = 0.1
 _LOOK_SECONDS = 0.1
-_PENDING_BYTES = 4 * 1024 * 1024
-"""nats-py writes to the socket without waiting while less than this is pending."""
+_QUIET_SECONDS = 5.0
+_LEARNT_MAX = 32
 
 
 class Connection:
@@ -39,17 +39,22 @@ class Connection:
     ) -> None:
         self._config = config
         self._servers = servers
+        self._learnt: list[str] = []
+        """Further members of the cluster, as its servers named them."""
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
+        self._quiet_until = 0.0
+        self._unsaid = 0
         self.is_connected = False
         self.last_error: str | None = None
         """For health: the latest trouble; None after a connection was made."""
 
     async def run(self) -> None:
         wait = _FIRST_WAIT
-        while True:
+        for turn in count():
+            servers = list(dict.fromkeys((*self._servers(), *self._learnt)))
             closed = asyncio.Event()
-            client = await self._connect(closed)
+            client = await self._connect(servers[turn % len(servers)], closed)
             if client is not None:
                 wait = _FIRST_WAIT
                 try:
@@ -57,16 +62,17 @@ class Connection:
                 finally:
                     self.is_connected = False
                     self._on_disconnected()
-                    await _close(client)
+                    await let_go(client)
             # Half to the whole of it: receivers cut off together do not come back together.
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(wait * 2, self._config.reconnect_wait_max)
 
     async def _serve(self, client: Client, closed: asyncio.Event) -> None:
         self.last_error = None
+        self._learn(client)
         try:
             await self._on_connected(client)
-        except (NatsError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, a new connection may heal it
             self._note(error)
             return
         self.is_connected = True
@@ -74,36 +80,39 @@ class Connection:
         await _until_closed(client, closed)
         log.warning("nats_disconnected", error=self.last_error)
 
-    async def _connect(self, closed: asyncio.Event) -> Client | None:
+    async def _connect(self, server: str, closed: asyncio.Event) -> Client | None:
         async def on_error(error: Exception) -> None:
             self._note(error)
 
         async def on_closed() -> None:
             closed.set()
 
-        config = self._config
         try:
-            return await nats.connect(
-                servers=self._servers(),
-                name=f"mailfault/{__version__}",
-                allow_reconnect=False,
-                connect_timeout=config.connect_timeout,
-                ping_interval=config.ping_interval,
-                inbox_prefix=config.inbox_prefix,
-                pending_size=_PENDING_BYTES,
-                error_cb=on_error,
-                closed_cb=on_closed,
-                **config.credentials(),
-            )
-        except (NatsError, CredentialsError, OSError, TimeoutError, ValueError) as error:
+            # Two tries without a pause, then it gives up: the pauses are ours.
+            async with asyncio.timeout(3 * self._config.connect_timeout):
+                return await connect(self._config, [server], on_error, on_closed)
+        except (*BROKEN, CredentialsError, ValueError) as error:
             self._note(error)
             return None
 
+    def _learn(self, client: Client) -> None:
+        for url in client.discovered_servers:
+            learnt = url.geturl()
+            if learnt not in self._learnt:
+                self._learnt = [*self._learnt, learnt][-_LEARNT_MAX:]
+
     def _note(self, error: Exception) -> None:
+        """Keep it for health; say it once, and not in a storm."""
         text = str(error) or type(error).__name__
-        if text != self.last_error:
-            log.warning("nats_trouble", error=text)
+        is_news = text != self.last_error
         self.last_error = text
+        now = asyncio.get_running_loop().time()
+        if not is_news or now < self._quiet_until:
+            self._unsaid += 1
+            return
+        log.warning("nats_trouble", error=text, unsaid=self._unsaid)
+        self._unsaid = 0
+        self._quiet_until = now + _QUIET_SECONDS
 
 
 async def _until_closed(client: Client, closed: asyncio.Event) -> None:
@@ -114,13 +123,6 @@ async def _until_closed(client: Client, closed: asyncio.Event) -> None:
             await asyncio.wait_for(closed.wait(), _LOOK_SECONDS)
         except TimeoutError:
             continue
-
-
-async def _close(client: Client) -> None:
-    try:
-        await client.close()
-    except (NatsError, OSError, RuntimeError, TimeoutError):
-        pass  # it was broken already
 
 
 def _address(client: Client) -> str | None:

@@ -11,15 +11,12 @@ Until JetStream answers, a message stays in the table of what is pending, and is
 - when the answer was an error that time can heal (stream full, no leader, no stream yet),
 - when the connection was lost, on the new one.
 
-What time cannot heal is `Rejected` at once and holds nobody up.
+What time cannot heal is `Rejected` and holds nobody up.
 """
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
 import structlog
 from nats.aio.client import Client
@@ -28,6 +25,7 @@ from nats.errors import BadSubjectError, MaxPayloadError
 from nats.errors import Error as NatsError
 
 from service.core.envelope import Envelope
+from service.nats.answer import Published, Refusal, Rejected, Result, good_start, read_refusal
 from service.nats.headers import with_message_id
 
 log = structlog.get_logger(__name__)
@@ -35,49 +33,33 @@ log = structlog.get_logger(__name__)
 _SWEEP_SECONDS = 0.1
 _RETRY_FIRST = 0.25
 _RETRY_MAX = 5.0
-
-_HOPELESS = frozenset({10054, 10060, 10166})
-"""JetStream `err_code`s that stay: message larger than the stream takes, wrong expected stream,
-TTL not allowed. Other client errors (code 400) are hopeless too, but for the ones below."""
-_HEALING = frozenset({10025, 10052, 10076, 10077})
-
-
-class Refusal(StrEnum):
-    """Why JetStream will never take a message."""
-
-    TOO_LARGE = "too_large"
-    WRONG_STREAM = "wrong_stream"
-    BAD_SUBJECT = "bad_subject"
-    REFUSED = "refused"
-
-
-@dataclass(slots=True)
-class Published:
-    """Durable. `duplicate`: JetStream had it already, from an earlier sending."""
-
-    duplicate: bool
-    seconds: float
-    """From the first sending to this answer."""
-
-
-@dataclass(slots=True)
-class Rejected:
-    """Never to be stored as it is: publish a dead letter."""
-
-    reason: Refusal
-    description: str
-
-
-Result = Published | Rejected
+_HEADER_OVERHEAD = 64
+"""`NATS/1.0`, the name of the first header, line ends."""
+_SUBJECT_MAX = 2048
+"""With the reply subject still below the server's `max_control_line` of 4096."""
 
 
 @dataclass(slots=True)
 class _Pending:
     envelope: Envelope
+    size: int
     first_sent: float
     due: float
     """When to send it again, loop time."""
     sendings: int = 1
+
+
+class _Answers(asyncio.Future[Msg]):
+    """A subscription's future that is never done: nats-py hands it each message in the reading
+    task itself. A callback would cost a queue and a task, and nats-py leaves that task behind when
+    a connection breaks. `take` must not raise: it would end the reading task."""
+
+    def __init__(self, take: Callable[[Msg], None]) -> None:
+        super().__init__()
+        self._take = take
+
+    def set_result(self, message: Msg, /) -> None:
+        self._take(message)
 
 
 class Publisher:
@@ -86,6 +68,7 @@ class Publisher:
     def __init__(
         self,
         window: int,
+        window_bytes: int,
         ack_timeout: float,
         stream: str,
         on_result: Callable[[Envelope, Result], None],
@@ -93,17 +76,18 @@ class Publisher:
         on_no_stream: Callable[[], None],
     ) -> None:
         self.window = window
+        self._window_bytes = window_bytes
         self._ack_timeout = ack_timeout
-        self._good_ack = b'{"stream":' + json.dumps(stream).encode() + b","
+        self._good_start = good_start(stream)
         self._on_result = on_result
         self._on_resend = on_resend
         self._on_no_stream = on_no_stream
         self._clock = asyncio.get_running_loop().time
         self._pending: dict[int, _Pending] = {}
+        self._pending_bytes = 0
         self._next_token = 0
         self._client: Client | None = None
         self._inbox = ""
-        self._answering: asyncio.Task[Any] | None = None
         self._may_send = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -111,6 +95,10 @@ class Publisher:
     @property
     def in_flight(self) -> int:
         return len(self._pending)
+
+    @property
+    def in_flight_bytes(self) -> int:
+        return self._pending_bytes
 
     @property
     def oldest_seconds(self) -> float:
@@ -124,24 +112,32 @@ class Publisher:
 
     async def publish(self, envelope: Envelope) -> None:
         """Returns once the message is sent and pending; waits for a connection and for room."""
-        while self._client is None or len(self._pending) >= self.window:
+        while (
+            self._client is None
+            or len(self._pending) >= self.window
+            or self._pending_bytes >= self._window_bytes
+        ):
             self._may_send.clear()
             await self._may_send.wait()
         token = self._next_token
         self._next_token += 1
         now = self._clock()
-        self._pending[token] = pending = _Pending(envelope, now, now + self._ack_timeout)
+        size = (
+            len(envelope.body)
+            + len(envelope.header_lines)
+            + len(envelope.message_id)
+            + _HEADER_OVERHEAD
+        )
+        pending = _Pending(envelope, size, now, now + self._ack_timeout)
+        self._pending[token] = pending
+        self._pending_bytes += size
         self._idle.clear()
         await self._send(self._client, token, pending)
 
     async def attach(self, client: Client) -> None:
         """Send everything pending on a new connection, then let `publish` go on."""
         self._inbox = client.new_inbox() + "."
-        # No bound of its own: there are never more answers than messages sent, and a slow-consumer
-        # drop of an acknowledgement would cost a resend.
-        await client.subscribe(
-            self._inbox + "*", cb=self._on_ack, pending_msgs_limit=0, pending_bytes_limit=0
-        )
+        await client.subscribe(self._inbox + "*", future=_Answers(self._take_answer))
         resent = list(self._pending.items())
         for token, pending in resent:
             await self._send_again(client, token, pending)
@@ -152,24 +148,17 @@ class Publisher:
 
     def detach(self) -> None:
         self._client = None
-        # nats-py leaves its task for our subscription behind when a connection breaks.
-        if self._answering is not None:
-            self._answering.cancel()
-            self._answering = None
 
     async def run(self) -> None:
         """The sweep: sends again what is due. Until cancelled."""
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            if self._client is None:
-                continue
             now = self._clock()
             for token, pending in [item for item in self._pending.items() if item[1].due <= now]:
-                client = self._client
-                if client is None:
+                if self._client is None:
                     break
                 if token in self._pending:
-                    await self._send_again(client, token, pending)
+                    await self._send_again(self._client, token, pending)
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
@@ -183,7 +172,15 @@ class Publisher:
         await self._send(client, token, pending)
 
     async def _send(self, client: Client, token: int, pending: _Pending) -> None:
+        """Does not wait for the socket: what is written and not acknowledged is bounded by the
+        window."""
         envelope = pending.envelope
+        if pending.size > client.max_payload:
+            self._end(token, Rejected(Refusal.TOO_LARGE, f"server takes {client.max_payload}"))
+            return
+        if len(envelope.subject) > _SUBJECT_MAX:
+            self._end(token, Rejected(Refusal.BAD_SUBJECT, f"over {_SUBJECT_MAX} characters"))
+            return
         try:
             await client.publish(
                 envelope.subject,
@@ -192,68 +189,41 @@ class Publisher:
                 headers=with_message_id(envelope.message_id, envelope.header_lines),
             )
         except MaxPayloadError:
-            limit = f"{len(envelope.body)} bytes, server takes {client.max_payload}"
-            self._end(token, pending, Rejected(Refusal.TOO_LARGE, limit))
-        except BadSubjectError:
-            self._end(token, pending, Rejected(Refusal.BAD_SUBJECT, envelope.subject))
-        except (NatsError, OSError):
+            self._end(token, Rejected(Refusal.TOO_LARGE, f"server takes {client.max_payload}"))
+        except BadSubjectError as error:
+            self._end(token, Rejected(Refusal.BAD_SUBJECT, str(error)))
+        except (NatsError, OSError, RuntimeError):
             pass  # the connection is gone: it stays pending for the next one
 
-    async def _on_ack(self, message: Msg) -> None:
-        if self._answering is None:
-            self._answering = asyncio.current_task()
-        token = int(message.subject[len(self._inbox) :])
+    def _take_answer(self, message: Msg) -> None:
+        try:
+            token = int(message.subject.rpartition(".")[2])
+        except ValueError:
+            return  # nobody of ours
         pending = self._pending.get(token)
         if pending is None:
             return  # the answer to an earlier sending has been here
         data = message.data
-        if data.startswith(self._good_ack):
+        if data.startswith(self._good_start):
             duplicate = b'"duplicate"' in data  # stands there only when true
-            seconds = self._clock() - pending.first_sent
-            self._end(token, pending, Published(duplicate, seconds))
-        else:
-            self._trouble(token, pending, message)
-
-    def _trouble(self, token: int, pending: _Pending, message: Msg) -> None:
-        refusal = _read_refusal(message)
+            self._end(token, Published(duplicate, self._clock() - pending.first_sent))
+            return
+        refusal = read_refusal(data, pending.sendings)
         if refusal is not None:
-            self._end(token, pending, refusal)
+            self._end(token, refusal)
             return
         wait = min(_RETRY_FIRST * 2 ** (pending.sendings - 1), _RETRY_MAX)
         pending.due = self._clock() + wait
-        if not message.data:
+        if not data:  # status 503, no responders: no stream takes this subject yet
             self._on_no_stream()
 
-    def _end(self, token: int, pending: _Pending, result: Result) -> None:
-        if self._pending.pop(token, None) is None:
+    def _end(self, token: int, result: Result) -> None:
+        pending = self._pending.pop(token, None)
+        if pending is None:
             return
-        self._on_result(pending.envelope, result)
-        if len(self._pending) == 0:
+        self._pending_bytes -= pending.size
+        if not self._pending:
             self._idle.set()
         if self._client is not None:
             self._may_send.set()
-
-
-def _read_refusal(message: Msg) -> Rejected | None:
-    """None: worth another try."""
-    if not message.data:  # status 503, no responders: no stream takes this subject yet
-        return None
-    try:
-        answer = json.loads(message.data)
-    except ValueError:
-        return None
-    if not isinstance(answer, dict):
-        return None
-    error = answer.get("error")
-    if not isinstance(error, dict):
-        stream = answer.get("stream")
-        if isinstance(stream, str):  # stored, but where our subscribers do not look
-            return Rejected(Refusal.WRONG_STREAM, f"stored in stream {stream}")
-        return None
-    code, err_code = error.get("code"), error.get("err_code")
-    description = f"{error.get('description')} ({code}/{err_code})"
-    if err_code == 10054:
-        return Rejected(Refusal.TOO_LARGE, description)
-    if err_code in _HOPELESS or (code == 400 and err_code not in _HEALING):
-        return Rejected(Refusal.REFUSED, description)
-    return None
+        self._on_result(pending.envelope, result)

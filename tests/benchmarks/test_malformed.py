@@ -35,7 +35,7 @@ def test_mutated_frames_differ_but_resemble() -> None:
 def test_bombs_inflate_a_thousandfold() -> None:
     source = malformed(5)
     sizes = []
-    for _ in range(50):
+    for _ in range(20):
         bomb = source.bomb()
         packed = bomb[bomb.index(b"z") + 1 :]
         inflate = zlib.decompressobj()
@@ -46,7 +46,7 @@ def test_bombs_inflate_a_thousandfold() -> None:
                 break
             packed = inflate.unconsumed_tail
         sizes.append((size, len(bomb)))
-    assert sum(size > 500 * length for size, length in sizes) > 20
+    assert sum(size > 500 * length for size, length in sizes) > 6
 
 
 def test_every_form_comes_up() -> None:

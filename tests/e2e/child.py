@@ -6,8 +6,8 @@ stdout and stderr are one stream here: what a program says is kept for the asser
 import asyncio
 import os
 import signal
-from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import Callable, Mapping
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -22,30 +22,42 @@ class ChildEnded(AssertionError):
 
 
 class Child:
-    def __init__(self, name: str, process: Process) -> None:
+    def __init__(self, name: str, process: Process, output: asyncio.StreamReader) -> None:
         self.name = name
         self.lines: list[str] = []
         self._process = process
         self._said = asyncio.Condition()
         self._is_over = False
-        self._reader = asyncio.create_task(self._read(), name=f"{name} output")
+        self._reader = asyncio.create_task(self._read(output), name=f"{name} output")
 
     @classmethod
     async def start(
         cls, *command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Self:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
-            limit=_LINE_LIMIT,
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            # A group of its own: Ctrl-C is for pytest, which then stops its children in order.
-            start_new_session=True,
+        # A pipe of our own: uvloop would give it a socket pair, and a program that opens
+        # /dev/stdout, as Postfix does, cannot open a socket.
+        read_end, write_end = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=DEVNULL,
+                stdout=write_end,
+                stderr=STDOUT,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                # A group of its own: Ctrl-C is for pytest, which stops its children in order.
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+        output = asyncio.StreamReader(_LINE_LIMIT)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(output), os.fdopen(read_end, "rb")
         )
-        return cls(Path(command[0]).name, process)
+        return cls(Path(command[0]).name, process, output)
 
     @property
     def pid(self) -> int:
@@ -73,6 +85,20 @@ class Child:
                     raise ChildEnded(f"{self.name} ended; it said:\n{self.output}")
                 await self._said.wait()
 
+    async def follow(self) -> AsyncIterator[str]:
+        """Every line from the first on, up to the end of the output."""
+        seen = 0
+        while True:
+            async with self._said:
+                while seen == len(self.lines) and not self._is_over:
+                    await self._said.wait()
+                news = self.lines[seen:]
+            if not news:
+                return
+            for line in news:
+                yield line
+            seen += len(news)
+
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end and wait; kill it, and fail, where it does not. Returns its status."""
         if self._process.returncode is None:
@@ -94,9 +120,8 @@ class Child:
             ) from None
         return status
 
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
+    async def _read(self, output: asyncio.StreamReader) -> None:
+        async for line in output:
             await self._heard(line.decode("utf-8", "replace").rstrip("\n"))
         await self._heard(None)
 

@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from tests.e2e import mail_site
 from tests.e2e.house import House, build
+from tests.e2e.mail_site import MailSite
 from tests.nats_server import real_nats
 
 
@@ -16,3 +19,12 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with AsyncExitStack() as cleanup:
         server = await cleanup.enter_async_context(real_nats(tmp_path))
         yield await build(cleanup, server.url)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailSite]:
+    """A mail site around a real Postfix, for all tests that run in the session's loop."""
+    async with AsyncExitStack() as cleanup:
+        directory = tmp_path_factory.mktemp("nats")
+        server = await cleanup.enter_async_context(real_nats(directory))
+        yield await mail_site.start(cleanup, server.url)

@@ -38,15 +38,18 @@ class House:
 async def build(cleanup: AsyncExitStack, nats_url: str) -> House:
     """Everything started here is stopped by `cleanup`, last first."""
     require_program("rsyslogd", "rsyslog")  # before anything is started for nothing
-    directory = Path(
-        cleanup.enter_context(
-            # What a test failed over is in the assertion; the files are not worth keeping.
-            tempfile.TemporaryDirectory(prefix="mailfault-", ignore_cleanup_errors=True)
-        )
-    )
-    directory.chmod(0o755)
+    directory = _directory(cleanup)
     subscriber = await Subscriber.start(nats_url)
     cleanup.push_async_callback(subscriber.stop)
     receiver = await Receiver.start(directory / "data", nats_url)
     cleanup.push_async_callback(receiver.child.stop)
     return House(directory, nats_url, subscriber, receiver, cleanup)
+
+
+def _directory(cleanup: AsyncExitStack) -> Path:
+    # Not pytest's: its path is long, and only its owner may enter it. What a test failed over is
+    # in the assertion; the files are not worth keeping.
+    made = tempfile.TemporaryDirectory(prefix="mailfault-", ignore_cleanup_errors=True)
+    directory = Path(cleanup.enter_context(made))
+    directory.chmod(0o755)
+    return directory

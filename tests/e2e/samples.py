@@ -59,7 +59,8 @@ REJECTS = [
             recipient="x@example.net",
             smtp_code=553,
             enhanced_code="5.7.1",
-            response="553 5.7.1 <boss@example.org>: Sender address rejected: not owned by user anna",
+            response="553 5.7.1 <boss@example.org>: Sender address rejected: not owned by user"
+            " anna",
             client=client("pc.example.org", "198.51.100.7"),
             helo="pc.example.org",
             protocol="ESMTP",
@@ -188,8 +189,8 @@ DELIVERIES = [
             original_recipient="info@example.org",
             smtp_code=550,
             enhanced_code="5.1.1",
-            response="host mx.example.net[192.0.2.1] said: 550-5.1.1 The account does not exist. 550"
-            " 5.1.1 See https://x.example/ (a, b) (in reply to RCPT TO command)",
+            response="host mx.example.net[192.0.2.1] said: 550-5.1.1 The account does not exist."
+            " 550 5.1.1 See https://x.example/ (a, b) (in reply to RCPT TO command)",
             relay=REMOTE,
             delay=86402.0,
             delays=delays(86400.0, 0.02, 1.1, 0.4),
@@ -251,8 +252,9 @@ DELIVERIES = [
             recipient="anna@example.org",
             smtp_code=552,
             enhanced_code="5.2.2",
-            response="host mail.example.org[private/dovecot-lmtp] said: 552 5.2.2 <anna@example.org>"
-            " Quota exceeded (mailbox for user is full) (in reply to end of DATA command)",
+            response="host mail.example.org[private/dovecot-lmtp] said: 552 5.2.2"
+            " <anna@example.org> Quota exceeded (mailbox for user is full) (in reply to end of"
+            " DATA command)",
             relay=relay("mail.example.org", path="private/dovecot-lmtp"),
             delay=0.2,
             delays=delays(0.1, 0.0, 0.01, 0.1),
@@ -359,9 +361,9 @@ LIES = [
     ),
     Sample(
         "postfix/smtpd",
-        "NOQUEUE: reject: RCPT from x.example[192.0.2.7]: 450 4.7.1 <r@x.example>: Recipient address"
-        " rejected: try; from=<fake@x> to=<y@z>; from=<a@b.example> to=<r@x.example> proto=ESMTP"
-        " helo=<h>",
+        "NOQUEUE: reject: RCPT from x.example[192.0.2.7]: 450 4.7.1 <r@x.example>: Recipient"
+        " address rejected: try; from=<fake@x> to=<y@z>; from=<a@b.example> to=<r@x.example>"
+        " proto=ESMTP helo=<h>",
         reject(
             sender="a@b.example",
             recipient="r@x.example",

@@ -29,7 +29,7 @@ class Session:
     async def send(
         self, sender: str, *recipients: str, message: str = "Subject: x\r\n\r\nhi"
     ) -> str:
-        """A whole transaction, up to the queue. Returns the queue id, or the reply that ended it."""
+        """A whole transaction. Returns the queue id, or the reply that refused the message."""
         await self.expect("250", f"MAIL FROM:<{sender}>")
         for recipient in recipients:
             await self.expect("250", f"RCPT TO:<{recipient}>")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.nats.config import NatsConfig
-from service.nats.publisher import Published, Refusal, Rejected
+from service.nats.answer import Published, Refusal, Rejected
 from tests.nats.world import envelope, world
 from tests.nats_server import client_of, real_nats, stream_messages
 

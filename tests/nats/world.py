@@ -9,7 +9,8 @@ from nats.aio.client import Client
 from service.core.envelope import Envelope
 from service.nats.config import NatsConfig
 from service.nats.connection import Connection
-from service.nats.publisher import Publisher, Result
+from service.nats.answer import Result
+from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 
 
@@ -22,6 +23,7 @@ class World:
         self.stream = StreamKeeper(config)
         self.publisher = Publisher(
             config.window,
+            config.window_bytes,
             config.ack_timeout,
             config.stream.name,
             on_result=self._done,

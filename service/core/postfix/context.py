@@ -55,11 +55,13 @@ _NEEDS_SENDER = frozenset({"MAIL", "RCPT", "DATA", "BDAT", "END-OF-MESSAGE"})
 _NEEDS_RECIPIENT = frozenset({"RCPT", "VRFY"})
 
 _START = pattern(r";(?= (?:from=<|to=<|proto=))")
-_STRICT = pattern(
-    rf";(?: from=<({ADDRESS})>)?(?: to=<({ADDRESS})>)?"
-    rf" proto=({PROTOCOL})(?: helo=<({HELO})>)?(?=\Z| sasl_)"
+# Without a HELO name behind it, a protocol that is none was cut.
+_END = (
+    rf" proto=(?={PROTOCOL} helo=<|(?:E?SMTP|LMTP|QMQP|unknown)(?:\Z| sasl_))({PROTOCOL})"
+    rf"(?: helo=<({HELO})>)?(?=\Z| sasl_)"
 )
-_ANCHOR = pattern(rf" proto=({PROTOCOL})(?: helo=<({HELO})>)?(?=\Z| sasl_)")
+_STRICT = pattern(rf";(?: from=<({ADDRESS})>)?(?: to=<({ADDRESS})>)?{_END}")
+_ANCHOR = pattern(_END)
 _RAW_HELO = pattern(rf"; proto=({PROTOCOL}) helo=<")
 _SASL = pattern(
     r"(?: sasl_username=<(?P<quoted>.*)>"

@@ -82,8 +82,7 @@ def read(line: Line) -> Reading:
         return Skip.NOT_A_FAILURE
     if (
         opening.endswith(_REJECT)
-        or line.text.startswith(_TLS, line.rest)
-        and opening == _ABORT
+        or (opening == _ABORT and line.text.startswith(_TLS, line.rest))
         or _MENTIONS.search(line.text, max(line.rest - 1, 0))
     ):
         return Malformed.UNKNOWN_SHAPE

@@ -22,15 +22,26 @@ from service.core.postfix.fragments import PROTOCOL, known, pattern, port
 from service.core.postfix.reply import codes, severity
 from service.core.postfix.shape import Line, Reading, Shape
 
+_FROM = "; from=<"
 _HEAD = pattern(r"([A-Za-z]{1,16}) from \[([^\]\s]{1,255})\](?::([0-9]{1,5}))?(?:: ?|\Z)")
 # Commas as Postfix writes them, spaces as some logs have them.
-_CONTEXT = pattern(rf"; from=<({ADDRESS})>,? to=<({ADDRESS})>,? proto=({PROTOCOL}),? helo=<(.*)>\Z")
+_CONTEXT = pattern(rf"{_FROM}({ADDRESS})>,? to=<({ADDRESS})>,? proto=({PROTOCOL}),? helo=<(.*)>\Z")
+_CUT = pattern(rf"{_FROM}({ADDRESS})>(?:,? to=<({ADDRESS})>(?:,? proto=({PROTOCOL})[, ])?)?")
 _TO = pattern(r">,? to=<")
 _REST = pattern(rf">,? proto=({PROTOCOL}),? helo=<")
 _UNCHECKED = pattern(rf"(?:(?:@[^:]*:)?{LOCAL_PART}(?:@[^@]*)?)?")
-_FROM = "; from=<"
 _BUSY = frozenset({"too many connections", "all screening ports busy", "all server ports busy"})
 _MOST_PLACES = 8
+
+
+class _Fields(NamedTuple):
+    sender: str | None
+    recipient: str | None
+    protocol: str | None
+    helo: str | None
+
+
+_NO_FIELDS = _Fields(None, None, None, None)
 
 
 def _read(line: Line) -> Reading | None:
@@ -42,12 +53,15 @@ def _read(line: Line) -> Reading | None:
     start = head.end()
     end = text.find(_FROM, start)
     truncated = line.truncated
-    fields = None
+    fields = _NO_FIELDS
     if end < 0:
         end = len(text)
+    elif found := _fields(text, end):
+        fields = found
     else:
-        fields = _fields(text, end)
-        truncated = truncated or fields is None
+        truncated = True
+        if cut := _CUT.match(text, end):
+            fields = _Fields(cut[1], cut[2], cut[3], None)
     response = text[start:end]
     smtp_code, enhanced, words = codes(response)
     return Reject(
@@ -58,40 +72,32 @@ def _read(line: Line) -> Reading | None:
         smtp_code=smtp_code,
         enhanced_code=enhanced,
         client=Client(None, known(ip), port(digits)),
-        sender=fields.sender if fields else None,
-        recipient=fields.recipient if fields else None,
-        protocol=fields.protocol if fields else None,
-        helo=(fields.helo or None) if fields else None,
+        sender=fields.sender,
+        recipient=fields.recipient,
+        protocol=fields.protocol,
+        helo=fields.helo or None,
         dnsbl=blocking_list(response, words, truncated, [ip]),
         truncated=truncated,
     )
-
-
-class _Fields(NamedTuple):
-    sender: str
-    recipient: str
-    protocol: str
-    helo: str
 
 
 def _fields(text: str, start: int) -> _Fields | None:
     """What the context at `start` says; None if it is cut."""
     match = _CONTEXT.match(text, start)
     strict = _Fields(*match.groups()) if match else None
-    if strict and (">" not in strict.helo or "@" in strict.recipient):
+    if match and (">" not in match[4] or "@" in match[2]):
         return strict
     # A sender whose domain imitates the fields behind it cannot put an `@` into them, or what
     # stands before that `@` would be quoted: so a recipient without one is believed last.
-    first = start + len(_FROM)
-    readings = _readings(text, first)
+    readings = _readings(text, start + len(_FROM))
     for believable in (_is_unchecked, may_be_address):
-        for fields in readings:
-            if "@" in fields.recipient and believable(fields.sender):
-                return fields
-    return strict or (readings[0] if readings else None)
+        for sender, recipient, protocol, helo in readings:
+            if "@" in recipient and believable(sender) and believable(recipient):
+                return _Fields(sender, recipient, protocol, helo)
+    return strict or (_Fields(*readings[0]) if readings else None)
 
 
-def _readings(text: str, first: int) -> list[_Fields]:
+def _readings(text: str, first: int) -> list[tuple[str, str, str, str]]:
     """All the ways to read the fields of a context whose sender begins at `first`, from the left.
 
     Bounded: each more is one more imitation by the client.
@@ -101,10 +107,10 @@ def _readings(text: str, first: int) -> list[_Fields]:
     tos = list(islice(_TO.finditer(text, first), _MOST_PLACES))
     rests = list(islice(_REST.finditer(text, first), 2 * _MOST_PLACES))
     return [
-        _Fields(text[first : to.start()], recipient, rest[1], text[rest.end() : -1])
+        (text[first : to.start()], text[to.end() : rest.start()], rest[1], text[rest.end() : -1])
         for to in tos
         for rest in rests
-        if rest.start() >= to.end() and may_be_address(recipient := text[to.end() : rest.start()])
+        if rest.start() >= to.end()
     ]
 
 

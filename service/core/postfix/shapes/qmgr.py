@@ -15,29 +15,30 @@ from service.core.postfix.shape import Line, Reading, Shape
 from service.core.postfix.shapes.delivery import KINDS
 
 _RETURNED = "returned to sender"
-_SENDER = pattern(rf"<({ADDRESS})>, status=([A-Za-z-]{{1,64}})(?:,|\Z)")
-# From the right, for an address without quotes; an unbalanced bracket has been seen.
-_EXPIRED = pattern(r", status=((?:force-)?expired), returned to sender\Z")
+# From the right: whatever the sender holds, it ends before this.
+_EXPIRED = pattern(rf">, status=((?:force-)?expired), {_RETURNED}\Z")
+_LONGEST_EXPIRY = len(f">, status=force-expired, {_RETURNED}")
+_ACTIVE = " (queue active)"
+_OTHER = pattern(rf"<({ADDRESS})>, status=([A-Za-z-]{{1,64}})(.*)\Z")
 _EXPIRIES = frozenset({"expired", "force-expired"})
-_LONGEST_EXPIRY = len(", status=force-expired, returned to sender")
 _STATUS = pattern(r"([A-Za-z-]{1,64}) \((.*)\)\Z")
 
 
 def _read_sender(line: Line) -> Reading:
     text = line.text
-    match = _SENDER.match(text, line.rest)
-    if match:
-        sender, status = match.groups()
-        if status not in _EXPIRIES:
-            return Malformed.UNKNOWN_SHAPE
-        whole = text.endswith(_RETURNED)
-        return _expiry(sender, status, line.truncated or not whole)
     expired = _EXPIRED.search(text, max(line.rest, len(text) - _LONGEST_EXPIRY))
-    if expired is None or not text.startswith("<", line.rest):
+    if expired and text.startswith("<", line.rest):
+        # An unbalanced bracket has been seen.
+        sender = text[line.rest + 1 : expired.start()].rstrip(">")
+        return _expiry(sender, expired[1], line.truncated)
+    other = None if text.endswith(_ACTIVE) else _OTHER.match(text, line.rest)
+    if other is None:
         # `from=<sender>, size=n, nrcpt=n (queue active)`
         return Skip.NOT_A_FAILURE
-    sender = text[line.rest + 1 : expired.start()].rstrip(">")
-    return _expiry(sender, expired[1], line.truncated)
+    sender, status, rest = other.groups()
+    if status in _EXPIRIES and f", {_RETURNED}".startswith(rest):
+        return _expiry(sender, status, truncated=True)
+    return Malformed.UNKNOWN_SHAPE
 
 
 def _expiry(sender: str, status: str, truncated: bool) -> Delivery:

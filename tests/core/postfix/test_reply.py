@@ -1,0 +1,70 @@
+"""Codes at the start of a reply, and the reply inside a status reason."""
+
+import pytest
+
+from service.core.postfix.reply import codes, remote_reply, severity
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("550 5.1.1 no", (550, "5.1.1", 9)),
+        ("550-5.1.1 no", (550, "5.1.1", 9)),
+        ("450 no", (450, None, 4)),
+        ("450", (450, None, 3)),
+        ("450;", (450, None, 3)),
+        ("4.7.1 no", (None, "4.7.1", 5)),
+        ("2.1.5", (None, "2.1.5", 5)),
+        ("250 2.1.5 ok", (None, None, 0)),
+        ("354 go", (None, None, 0)),
+        ("550x", (None, None, 0)),
+        ("5501", (None, None, 0)),
+        ("550 5.1.1.1", (550, None, 4)),
+        ("550 5.1.1111", (550, None, 4)),
+        ("550 6.1.1", (550, None, 4)),
+        ("\u0665\u0665\u0660 no", (None, None, 0)),  # digits, but not of ASCII
+        ("", (None, None, 0)),
+    ],
+)
+def test_codes(text: str, wanted: tuple[int | None, str | None, int]) -> None:
+    assert codes(text) == wanted
+    smtp, enhanced, end = wanted
+    assert codes(f"xx{text}", 2) == (smtp, enhanced, end + 2)
+
+
+@pytest.mark.parametrize(
+    ("smtp", "enhanced", "wanted"),
+    [
+        (550, "4.7.1", "permanent"),
+        (450, "5.7.1", "temporary"),
+        (None, "5.7.1", "permanent"),
+        (None, "4.7.1", "temporary"),
+        (None, "2.0.0", None),
+        (None, None, None),
+    ],
+)
+def test_severity(smtp: int | None, enhanced: str | None, wanted: str | None) -> None:
+    assert severity(smtp, enhanced) == wanted
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "connect to x[192.0.2.1]:25: Connection refused",
+        "lost connection with x[192.0.2.1] while sending RCPT TO",
+        "the host x[192.0.2.1] said: 550 no",
+        "delivery temporarily suspended: lost connection with host x[192.0.2.1] said: 550 no",
+        "host x[192.0.2.1] told: 550 no",
+        "server x[192.0.2.1] said: 550 no",
+        "",
+    ],
+)
+def test_no_reply(reason: str) -> None:
+    assert remote_reply(reason, 0, len(reason)) is None
+
+
+def test_a_reply_ends_with_the_reason() -> None:
+    text = "(host x[192.0.2.1] said: 550 no (in reply to DATA command)) and (in reply to more)"
+    reply = remote_reply(text, 1, text.index(") and"))
+    assert reply is not None
+    assert (reply.text, reply.command) == ("550 no", "DATA")

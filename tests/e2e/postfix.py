@@ -1,0 +1,110 @@
+"""A private Postfix: own configuration, queue and data directories, high ports on loopback.
+
+It logs to its standard output (`maillog_file`, Postfix 3.4), because /dev/log is one for the whole
+host; each line goes on to the private rsyslogd in the form of syslog(3). Ready is when master says
+"daemon started". Only root can run it: Postfix changes users and sets up its queue.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from tests.e2e.child import Child
+from tests.e2e.packages import require_program, require_root
+from tests.e2e.rsyslog import Rsyslogd
+
+SERVICES = ("smtpd", "early", "open", "milter", "strict", "postscreen")
+"""Ways into this Postfix, each an smtpd (or postscreen) on a port of its own."""
+
+_CONFIG = Path(__file__).parent / "postfix_config"
+_MASTER = re.compile(r"postfix/master\[(\d+)\]: daemon started ")
+_LINE = re.compile(r"([A-Z][a-z]{2} [0-9 ]\d \d\d:\d\d:\d\d) \S+ (.*)", re.DOTALL)
+"""Month, day and time; host; tag and text (Postfix `util/msg_logger.c`)."""
+
+
+class Postfix:
+    def __init__(self, directory: Path, ports: Mapping[str, int], child: Child, pid: int) -> None:
+        self.directory = directory
+        self.ports = ports
+        self.child = child
+        self._master_pid = pid
+        self._bridge: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, directory: Path, rsyslogd: Rsyslogd, others: Mapping[str, int]) -> Self:
+        """`others`: ports of the servers around it, as the configuration names them."""
+        program = require_postfix()
+        ports = {name: free_port() for name in SERVICES}
+        _lay_out(directory, {**ports, **others})
+        child = await Child.start(program, "-c", directory / "config", "start-fg")
+        try:
+            pid = await child.until(_master_pid)
+        except BaseException:
+            await child.stop()
+            raise
+        postfix = cls(directory, ports, child, pid)
+        postfix._bridge = asyncio.create_task(postfix._pass_on(rsyslogd), name="postfix log")
+        return postfix
+
+    async def run(self, command: str, *arguments: str, stdin: bytes = b"") -> str:
+        """One of Postfix's commands, on this Postfix: `sendmail`, `postqueue`, `postsuper`."""
+        process = await asyncio.create_subprocess_exec(
+            require_program(command, "postfix"), *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "MAIL_CONFIG": str(self.directory / "config")},
+        )  # fmt: skip
+        output, _ = await process.communicate(stdin)
+        text = output.decode("utf-8", "replace")
+        assert process.returncode == 0, f"{command}: {text}"
+        return text
+
+    async def stop(self) -> None:
+        os.kill(self._master_pid, signal.SIGTERM)  # master ends its daemons itself
+        await self.child.ended()
+        if self._bridge is not None:
+            self._bridge.cancel()
+
+    async def _pass_on(self, rsyslogd: Rsyslogd) -> None:
+        async for line in self.child.follow():
+            found = _LINE.match(line)
+            if found:
+                await rsyslogd.log([f"<22>{found[1]} {found[2]}".encode()])
+
+
+def require_postfix() -> Path:
+    require_root("a private Postfix needs root")
+    return require_program("postfix", "postfix")
+
+
+def _master_pid(line: str) -> int | None:
+    found = _MASTER.search(line)
+    return int(found[1]) if found else None
+
+
+def free_port() -> int:
+    """Postfix cannot be asked to find one: it is found here, and free again for a moment."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def _lay_out(directory: Path, ports: Mapping[str, int]) -> None:
+    config = directory / "config"
+    for path in (config, directory / "queue", directory / "data"):
+        path.mkdir(parents=True)
+    shutil.chown(directory / "data", "postfix")
+    values = {"directory": str(directory), **{name: str(port) for name, port in ports.items()}}
+    for source in _CONFIG.iterdir():
+        text = source.read_text(encoding="utf-8")
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", value)
+        assert not (left := re.findall(r"@[a-z_]+@", text)), left
+        (config / source.name).write_text(text, encoding="utf-8")

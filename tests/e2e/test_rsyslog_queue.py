@@ -1,0 +1,81 @@
+"""The disk-assisted queue of `deploy/rsyslog/`: an absent receiver costs no line over TCP."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.house import House
+from tests.e2e.rsyslog import Form, Rsyslogd
+from tests.metric_values import assert_balanced, value
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+FORMS = [
+    Form("tcp", "50-mailfault-tcp.conf"),
+    Form("octet", "50-mailfault-tcp-octet.conf"),
+    Form("rfc5424", "50-mailfault-rfc5424.conf"),
+]
+
+
+def bounce(number: int) -> bytes:
+    text = (
+        f"4ABC{number:05d}: to=<user{number}@example.net>, relay=none, delay=1, delays=1/0/0/0,"
+        " dsn=5.4.4, status=bounced (Host or domain name not found)"
+    )
+    return f"<22>Nov 23 10:00:00 postfix/smtp[99]: {text}".encode()
+
+
+def bounces(first: int, end: int) -> list[bytes]:
+    return [bounce(number) for number in range(first, end)]
+
+
+def queue_files(directory: Path) -> list[str]:
+    return [path.name for path in directory.glob("mailfault_*")]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+async def test_lines_wait_for_the_receiver(house: House, form: Form) -> None:
+    port = house.receiver.ports["tcp"]
+    rsyslogd = await house.rsyslogd(form, port)
+    await rsyslogd.log(bounces(0, 10))
+    await house.subscriber.until(lambda event: True, count=10)
+    await house.receiver.stop()
+
+    await rsyslogd.log(bounces(10, 60))
+    await house.restart_receiver()
+    await _assert_all_come(house, 60, of_this_receiver=50)
+
+
+async def test_lines_survive_a_restart_of_rsyslog_without_a_receiver(house: House) -> None:
+    port = house.receiver.ports["tcp"]
+    await house.receiver.stop()
+    first = await house.rsyslogd(FORMS[0], port)
+    await first.log(bounces(0, 50))
+    await first.stop()
+    assert queue_files(house.directory)
+
+    second = await house.rsyslogd(FORMS[0], port)
+    await second.log(bounces(50, 60))
+    await house.restart_receiver()
+    await _assert_all_come(house, 60, of_this_receiver=60)
+
+
+async def test_more_lines_than_memory_holds_go_to_disk(house: House) -> None:
+    port = house.receiver.ports["tcp"]
+    small = Form("tcp", "50-mailfault-tcp.conf", (('queue.size="10000"', 'queue.size="100"'),))
+    await house.receiver.stop()
+    rsyslogd: Rsyslogd = await house.rsyslogd(small, port)
+    await rsyslogd.log(bounces(0, 1000))
+    await house.restart_receiver()
+    await _assert_all_come(house, 1000, of_this_receiver=1000)
+
+
+async def _assert_all_come(house: House, count: int, of_this_receiver: int) -> None:
+    await house.subscriber.until(lambda event: True, count)
+    arrived = [arrival.event.queue_id for arrival in house.subscriber.arrivals]
+    assert sorted(map(str, arrived)) == [f"4ABC{number:05d}" for number in range(count)]
+    assert await house.subscriber.stored() == count
+    metrics = await house.receiver.get("/metrics")
+    assert_balanced(metrics)
+    assert value(metrics, "frames_received_total") == of_this_receiver
+    assert value(metrics, "frames_dropped_total") == 0
