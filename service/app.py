@@ -10,7 +10,7 @@ import structlog
 import uvloop
 from nats.aio.client import Client
 
-from service import __version__, logs
+from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
@@ -198,9 +198,7 @@ class Receiver:
         )
 
     def _run(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(coroutine, name=name)
-        task.add_done_callback(_must_not_end)
-        self._tasks.append(task)
+        self._tasks.append(supervision.start(coroutine, name))
 
     def _servers(self) -> list[str]:
         return [self._embedded.url] if self._embedded is not None else self._settings.nats.servers
@@ -253,12 +251,3 @@ def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
 
 def _log_listening(transport: str, address: tuple[str, int]) -> None:
     log.info("listening", transport=transport, host=address[0], port=address[1])
-
-
-def _must_not_end(task: asyncio.Task[None]) -> None:
-    """A background task that fails is a defect: say so loudly and end the process, so that a
-    supervisor starts it anew."""
-    if task.cancelled() or task.exception() is None:
-        return
-    log.critical("task_failed", task=task.get_name(), exc_info=task.exception())
-    signal.raise_signal(signal.SIGTERM)

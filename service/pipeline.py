@@ -17,6 +17,7 @@ from service.core.postfix import parse
 from service.core.postfix.markers import candidates, is_candidate
 from service.core.postfix.result import Failure, Unparsed
 from service.core.syslog import parse_message
+from service.core.syslog.message import SyslogMessage
 from service.metrics import Metrics, Tally
 from service.received import Origin
 
@@ -125,7 +126,11 @@ class Pipeline:
         tally: Tally,
         envelopes: list[Envelope],
     ) -> None:
-        read = self.read_line(raw, truncated, origin, received_at)
+        read: list[Event] | Skip
+        try:
+            read = self.read_line(raw, truncated, origin, received_at)
+        except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
+            read = [self._after_defect(raw, truncated, origin, received_at, error)]
         if isinstance(read, Skip):
             tally.skip(read)
             return
@@ -133,6 +138,20 @@ class Pipeline:
         for event in read:
             tally.event(event.event_type)
             envelopes.append(seal(event, self._template, received_at.timestamp()))
+
+    def _after_defect(
+        self,
+        raw: bytes,
+        truncated: bool,
+        origin: Origin,
+        received_at: datetime,
+        error: Exception,
+    ) -> Event:
+        message = SyslogMessage("", received_at, "received", None, "", None, "")
+        line = Line(
+            raw, message, received_at, origin.transport, origin.source_ip, truncated, self._keep_raw
+        )
+        return assemble_invalid(line, None, Malformed.PARSER_FAILED, type(error).__name__)
 
 
 def _events(line: Line, parsed: Failure | Unparsed) -> list[Event]:

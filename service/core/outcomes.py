@@ -41,3 +41,5 @@ class Malformed(StrEnum):
     """A delivery line so long that it was cut before its `status=`."""
     INVALID_EVENT = "invalid_event"
     """It parsed, but the event model refused a value."""
+    PARSER_FAILED = "parser_failed"
+    """A defect of ours: reading the line raised an exception. No other line is harmed by it."""

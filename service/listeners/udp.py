@@ -17,6 +17,7 @@ import structlog
 from asyncio_dgram.aio import DatagramStream
 from pydantic import BaseModel, ConfigDict, Field
 
+from service import supervision
 from service.address import Address, split_address
 from service.core.framing.base import MAX_FRAME_BYTES, Fault
 from service.core.framing.datagram import read_datagram
@@ -88,7 +89,7 @@ class UdpListener:
             raise
         self._socket = sock
         self._address = sock.getsockname()[:2]
-        self._task = asyncio.create_task(self._read(self._stream), name="udp-reader")
+        self._task = supervision.start(self._read(self._stream), "udp-reader")
 
     async def stop(self, timeout: float) -> None:
         if self._socket is None or self._stream is None or self._task is None:

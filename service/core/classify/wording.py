@@ -25,7 +25,10 @@ _QUOTED_ADDRESS = re.compile(r'"[^"]*+"@\S*+')
 # `host[192.0.2.1]`, `192.0.2.1`, `41027`, `name=example.net` of a DNS error. A run of name
 # characters is looked at once, from its start.
 _NUMBERS = re.compile(
-    r"(?<=name=)[^ ]+|(?<![\w.-])[\w.-]*+\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]|\d{1,3}(?:\.\d{1,3}){3}|\d{5,}",
+    r"(?<=name=)[^ ]+"
+    r"|(?<![\w.-])[\w.-]*+\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]"
+    r"|\d{1,3}(?:\.\d{1,3}){3}"
+    r"|\d{5,}",
     re.ASCII,
 )
 

@@ -72,7 +72,8 @@ _HELO_FIELD = " helo=<"
 _VERDICT = pattern(r"Relay access denied|[A-Z][A-Za-z -]{1,30} rejected: ")
 _BROKEN = pattern(
     rf";(?: from=<({ADDRESS})>)?(?: to=<({ADDRESS})>)?"
-    rf"(?: proto=(E?SMTP)(?= |\Z))?(?: helo=<({HELO})>)?(.*)\Z"
+    rf"(?: proto=(E?SMTP)(?= |\Z))?(?: helo=<({HELO})>)?"
+    r"((?: (?:(?:from=|to=|proto=|helo=|sasl_).*|[a-z=]{0,6}))?)\Z"
 )
 
 
@@ -179,7 +180,7 @@ def _at_helo(text: str, start: int) -> Context | None:
             break
     for context in found:
         refusal = text[start : context.start]
-        if f"<{context.helo}>" in refusal or f"[{context.helo}]" in refusal:
+        if context.helo and (f"<{context.helo}>" in refusal or f"[{context.helo}]" in refusal):
             return context
     return found[0] if found else None
 

@@ -16,7 +16,7 @@ ENHANCED = r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])"
 CODES = rf"(?:([45][0-9]{{2}})(?:[ -]|\Z|(?=;)))?(?:({ENHANCED}))?"
 """Two groups. The first line of a multi-line reply has `-` between its codes."""
 
-_CODES = pattern(CODES)
+_CODES = pattern(rf"(?=[245]){CODES}")
 _SEVERITIES: dict[str, Severity] = {"4": "temporary", "5": "permanent"}
 
 # What Postfix puts in front of a reply; group 1: a SASL server's, which answers no mail command.
@@ -36,7 +36,7 @@ _COMMANDS = frozenset({"MAIL FROM", "RCPT TO", "DATA", "end of DATA"})
 def codes(text: str, start: int = 0) -> tuple[int | None, str | None, int]:
     """SMTP and enhanced code at `start`, and where the words behind them begin."""
     match = _CODES.match(text, start)
-    if match is None:  # cannot be: the pattern matches nothing at all
+    if match is None:
         return None, None, start
     smtp, enhanced = match.groups()
     return (int(smtp) if smtp else None), enhanced, match.end()
