@@ -21,7 +21,7 @@ from service.core.postfix.record import (
 )
 from service.core.postfix.result import Failure, Parsed, Unparsed
 from service.core.postfix.shape import Reading, divide
-from service.core.postfix.shapes import delivery, read, smtpd
+from service.core.postfix.shapes import delivery, postscreen, read, smtpd
 from service.core.syslog.message import SyslogMessage
 
 __all__ = ["LONG_LINE", "parse"]
@@ -53,6 +53,9 @@ def parse(message: SyslogMessage, *, truncated: bool = False) -> Parsed:
                 queue_id, reading = refused
                 instance, daemon = identity
                 return Failure(Record(tag, instance, daemon, queue_id), reading, 1)
+            screened = postscreen.read_plain(text)
+            if screened is not None:
+                return _result(tag, identity, None, screened, 1)
     return _parse_with_care(tag, identity, text, truncated)
 
 

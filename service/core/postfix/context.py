@@ -71,8 +71,8 @@ _SASL_SENDER = " sasl_sender="
 _HELO_FIELD = " helo=<"
 _VERDICT = pattern(r"Relay access denied|[A-Z][A-Za-z -]{1,30} rejected: ")
 _BROKEN = pattern(
-    rf";(?: from=<({ADDRESS})>)?(?: to=<({ADDRESS})>)?"
-    rf"(?: proto=(E?SMTP)(?= |\Z))?(?: helo=<({HELO})>)?"
+    rf";(?: from=<({ADDRESS})>)?+(?: to=<({ADDRESS})>)?+"
+    rf"(?: proto=(E?SMTP)(?= |\Z))?+(?: helo=<({HELO})>)?+"
     r"((?: (?:(?:from=|to=|proto=|helo=|sasl_).*|[a-z=]{0,6}))?)\Z"
 )
 
@@ -87,7 +87,8 @@ def find_context(text: str, start: int, stage: str) -> Context | None:
         return strict[0]
     plain = [context for context in strict if not _hides_anchor(context)]
     with_login = [context for context in strict if _hides_anchor(context)]
-    readings = with_login + _loose(text, start, places[-_MOST_PLACES:]) + plain
+    loose = _loose(text, start, places[-_MOST_PLACES:])
+    readings = with_login + [way for way in loose if _is_complete(way, stage)] + plain
     if readings:
         return _best(readings, text, start, stage)
     return _broken(text, places[0]) if len(places) == 1 else None

@@ -125,6 +125,26 @@ def test_the_helo_name_is_raw_at_its_own_stage(helo: str, stage: str) -> None:
     assert reject(smtpd_line(Session(helo=neuter(helo)), DENIED)).helo == neuter(helo)
 
 
+def test_a_login_at_the_helo_stage() -> None:
+    session = Session(sender=None, recipient=None, sasl_method="PLAIN", sasl_username="anna")
+    facts = reject(smtpd_line(session, "554 5.7.1 no", "EHLO"))
+    assert (facts.helo, facts.sasl_username) == ("mail.example.net", "anna")
+
+
+def test_imitations_are_weighed_up_to_a_bound() -> None:
+    """No bound takes a field over: what is not weighed is part of another field."""
+    helo = "a; proto=SMTP helo=<" * 40
+    session = Session(sender=None, recipient=None, protocol="SMTP", helo=helo)
+    assert reject(smtpd_line(session, "550 5.7.1 no", "HELO")).helo == helo
+    sender = "a> proto=SMTP " * 40 + "@bad.example"
+    facts = reject(smtpd_line(Session(sender=sender), DENIED, form=internal))
+    assert (facts.sender, facts.recipient) == (sender, "b@example.org")
+    for recipient in ("b@example.org", "no@address at all"):
+        session = Session(sender=f"a@{sender} b", recipient=recipient)
+        facts = reject(smtpd_line(session, DENIED, form=internal))
+        assert (facts.sender, facts.recipient) == (None, None)
+
+
 def test_a_login_name_that_imitates_everything_is_believed_last() -> None:
     """A server accepted the name; a text of which a part looks like a login was not."""
     text = f"{TEXT}{FAKE} sasl_method=PLAIN sasl_username=x"
@@ -145,6 +165,9 @@ def test_a_login_name_that_imitates_everything_is_believed_last() -> None:
         ("; proto=LMTP helo=<h>", Context(0, protocol="LMTP", helo="h")),
         ("no; from=<a> to=<b>", Context(2, "a", "b")),
         ("no context; at all", None),
+        ("no; from=<fake@x> to=<fake@y>; and more", None),
+        ("no; from=<no@address at all> proto=SMTP", Context(2, partial=True)),
+        ("no; from=<a> to=<b> proto=SMTP sasl_met", Context(2, "a", "b", "SMTP", partial=True)),
         ("", None),
     ],
 )

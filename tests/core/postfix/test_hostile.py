@@ -4,11 +4,13 @@ Addresses are in external form (default since 3.5) unless a test says otherwise.
 tell apart is left out, with the reason, and has its choice tested in `test_context`.
 """
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.postfix.facts import Client
-from tests.core.postfix.lines import delivery, reject
+from tests.core.postfix.lines import delivery, failure, reject
 from tests.strategies_postfix import (
     Form,
     Session,
@@ -32,6 +34,7 @@ _MANY = settings(max_examples=150, deadline=None)
 
 STAGES = st.sampled_from(["RCPT", "DATA", "BDAT content", "END-OF-MESSAGE", "VRFY"])
 LOCAL = "local"
+SCREENED = "[192.0.2.1]:123"
 CLIENT = Client("mail.example.net", "192.0.2.10", None)
 
 
@@ -76,7 +79,7 @@ def test_smtpd_with_a_login(sender: str, recipient: str, helo: str, free: str, l
 @_MANY
 @given(addresses(), addresses().filter(bool), hostile())
 def test_postscreen(sender: str, recipient: str, helo: str) -> None:
-    session = Session(client="[192.0.2.1]:123", sender=sender, recipient=recipient, helo=helo)
+    session = Session(client=SCREENED, sender=sender, recipient=recipient, helo=helo)
     facts = reject(postscreen_line(session, "550 5.5.1 Protocol error"))
     assert (facts.sender, facts.recipient) == (external(sender), external(recipient))
     assert (facts.protocol, facts.helo) == ("ESMTP", printable(helo) or None)
@@ -157,3 +160,32 @@ def test_delivery_without_quotes(recipient: str, free: str) -> None:
     """But for what reads like the field behind the address."""
     facts = delivery(delivery_line(recipient, f"x{free}", form=internal))
     assert (facts.recipient, facts.response) == (recipient, printable(f"x{free}"))
+
+
+def _sessions(absent: st.SearchStrategy[None] | None = None) -> st.SearchStrategy[Session]:
+    address = addresses() if absent is None else addresses() | absent
+    return st.builds(
+        Session,
+        sender=address,
+        recipient=address,
+        helo=helo_names(),
+        sasl_method=st.sampled_from([None, "PLAIN"]),
+        sasl_username=st.sampled_from([None, "anna", "john doe"]),
+    )
+
+
+_TEXTS = hostile().map(lambda free: f"550 5.1.1 x{free}")
+_LINES = st.one_of(
+    st.builds(smtpd_line, _sessions(), _TEXTS),
+    st.builds(smtpd_line, _sessions(st.none()), _TEXTS, st.just("ETRN")),
+    st.builds(milter_line, _sessions(), _TEXTS),
+    st.builds(postscreen_line, _sessions().map(lambda s: replace(s, client=SCREENED)), _TEXTS),
+    st.builds(delivery_line, addresses(), _TEXTS, addresses() | st.none()),
+)
+
+
+@_MANY
+@given(_LINES)
+def test_the_hot_path_and_the_long_way_agree(line: str) -> None:
+    """A space at the end is all it takes to be sent the long way."""
+    assert failure(line) == failure(f"{line} ")

@@ -63,6 +63,27 @@ def test_no_reply(reason: str) -> None:
     assert remote_reply(reason, 0, len(reason)) is None
 
 
+@pytest.mark.parametrize(
+    ("tail", "command"),
+    [
+        (" (in reply to RCPT TO command)", "RCPT TO"),
+        (" (in reply to RCPT TO)", "RCPT TO"),
+        (" (in reply to RCPT TO command", "RCPT TO"),
+        (" (in reply to end of DATA", "end of DATA"),
+        (" (in reply to )", None),
+        (" (in reply to RCPT", None),
+        (" (in reply to x command", None),
+        (" in reply to DATA command)", None),
+    ],
+)
+def test_commands(tail: str, command: str | None) -> None:
+    text = f"host x[192.0.2.1] said: 550 no{tail}"
+    reply = remote_reply(text, 0, len(text))
+    assert reply is not None
+    assert reply.command == command
+    assert reply.text == ("550 no" if command else f"550 no{tail}")
+
+
 def test_a_reply_ends_with_the_reason() -> None:
     text = "(host x[192.0.2.1] said: 550 no (in reply to DATA command)) and (in reply to more)"
     reply = remote_reply(text, 1, text.index(") and"))

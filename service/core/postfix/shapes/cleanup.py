@@ -54,7 +54,7 @@ def _read(line: Line) -> Reading | None:
     content = kind.end()
     origins = list(_ORIGIN.finditer(text, content))
     parts = None
-    if len(origins) == 1 or not line.truncated:
+    if len(origins) == 1 or (origins and not line.truncated):
         parts = _strict(text, origins)
         if parts is None or _ANCHOR.search(parts.text) or _ORIGIN.search(parts.text):
             parts = _loose(text, origins) or parts
@@ -104,8 +104,6 @@ def _strict(text: str, origins: list[re.Match[str]]) -> _Parts | None:
 
 def _loose(text: str, origins: list[re.Match[str]]) -> _Parts | None:
     """Addresses that are not quoted: the last origin, and the last end of a context behind it."""
-    if not origins:
-        return None
     origin = origins[-1]
     protocol = helo = None
     end = _last(_ANCHOR, text, origin.end())

@@ -22,6 +22,8 @@ from service.core.postfix.fragments import PROTOCOL, known, pattern, port
 from service.core.postfix.reply import codes, severity
 from service.core.postfix.shape import Line, Reading, Shape
 
+_PLAIN = "NOQUEUE: reject: RCPT from ["
+_ACTION_END = len("NOQUEUE: reject: ")
 _FROM = "; from=<"
 _HEAD = pattern(r"([A-Za-z]{1,16}) from \[([^\]\s]{1,255})\](?::([0-9]{1,5}))?(?:: ?|\Z)")
 # Commas as Postfix writes them, spaces as some logs have them.
@@ -44,15 +46,25 @@ class _Fields(NamedTuple):
 _NO_FIELDS = _Fields(None, None, None, None)
 
 
+def read_plain(text: str) -> Reject | None:
+    """The hot path: a refusal at RCPT that is not cut, None for all others."""
+    if text.startswith(_PLAIN) and text[-1] == ">":
+        return _refusal(text, _ACTION_END, False)
+    return None
+
+
 def _read(line: Line) -> Reading | None:
-    text = line.text
-    head = _HEAD.match(text, line.rest)
+    return _refusal(line.text, line.rest, line.truncated)
+
+
+def _refusal(text: str, rest: int, truncated: bool) -> Reject | None:
+    """`rest`: where the stage stands."""
+    head = _HEAD.match(text, rest)
     if head is None:
         return None
     stage, ip, digits = head.groups()
     start = head.end()
     end = text.find(_FROM, start)
-    truncated = line.truncated
     fields = _NO_FIELDS
     if end < 0:
         end = len(text)

@@ -31,7 +31,7 @@ _PLAIN_HEAD = pattern(
 )
 # A login name without spaces holds no further context.
 _PLAIN_TAIL = pattern(
-    rf"; from=<({ADDRESS})> to=<({ADDRESS})> proto=(E?SMTP) helo=<({HELO})>"
+    rf"; from=<({ADDRESS})>(?: to=<({ADDRESS})>)? proto=(E?SMTP) helo=<({HELO})>"
     r"(?: sasl_method=([^\s<>]{1,64}) sasl_username=([^\s<>]{1,255}))?\Z"
 )
 _TEXT = 7

@@ -173,6 +173,15 @@ def test_addresses_without_quotes() -> None:
     assert facts.response == "5.7.1 no"
 
 
+def test_no_address_at_all_is_left_out() -> None:
+    facts = reject(
+        "4ABCDE12F: reject: header Subject: x from y.example[192.0.2.1]; from=<no@address at all> "
+        "proto=SMTP helo=<h>: 5.7.1 no"
+    )
+    assert (facts.content, facts.client) == ("Subject: x", Client("y.example", "192.0.2.1", None))
+    assert (facts.sender, facts.truncated) == (None, True)
+
+
 @pytest.mark.parametrize(
     ("text", "content", "client"),
     [
