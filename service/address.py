@@ -1,8 +1,8 @@
 """`HOST:PORT` as users write it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 
 def split_address(value: str) -> tuple[str, int]:
@@ -22,5 +22,14 @@ def _checked(value: str) -> str:
     return value
 
 
+def _split_commas(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
 Address = Annotated[str, AfterValidator(_checked)]
 """`HOST:PORT` in settings."""
+
+Addresses = Annotated[list[Address], BeforeValidator(_split_commas)]
+"""Several; an environment variable holds them divided by commas."""

@@ -63,7 +63,8 @@ async def _serve(settings: Settings, reload: Callable[[], Settings]) -> int:
         await receiver.stop()
         return 1
     await stop.wait()
-    return 0 if await receiver.stop() == 0 else 1
+    left = await receiver.stop()
+    return 0 if left == 0 and not supervision.has_failed() else 1
 
 
 def _reload(running: Settings, load: Callable[[], Settings]) -> None:
@@ -136,7 +137,7 @@ class Receiver:
         self._run(self._publisher.run(), "publish-sweep")
         self._run(self._outlet.run(self._publisher), "outlet")
         for listener in self.listeners:
-            await listener.start()
+            await _bind(listener)
             _log_listening(listener.transport, listener.address)
         self._is_listening = True
         log.info("started", version=__version__)
@@ -212,6 +213,7 @@ class Receiver:
 
     def _disconnected(self) -> None:
         self._publisher.detach()
+        self._outlet.flow_stopped()
         self.metrics.nats_disconnected()
 
     def _count_kernel_drops(self) -> None:
@@ -247,6 +249,14 @@ def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     (log.debug if is_nats else log.error)(
         "unhandled_error", message=context.get("message"), error=repr(context.get("exception"))
     )
+
+
+async def _bind(listener: Listener) -> None:
+    try:
+        await listener.start()
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host name can be like this
+        host, port = listener.address
+        raise OSError(f"{listener.transport} {host}:{port}: {error}") from error
 
 
 def _log_listening(transport: str, address: tuple[str, int]) -> None:

@@ -72,8 +72,7 @@ class Outlet:
                 await self._not_empty.wait()
             await publisher.publish(queue.first)
             queue.popleft()
-            if self._held_back and queue.is_below(_GO_ON if self._is_flowing else 1 / 2):
-                self._let_go()
+            self._let_go()
 
     async def drain(self, publisher: Publisher, deadline: float) -> int:
         """Wait until nothing waits and nothing is in flight, at most until `deadline` (loop time).
@@ -90,6 +89,10 @@ class Outlet:
         while self._queue or publisher.in_flight:  # a refusal puts a dead letter in
             await self._empty.wait()
             await publisher.idle()
+
+    def flow_stopped(self) -> None:
+        """NATS is away: who was held back early may fill the room now."""
+        self._let_go()
 
     def done(self, envelope: Envelope, result: Result) -> None:
         """The publisher's answer; called once for each envelope."""
@@ -133,6 +136,8 @@ class Outlet:
         return self._publisher is not None and self._publisher.is_attached
 
     def _let_go(self) -> None:
+        if not self._held_back or not self._queue.is_below(_GO_ON if self._is_flowing else 1 / 2):
+            return
         held_back, self._held_back = self._held_back, []
         for resume in held_back:
             resume()

@@ -37,7 +37,7 @@ class PipelineConfig(BaseModel):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (OSError, ValueError) as error:
+        except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
             raise ValueError(f"no time zone {value!r}; use a name as 'Europe/Berlin'") from error
         return value
 
@@ -80,8 +80,12 @@ class Pipeline:
         data = block.data
         looked_at = 0
         for start, end in candidates(data):
+            line = data[start:end]
+            if line.endswith(b"\r"):
+                line = line[:-1]
+                if not is_candidate(line):  # it was long enough only with its CR
+                    continue
             looked_at += 1
-            line = data[start:end].rstrip(b"\r")
             self._line(line, False, origin, received_at, tally, envelopes)
         tally.frames += block.count
         tally.skip(Skip.NOT_A_FAILURE, block.count - looked_at)
@@ -103,10 +107,29 @@ class Pipeline:
             tally.skip(Skip.NOT_A_FAILURE)
 
     def read_line(
-        self, raw: bytes, truncated: bool, origin: Origin, received_at: datetime
+        self,
+        raw: bytes,
+        truncated: bool,
+        origin: Origin,
+        received_at: datetime,
+        written_at: datetime | None = None,
     ) -> list[Event] | Skip:
-        """What one candidate line means; nothing is counted."""
-        message = parse_message(raw, received_at=received_at, zone=self._zone)
+        """What one candidate line means; nothing is counted. Never raises. `written_at`: the time
+        that stamps without a year are near to, where it is not that of receipt."""
+        try:
+            return self._read_line(raw, truncated, origin, received_at, written_at or received_at)
+        except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
+            return [self._after_defect(raw, truncated, origin, received_at, error)]
+
+    def _read_line(
+        self,
+        raw: bytes,
+        truncated: bool,
+        origin: Origin,
+        received_at: datetime,
+        written_at: datetime,
+    ) -> list[Event] | Skip:
+        message = parse_message(raw, received_at=written_at, zone=self._zone)
         if message is None:
             return Skip.NOT_SYSLOG
         parsed = parse(message, truncated=truncated)
@@ -126,11 +149,7 @@ class Pipeline:
         tally: Tally,
         envelopes: list[Envelope],
     ) -> None:
-        read: list[Event] | Skip
-        try:
-            read = self.read_line(raw, truncated, origin, received_at)
-        except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
-            read = [self._after_defect(raw, truncated, origin, received_at, error)]
+        read = self.read_line(raw, truncated, origin, received_at)
         if isinstance(read, Skip):
             tally.skip(read)
             return
@@ -147,7 +166,9 @@ class Pipeline:
         received_at: datetime,
         error: Exception,
     ) -> Event:
-        message = SyslogMessage("", received_at, "received", None, "", None, "")
+        # The whole line as its text, so that different lines have different ids.
+        text = raw.decode("utf-8", "replace")
+        message = SyslogMessage("", received_at, "received", None, "", None, text)
         line = Line(
             raw, message, received_at, origin.transport, origin.source_ip, truncated, self._keep_raw
         )

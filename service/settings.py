@@ -6,6 +6,7 @@ defaults. Unknown keys are errors that name the nearest known key.
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,12 @@ from service.web import HttpConfig
 ENV_PREFIX = "MAILFAULT_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 DEFAULT_LISTEN = "127.0.0.1:5514"
+
+_SERVICE_LINK = re.compile(
+    r"MAILFAULT_([A-Z0-9_]*_)?(SERVICE_HOST=.*|SERVICE_PORT(_[A-Z0-9_]+)?=.*"
+    r"|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=.*|PORT=(tcp|udp|sctp)://.*)"
+)
+"""What Kubernetes tells each container of a namespace where a service is named `mailfault`."""
 
 
 class ConfigError(Exception):
@@ -76,7 +83,7 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
     from_file = _read_toml(file) if file else {}
     problems = _unknown_variables()
 
-    class WithFile(Settings):
+    class Joined(Settings):
         @classmethod
         def settings_customise_sources(
             cls,
@@ -89,7 +96,7 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
             return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
 
     try:
-        settings = WithFile(**dict(options or {}))
+        settings = Joined(**dict(options or {}))
     except ValidationError as error:
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
     if problems:
@@ -98,6 +105,24 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
         settings.udp.listen.append(DEFAULT_LISTEN)
         settings.tcp.listen.append(DEFAULT_LISTEN)
     return settings
+
+
+def fixed(options: Mapping[str, Any]) -> Settings:
+    """Settings from `options` and defaults alone, whatever the environment says."""
+
+    class Fixed(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings,)
+
+    return Fixed(**dict(options))
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -113,13 +138,16 @@ def _unknown_variables() -> list[str]:
     """pydantic-settings looks up the names it knows; a misspelt one would be silently ignored."""
     known = [name.upper() for name in Settings.model_fields]
     problems = []
-    for variable in os.environ:
+    for variable, value in os.environ.items():
         if not variable.startswith(ENV_PREFIX) or variable == CONFIG_VARIABLE:
             continue
-        top = variable.removeprefix(ENV_PREFIX).partition("__")[0]
-        if top.upper() not in known:
-            hint = _nearest(top.upper(), known)
-            problems.append(f"environment variable {variable}: unknown setting{hint}")
+        top, _, below = variable.removeprefix(ENV_PREFIX).partition("__")
+        if top not in known:
+            if not _SERVICE_LINK.fullmatch(f"{variable}={value}"):
+                hint = _nearest(top, known)
+                problems.append(f"environment variable {variable}: unknown setting{hint}")
+        elif below and not _keys((top.lower(),)):
+            problems.append(f"environment variable {variable}: {top.lower()} is not a table")
     return problems
 
 

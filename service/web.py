@@ -38,7 +38,7 @@ class Health(BaseModel):
 
 
 class WebServer:
-    """Serves until `stop`. Raises `OSError` from `start` where the address cannot be had."""
+    """`bind` once, then `serve` until `stop`."""
 
     def __init__(
         self,
@@ -51,17 +51,28 @@ class WebServer:
         self._metrics = metrics
         self._health = health
         self._before_scrape = before_scrape
-        self._server: _Server | None = None
+        self._server = _Server(self._configured())
         self.address = (self._host, self._port)
 
     def bind(self) -> socket.socket:
+        """Raises `OSError`."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        sock = socket.create_server((self._host, self._port), family=family, backlog=128)
+        try:
+            sock = socket.create_server((self._host, self._port), family=family, backlog=128)
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host name can be like this
+            raise OSError(f"http {self._host}:{self._port}: {error}") from error
         sock.setblocking(False)
         self.address = sock.getsockname()[:2]
         return sock
 
     async def serve(self, sock: socket.socket) -> None:
+        await self._server.serve(sockets=[sock])
+
+    def stop(self) -> None:
+        """`serve` returns soon after, even if it has not begun yet."""
+        self._server.should_exit = True
+
+    def _configured(self) -> uvicorn.Config:
         app = Starlette(
             routes=[
                 Route("/metrics", self._get_metrics),
@@ -70,7 +81,7 @@ class WebServer:
                 Route("/healthz", self._get_ready),
             ]
         )
-        config = uvicorn.Config(
+        return uvicorn.Config(
             app,
             access_log=False,
             log_config=None,
@@ -78,12 +89,6 @@ class WebServer:
             server_header=False,
             timeout_graceful_shutdown=2,
         )
-        self._server = _Server(config)
-        await self._server.serve(sockets=[sock])
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.should_exit = True
 
     async def _get_metrics(self, request: Request) -> Response:
         self._before_scrape()

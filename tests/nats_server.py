@@ -31,6 +31,11 @@ class RealNats:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self, **config: Any) -> None:
         self._extra.update(config)
         ports_dir = self._home / "ports"

@@ -26,7 +26,7 @@ from service import logs
 from service.app import Receiver
 from service.cli.tail import row
 from service.nats.embedded import EmbeddedServerError
-from service.settings import load
+from service.settings import fixed
 
 _SECONDS = 30
 
@@ -50,13 +50,13 @@ def demo() -> None:
 
 async def _demo(console: Console) -> bool:
     with tempfile.TemporaryDirectory(prefix="mailfault-demo-") as folder:
-        settings = load(
-            options={
+        settings = fixed(
+            {
                 "data_dir": Path(folder),
                 "udp": {"listen": ["127.0.0.1:0"]},
                 "tcp": {"listen": ["127.0.0.1:0"]},
                 "http": {"listen": "127.0.0.1:0"},
-                "nats": {"embedded_port": 0, "servers": []},
+                "nats": {"embedded_port": 0},
             }
         )
         receiver = Receiver(settings)

@@ -1,8 +1,10 @@
 """Lines of log files: plain, `.gz`, `.xz`, `.zst`, or standard input; bounded however long."""
 
 import gzip
+import io
 import lzma
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import IO, BinaryIO, cast
 
 import zstandard
 
+from service.cli.zstd_file import ZstdFile
 from service.core.framing.base import Frame
 
 
@@ -28,12 +31,18 @@ def open_log(path: str) -> Iterator[IO[bytes]]:
             with lzma.open(path, "rb") as file:
                 yield file
         elif suffix == ".zst":
-            with zstandard.open(path, "rb") as file:
-                yield file
+            with open(path, "rb") as packed:
+                yield io.BufferedReader(ZstdFile(packed))
         else:
             with open(path, "rb") as file:
                 yield file
-    except (lzma.LZMAError, zstandard.ZstdError, EOFError) as error:
+    except (
+        gzip.BadGzipFile,
+        zlib.error,
+        lzma.LZMAError,
+        zstandard.ZstdError,
+        EOFError,
+    ) as error:
         raise OSError(f"{path}: cannot be decompressed: {error}") from error
 
 
@@ -41,7 +50,7 @@ def read_lines(file: IO[bytes], max_bytes: int) -> Iterator[Frame]:
     """Each line without its end; a longer one is cut, marked, and its rest skipped."""
     while line := file.readline(max_bytes + 1):
         if len(line) <= max_bytes or line.endswith(b"\n"):
-            yield Frame(line.rstrip(b"\r\n"))
+            yield Frame(line.removesuffix(b"\n").removesuffix(b"\r"))
             continue
         yield Frame(line[:max_bytes], truncated=True)
         while (rest := file.readline(max_bytes)) and not rest.endswith(b"\n"):

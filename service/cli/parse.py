@@ -1,6 +1,7 @@
 """`mailfault parse`: log lines to event JSON, no network."""
 
 import json
+import os
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -10,11 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from schemas.vocabulary import Transport
 from service.cli.configuration import load, nested
 from service.cli.input_lines import open_log, read_lines
-from service.cli.terminal import printable
+from service.cli.terminal import json_line, printable
 from service.core.assemble import Event
 from service.core.envelope import SubjectTemplate
 from service.core.framing.base import MAX_FRAME_BYTES, Frame
@@ -55,9 +57,10 @@ def parse(
     for path in files or ["-"]:
         try:
             with open_log(path) as file:
+                written_at = _written_at(path)
                 for frame in read_lines(file, MAX_FRAME_BYTES):
                     number += 1
-                    outcome = _read(pipeline, frame)
+                    outcome = _read(pipeline, frame, written_at)
                     if summary:
                         counts.add(outcome)
                     else:
@@ -77,10 +80,15 @@ def parse(
 _ORIGIN = Origin(Transport.FILE.value, None)
 
 
-def _read(pipeline: Pipeline, frame: Frame) -> list[Event] | Skip:
+def _written_at(path: str) -> datetime:
+    """When a file was written last: near that lie its stamps, which may name no year."""
+    return datetime.now(UTC) if path == "-" else datetime.fromtimestamp(os.stat(path).st_mtime, UTC)
+
+
+def _read(pipeline: Pipeline, frame: Frame, written_at: datetime) -> list[Event] | Skip:
     if not is_candidate(frame.data):
         return Skip.NOT_A_FAILURE
-    return pipeline.read_line(frame.data, frame.truncated, _ORIGIN, datetime.now(UTC))
+    return pipeline.read_line(frame.data, frame.truncated, _ORIGIN, datetime.now(UTC), written_at)
 
 
 def _write(outcome: list[Event] | Skip, number: int | None) -> None:
@@ -91,7 +99,7 @@ def _write(outcome: list[Event] | Skip, number: int | None) -> None:
             out.write(json.dumps(skipped).encode() + b"\n")
         return
     for event in outcome:
-        body = event.model_dump_json().encode()
+        body = json_line(event.model_dump_json()).encode()
         out.write(body + b"\n" if number is None else b'{"line":%d,' % number + body[1:] + b"\n")
 
 
@@ -121,6 +129,6 @@ class _Counts:
         for name, counter in sections:
             table = Table(name, "count", title_justify="left", width=60)
             for value, count in counter.most_common(20):
-                table.add_row(printable(value), str(count))
+                table.add_row(Text(printable(value)), str(count))  # not a str: markup is one
             console.print(table)
         console.print(f"{self._lines} lines")

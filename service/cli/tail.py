@@ -21,7 +21,7 @@ from rich.text import Text
 import schemas
 from schemas.vocabulary import EventType
 from service.cli.configuration import load, nested
-from service.cli.terminal import printable
+from service.cli.terminal import json_line, printable
 from service.nats.config import CredentialsError, NatsConfig
 
 _SINCE = re.compile(r"([0-9]{1,6})([smhd])")
@@ -77,7 +77,7 @@ def tail(
         category,
         domain.lower() if domain else None,
     )
-    start = None if since is None else datetime.now(UTC) - _ago(since)
+    start = None if since is None else _start(since)
     try:
         asyncio.run(_tail(settings, wanted, start, as_json))
     except KeyboardInterrupt:
@@ -100,6 +100,13 @@ def _ago(value: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+def _start(since: str) -> datetime:
+    try:
+        return datetime.now(UTC) - _ago(since)
+    except OverflowError:
+        raise typer.BadParameter("--since is before the first of years") from None
+
+
 async def _tail(
     settings: NatsConfig, wanted: _Wanted, start: datetime | None, as_json: bool
 ) -> None:
@@ -117,7 +124,7 @@ async def _tail(
         await jetstream.stream_info(settings.stream.name)
         console = Console(highlight=False, soft_wrap=True)
         subscription = await jetstream.subscribe(
-            schemas.wildcard(prefix=settings.subject_prefix),
+            settings.stream_subject,
             stream=settings.stream.name,
             ordered_consumer=True,
             config=_from(start),
@@ -136,19 +143,19 @@ def _from(start: datetime | None) -> ConsumerConfig:
 
 
 async def _say_error(error: Exception) -> None:
-    typer.echo(f"tail: {str(error) or type(error).__name__}", err=True)
+    typer.echo(f"tail: {printable(str(error)) or type(error).__name__}", err=True)
 
 
 def _show(message: Msg, wanted: _Wanted, console: Console, as_json: bool) -> None:
     try:
         event = schemas.decode(message.data)
     except schemas.DecodeError as error:
-        typer.echo(f"tail: {message.subject}: {error.reason}", err=True)
+        typer.echo(f"tail: {printable(message.subject)}: {error.reason}", err=True)
         return
     if not wanted.takes(event):
         return
     if as_json:
-        sys.stdout.buffer.write(message.data + b"\n")
+        sys.stdout.buffer.write(json_line(message.data.decode()).encode() + b"\n")
         sys.stdout.buffer.flush()
     else:
         console.print(row(event))

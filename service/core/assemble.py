@@ -9,11 +9,13 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from schemas.base import Message, Mta
 from schemas.delivery import BouncedEvent, DeferredEvent
 from schemas.invalid import InvalidEvent
 from schemas.reject import RejectEvent
@@ -29,7 +31,11 @@ _DEFERRED = TypeAdapter(DeferredEvent)
 _BOUNCED = TypeAdapter(BouncedEvent)
 _INVALID = TypeAdapter(InvalidEvent)
 
+_NO_CONTEXT = Message()
+
 UNKNOWN_HOST = "unknown"
+NAME_MAX = 255
+"""RFC 5424 6: HOSTNAME. A line may hold a longer one; where room is scarce, that is cut."""
 
 _DEAD_LETTER_BYTES = 4096
 _DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queue_id")
@@ -57,13 +63,12 @@ def event_id(line: Line, ordinal: int = 0) -> str:
     RFC 3339 stamp and as RFC 5424 has the same id. `ordinal` tells apart the events of one line.
     """
     message = line.message
-    parts = [message.stamp, line.host.lower(), message.tag, str(message.pid), message.text]
-    if ordinal:
-        parts.append(str(ordinal))
+    parts = (message.stamp, line.host.lower(), message.tag, str(message.pid), message.text)
     key = "\x1f".join(parts).encode("utf-8", "replace")
     if "\ufffd" in message.text:  # decoding may have made different lines equal
         key += line.raw
-    return blake2b(key, digest_size=16).hexdigest()
+    # As salt, not as part of the key: there it could be imitated by the text.
+    return blake2b(key, digest_size=16, salt=ordinal.to_bytes(16)).hexdigest()
 
 
 def assemble(line: Line, record: Record, facts: Facts, ordinal: int = 0) -> Event:
@@ -91,7 +96,7 @@ def assemble_invalid(
     values = _common(line, record, 0)
     values["reason"] = reason.value
     values["detail"] = detail
-    values["truncated"] = line.truncated
+    values["truncated"] = line.truncated or reason is Malformed.CUT_BEFORE_STATUS
     values["raw_base64"] = base64.b64encode(line.raw).decode("ascii")
     return _INVALID.validate_python(values)
 
@@ -100,11 +105,16 @@ def dead_letter(body: bytes, reason: str, detail: str) -> InvalidEvent:
     """What stands in for an event that JetStream refused for good. `body`: that event's JSON.
 
     It has an id of its own (the refused one may yet be stored elsewhere) and carries at most
-    `_DEAD_LETTER_BYTES` of the line, so that it is not refused for its size in turn.
+    `_DEAD_LETTER_BYTES` of the line and `NAME_MAX` of each name, so that it is not refused for its
+    size in turn.
     """
     refused = json.loads(body)
     raw = (refused.get("raw") or body.decode("utf-8", "replace")).encode()[:_DEAD_LETTER_BYTES]
     values = {name: refused[name] for name in _DEAD_LETTER_FIELDS}
+    values["mta"] = {
+        name: value[:NAME_MAX] if isinstance(value, str) else value
+        for name, value in refused["mta"].items()
+    }
     values["event_id"] = blake2b(refused["event_id"].encode(), digest_size=16).hexdigest()
     values["reason"] = reason
     values["detail"] = f"{refused['event_type']} {refused['event_id']}: {detail}"
@@ -120,22 +130,60 @@ def _common(line: Line, record: Record | None, ordinal: int) -> dict[str, Any]:
         "event_time": message.time,
         "received_at": line.received_at,
         "time_quality": message.time_quality,
-        "mta": {
-            "host": line.host,
-            "instance": record.instance if record else None,
-            "service": record.service if record else (message.tag or None),
-            "daemon": record.daemon if record else None,
-            "pid": message.pid,
-            "source_ip": line.source_ip,
-            "transport": line.transport,
-        },
+        "mta": _mta(
+            line.host,
+            record.instance if record else None,
+            record.service if record else (message.tag or None),
+            record.daemon if record else None,
+            message.pid,
+            line.source_ip,
+            line.transport,
+        ),
         "queue_id": record.queue_id if record else None,
     }
     if line.keep_raw:
         values["raw"] = line.raw.decode("utf-8", "replace")
     if values["queue_id"] is not None:
-        values["message"] = {}
+        values["message"] = _NO_CONTEXT
     return values
+
+
+def _mta(
+    host: str,
+    instance: str | None,
+    service: str | None,
+    daemon: str | None,
+    pid: int | None,
+    source_ip: str | None,
+    transport: str,
+) -> Mta:
+    """A process logs many lines: its description is validated once."""
+    if len(host) > NAME_MAX or len(service or "") > NAME_MAX:  # what is remembered must be bounded
+        return _new_mta(host, instance, service, daemon, pid, source_ip, transport)
+    return _remembered_mta(host, instance, service, daemon, pid, source_ip, transport)
+
+
+def _new_mta(
+    host: str,
+    instance: str | None,
+    service: str | None,
+    daemon: str | None,
+    pid: int | None,
+    source_ip: str | None,
+    transport: str,
+) -> Mta:
+    return Mta(
+        host=host,
+        instance=instance,
+        service=service,
+        daemon=daemon,
+        pid=pid,
+        source_ip=source_ip,
+        transport=transport,
+    )
+
+
+_remembered_mta = lru_cache(maxsize=4096)(_new_mta)
 
 
 def _assemble_reject(values: dict[str, Any], facts: Reject) -> RejectEvent:

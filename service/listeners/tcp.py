@@ -12,7 +12,7 @@ from typing import cast
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.address import Address, split_address
+from service.address import Addresses, split_address
 from service.core.framing.base import MAX_FRAME_BYTES, Fault, Piece
 from service.core.framing.hints import looks_like
 from service.core.framing.sniffing import StreamFramer
@@ -28,7 +28,7 @@ class TcpConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    listen: list[Address] = Field(
+    listen: Addresses = Field(
         default_factory=list, description="Addresses to listen on, as `0.0.0.0:5514`."
     )
     max_frame_bytes: int = Field(

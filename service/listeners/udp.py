@@ -18,7 +18,7 @@ from asyncio_dgram.aio import DatagramStream
 from pydantic import BaseModel, ConfigDict, Field
 
 from service import supervision
-from service.address import Address, split_address
+from service.address import Addresses, split_address
 from service.core.framing.base import MAX_FRAME_BYTES, Fault
 from service.core.framing.datagram import read_datagram
 from service.core.outcomes import Drop
@@ -38,7 +38,7 @@ class UdpConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    listen: list[Address] = Field(
+    listen: Addresses = Field(
         default_factory=list, description="Addresses to listen on, as `0.0.0.0:5514`."
     )
     max_frame_bytes: int = Field(

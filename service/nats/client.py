@@ -93,10 +93,12 @@ async def let_go(client: Client) -> None:
 
 
 class _Client(Client):
-    """Insists on TLS where TLS is configured, before anything of ours is sent."""
+    """Insists on TLS where TLS is configured, before anything of ours is sent; and remembers why
+    the server threw us out, which nats-py overwrites with the end of file that follows."""
 
     def __init__(self, config: NatsConfig) -> None:
         super().__init__()
+        self._thrown_out: Exception | None = None
         self._wants_upgrade = config.insists_on_tls and not config.tls_handshake_first
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
@@ -105,3 +107,12 @@ class _Client(Client):
                 raise SecureConnWantedError
             info["tls_required"] = True  # nats-py upgrades for this only
         await super()._process_info(info, initial_connection)
+
+    async def _process_err(self, err_msg: str) -> None:
+        await super()._process_err(err_msg)
+        if "permissions violation" not in err_msg:  # after this the connection goes on
+            self._thrown_out = super().last_error
+
+    @property
+    def last_error(self) -> Exception | None:
+        return self._thrown_out or super().last_error

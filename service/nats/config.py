@@ -170,7 +170,10 @@ class NatsConfig(BaseModel):
 
     @model_validator(mode="after")
     def _template_fits_a_stream(self) -> "NatsConfig":
-        SubjectTemplate(self.subject_template, self.subject_prefix)
+        try:
+            SubjectTemplate(self.subject_template, self.subject_prefix)
+        except ValueError as error:
+            raise ValueError(f"subject_template: {error}") from error
         if self.stream_subject == ">":
             raise ValueError(
                 "subject_template must begin with {prefix} or a fixed part, which the stream takes"

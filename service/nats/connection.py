@@ -13,16 +13,18 @@ from itertools import count
 
 import structlog
 from nats.aio.client import Client
+from nats.errors import NoServersError
 
-from service.nats.client import BROKEN, connect, let_go
+from service.nats.client import connect, let_go
 from service.nats.config import NatsConfig
-from service.nats.credentials import CredentialsError
 
 log = structlog.get_logger(__name__)
 
 _FIRST_WAIT = 0.1
 _LOOK_SECONDS = 0.1
-_QUIET_SECONDS = 5.0
+_STEADY_SECONDS = 5.0
+"""A connection that lasted so long was a good one: the next attempt comes after the first wait."""
+_QUIET_SECONDS = 2.0
 _LEARNT_MAX = 32
 
 
@@ -44,31 +46,36 @@ class Connection:
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
         self._quiet_until = 0.0
+        self._said: str | None = None
         self._unsaid = 0
         self.is_connected = False
         self.last_error: str | None = None
         """For health: the latest trouble; None after a connection was made."""
 
     async def run(self) -> None:
-        wait = _FIRST_WAIT
+        clock = asyncio.get_running_loop().time
+        first = wait = min(_FIRST_WAIT, self._config.reconnect_wait_max)
         for turn in count():
+            began = clock()
             servers = list(dict.fromkeys((*self._servers(), *self._learnt)))
             closed = asyncio.Event()
             client = await self._connect(servers[turn % len(servers)], closed)
             if client is not None:
-                wait = _FIRST_WAIT
                 try:
                     await self._serve(client, closed)
                 finally:
                     self.is_connected = False
                     self._on_disconnected()
                     await let_go(client)
+                # A server may take us and throw us out at once, again and again.
+                if clock() - began > _STEADY_SECONDS:
+                    wait = first
             # Half to the whole of it: receivers cut off together do not come back together.
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(wait * 2, self._config.reconnect_wait_max)
 
     async def _serve(self, client: Client, closed: asyncio.Event) -> None:
-        self.last_error = None
+        self.last_error = self._said = None
         self._learn(client)
         try:
             await self._on_connected(client)
@@ -78,6 +85,8 @@ class Connection:
         self.is_connected = True
         log.info("nats_connected", server=_address(client))
         await _until_closed(client, closed)
+        if client.last_error is not None:  # `-ERR` reaches no callback
+            self._note(client.last_error)
         log.warning("nats_disconnected", error=self.last_error)
 
     async def _connect(self, server: str, closed: asyncio.Event) -> Client | None:
@@ -91,26 +100,28 @@ class Connection:
             # Two tries without a pause, then it gives up: the pauses are ours.
             async with asyncio.timeout(3 * self._config.connect_timeout):
                 return await connect(self._config, [server], on_error, on_closed)
-        except (*BROKEN, CredentialsError, ValueError) as error:
+        except NoServersError:
+            return None  # it says nothing new: `on_error` was told why
+        except Exception as error:  # noqa: BLE001  # whatever answers at that address
             self._note(error)
             return None
 
     def _learn(self, client: Client) -> None:
-        for url in client.discovered_servers:
-            learnt = url.geturl()
-            if learnt not in self._learnt:
-                self._learnt = [*self._learnt, learnt][-_LEARNT_MAX:]
+        """Where the user stands in the URL, the others would not know us."""
+        if not any("@" in server for server in self._servers()):
+            self._learnt = [url.geturl() for url in client.discovered_servers][:_LEARNT_MAX]
 
     def _note(self, error: Exception) -> None:
         """Keep it for health; say it once, and not in a storm."""
-        text = str(error) or type(error).__name__
-        is_news = text != self.last_error
-        self.last_error = text
+        self.last_error = text = str(error) or type(error).__name__
+        # Permission errors quote a subject: one line for all of them, not one for each.
+        kind = text.partition('"')[0]
         now = asyncio.get_running_loop().time()
-        if not is_news or now < self._quiet_until:
+        if kind == self._said or now < self._quiet_until:
             self._unsaid += 1
             return
         log.warning("nats_trouble", error=text, unsaid=self._unsaid)
+        self._said = kind
         self._unsaid = 0
         self._quiet_until = now + _QUIET_SECONDS
 

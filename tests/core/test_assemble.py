@@ -180,7 +180,11 @@ def test_what_a_deferral_does_not_tell_is_null() -> None:
     bare = Delivery("deferred", "SOFTBOUNCE", "no route", sender="a@x.example")
     event = assemble(LINE, RECORD, bare)
     assert isinstance(event, DeferredEvent)
-    assert (event.severity, event.status, event.sender) == ("temporary", "SOFTBOUNCE", "a@x.example")
+    assert (event.severity, event.status, event.sender) == (
+        "temporary",
+        "SOFTBOUNCE",
+        "a@x.example",
+    )
     assert event.recipient is None
     assert event.recipient_domain is None
     assert event.relay is None

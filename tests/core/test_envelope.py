@@ -84,8 +84,9 @@ def test_ce_time(time: datetime, written: str) -> None:
 hostile_names = st.one_of(
     st.lists(
         st.sampled_from(
-            ["a", "B", ".", "..", "*", ">", " ", "\r\n", "\r", "\n", "\0", "\x1b[2J", "\x85", "\u2028",
-             "é", "\ufffd", "😀", "\r\nNats-Msg-Id: x", ": ", "/", "//", "%0d%0a", "{prefix}", "=", "_"]
+            ["a", "B", ".", "..", "*", ">", " ", "\r\n", "\r", "\n", "\0", "\x1b[2J", "\x85",
+             "\u2028", "é", "\ufffd", "😀", "\r\nNats-Msg-Id: x", ": ", "/", "//", "%0d%0a", "{prefix}", "=",
+             "_"]
         ),
         max_size=12,
     ).map("".join),
@@ -117,9 +118,7 @@ def test_nothing_hostile_gets_out_of_the_body(
     assert len(tokens) == len(template.split("."))
     assert all(TOKEN.fullmatch(token) for token in tokens), envelope.subject
     assert envelope.header_lines.isascii()
-    assert envelope.header_lines.isprintable() or set(
-        char for char in envelope.header_lines if not char.isprintable()
-    ) == {"\r", "\n"}
+    assert envelope.header_lines.replace("\r\n", "").isprintable()
     assert list(headers(envelope)) == [
         "ce-specversion",
         "ce-id",
@@ -195,5 +194,3 @@ class TestTemplate:
     def test_what_gives_no_legal_subject_is_refused(self, template: str, told: str) -> None:
         with pytest.raises(ValueError, match=re.escape(told)):
             SubjectTemplate(template, "postfix")
-
-

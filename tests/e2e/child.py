@@ -54,10 +54,12 @@ class Child:
         finally:
             os.close(write_end)
         output = asyncio.StreamReader(_LINE_LIMIT)
-        await asyncio.get_running_loop().connect_read_pipe(
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(output), os.fdopen(read_end, "rb")
         )
-        return cls(Path(command[0]).name, process, output)
+        child = cls(Path(command[0]).name, process, output)
+        child._reader.add_done_callback(lambda _: transport.close())
+        return child
 
     @property
     def pid(self) -> int:

@@ -27,4 +27,6 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailSi
     async with AsyncExitStack() as cleanup:
         directory = tmp_path_factory.mktemp("nats")
         server = await cleanup.enter_async_context(real_nats(directory))
-        yield await mail_site.start(cleanup, server.url)
+        site = await mail_site.start(cleanup, server.url)
+        yield site
+        await site.check_balance()

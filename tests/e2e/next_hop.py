@@ -41,7 +41,7 @@ class NextHop:
     async def start(cls, cleanup: AsyncExitStack, greeting: str | None = None) -> Self:
         hop = cls(greeting) if greeting else cls()
         hop._server = await asyncio.start_server(hop._serve, "127.0.0.1", 0)
-        cleanup.callback(hop._server.close)
+        cleanup.push_async_callback(close_server, hop._server)
         return hop
 
     @property
@@ -90,3 +90,9 @@ class NextHop:
 
 def _answer(writer: asyncio.StreamWriter, lines: list[str]) -> None:
     writer.write("".join(f"{line}\r\n" for line in lines).encode())
+
+
+async def close_server(server: asyncio.Server) -> None:
+    """With its connections, which Postfix has closed by now: uvloop minds any that is left."""
+    server.close()
+    await server.wait_closed()

@@ -4,6 +4,8 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from tests.e2e.next_hop import close_server
+
 ACTIONS = {
     "greylisted": "DEFER_IF_PERMIT Greylisted, see http://postgrey.example/help.html?a=1;b=2",
     "spf": "550 5.7.23 Message rejected due to: SPF fail; from=<fake@x> to=<y@z>",
@@ -13,7 +15,7 @@ ACTIONS = {
 async def start(cleanup: AsyncExitStack) -> int:
     """Returns the port."""
     server = await asyncio.start_server(_serve, "127.0.0.1", 0)
-    cleanup.callback(server.close)
+    cleanup.push_async_callback(close_server, server)
     port: int = server.sockets[0].getsockname()[1]
     return port
 

@@ -19,36 +19,34 @@ from tests.e2e.child import Child
 from tests.e2e.packages import require_program, require_root
 from tests.e2e.rsyslog import Rsyslogd
 
-SERVICES = ("smtpd", "early", "open", "milter", "strict", "postscreen")
-"""Ways into this Postfix, each an smtpd (or postscreen) on a port of its own."""
-
-_CONFIG = Path(__file__).parent / "postfix_config"
 _MASTER = re.compile(r"postfix/master\[(\d+)\]: daemon started ")
 _LINE = re.compile(r"([A-Z][a-z]{2} [0-9 ]\d \d\d:\d\d:\d\d) \S+ (.*)", re.DOTALL)
 """Month, day and time; host; tag and text (Postfix `util/msg_logger.c`)."""
 
 
 class Postfix:
-    def __init__(self, directory: Path, ports: Mapping[str, int], child: Child, pid: int) -> None:
-        self.directory = directory
+    def __init__(self, config: Path, ports: Mapping[str, int], child: Child, pid: int) -> None:
+        self.config = config
         self.ports = ports
         self.child = child
         self._master_pid = pid
         self._bridge: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, directory: Path, rsyslogd: Rsyslogd, others: Mapping[str, int]) -> Self:
-        """`others`: ports of the servers around it, as the configuration names them."""
+    async def start(
+        cls, directory: Path, rsyslogd: Rsyslogd, files: Mapping[str, str], ports: Mapping[str, int]
+    ) -> Self:
+        """`files`: what goes into its configuration directory, `config_directory(directory)`.
+        `ports`: where it listens, as the files say."""
         program = require_postfix()
-        ports = {name: free_port() for name in SERVICES}
-        _lay_out(directory, {**ports, **others})
-        child = await Child.start(program, "-c", directory / "config", "start-fg")
+        _lay_out(directory, files)
+        child = await Child.start(program, "-c", config_directory(directory), "start-fg")
         try:
             pid = await child.until(_master_pid)
         except BaseException:
             await child.stop()
             raise
-        postfix = cls(directory, ports, child, pid)
+        postfix = cls(config_directory(directory), ports, child, pid)
         postfix._bridge = asyncio.create_task(postfix._pass_on(rsyslogd), name="postfix log")
         return postfix
 
@@ -59,7 +57,7 @@ class Postfix:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "MAIL_CONFIG": str(self.directory / "config")},
+            env={**os.environ, "MAIL_CONFIG": str(self.config)},
         )  # fmt: skip
         output, _ = await process.communicate(stdin)
         text = output.decode("utf-8", "replace")
@@ -96,15 +94,23 @@ def free_port() -> int:
         return port
 
 
-def _lay_out(directory: Path, ports: Mapping[str, int]) -> None:
-    config = directory / "config"
+def config_directory(directory: Path) -> Path:
+    return directory / "config"
+
+
+def own_places(directory: Path) -> str:
+    """The part of main.cf that keeps a Postfix off the host's one."""
+    return (
+        f"queue_directory = {directory}/queue\n"
+        f"data_directory = {directory}/data\n"
+        "maillog_file = /dev/stdout\n"
+    )
+
+
+def _lay_out(directory: Path, files: Mapping[str, str]) -> None:
+    config = config_directory(directory)
     for path in (config, directory / "queue", directory / "data"):
         path.mkdir(parents=True)
     shutil.chown(directory / "data", "postfix")
-    values = {"directory": str(directory), **{name: str(port) for name, port in ports.items()}}
-    for source in _CONFIG.iterdir():
-        text = source.read_text(encoding="utf-8")
-        for name, value in values.items():
-            text = text.replace(f"@{name}@", value)
-        assert not (left := re.findall(r"@[a-z_]+@", text)), left
-        (config / source.name).write_text(text, encoding="utf-8")
+    for name, text in files.items():
+        (config / name).write_text(text, encoding="utf-8")

@@ -4,6 +4,8 @@ import asyncio
 import json
 import sys
 import urllib.request
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,15 +21,20 @@ class Receiver:
         """By transport: `udp`, `tcp`, `http`."""
 
     @classmethod
-    async def start(cls, data_dir: Path, nats_url: str, tcp_port: int = 0) -> Self:
+    async def start(
+        cls,
+        data_dir: Path,
+        nats_url: str,
+        tcp_port: int = 0,
+        env: Mapping[str, str] | None = None,
+    ) -> Self:
         child = await Child.start(
             sys.executable, "-m", "service", "serve",
             "--udp", "127.0.0.1:0", "--tcp", f"127.0.0.1:{tcp_port}", "--http", "127.0.0.1:0",
             "--nats", nats_url, "--data-dir", data_dir,
+            env=env,
         )  # fmt: skip
-        ports = {
-            name: await child.until(lambda line, n=name: _port(line, n)) for name in _TRANSPORTS
-        }
+        ports = {name: await child.until(partial(_port, name)) for name in _TRANSPORTS}
         return cls(child, ports)
 
     async def get(self, path: str) -> str:
@@ -54,7 +61,7 @@ def _record(line: str) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _port(line: str, transport: str) -> int | None:
+def _port(transport: str, line: str) -> int | None:
     record = _record(line)
     if record.get("event") == "listening" and record.get("transport") == transport:
         return int(record["port"])

@@ -81,7 +81,7 @@ class Rsyslogd:
                 env={"NOTIFY_SOCKET": str(notify_path), "TZ": "UTC"},
             )  # fmt: skip
             ready = asyncio.create_task(_ready(notify))
-            died = asyncio.create_task(child.until(lambda _: None))
+            died: asyncio.Task[None] = asyncio.create_task(child.until(lambda _: None))
             done, pending = await asyncio.wait({ready, died}, return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()

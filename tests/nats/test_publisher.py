@@ -1,14 +1,25 @@
 """The publish window against real servers that refuse, stall, die and come back."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
+import nats
 import pytest
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
+from service.core.envelope import Envelope
+from service.nats.answer import Published, Refusal, Rejected, Result
 from service.nats.config import NatsConfig
-from service.nats.answer import Published, Refusal, Rejected
+from service.nats.publisher import Publisher
+from tests.nats.proxy import Proxy
+from tests.nats.waiting import until
 from tests.nats.world import envelope, world
 from tests.nats_server import client_of, real_nats, stream_messages
+
+pytestmark = pytest.mark.timeout(60)
 
 
 async def test_an_event_is_stored_with_its_id_and_headers(tmp_path: Path) -> None:
@@ -130,23 +141,23 @@ async def test_a_full_stream_is_tried_again_until_there_is_room(tmp_path: Path) 
 
 
 async def test_a_deleted_stream_is_made_again_and_nothing_is_lost(tmp_path: Path) -> None:
-    async with real_nats(tmp_path) as server, client_of(server) as client:
-        async with world(NatsConfig(servers=[server.url])) as here:
-            await here.publish(envelope(1))
-            await client.jetstream().delete_stream("POSTFIX")
-            results = await here.publish(envelope(2), envelope(3))
-            assert all(isinstance(result, Published) for result in results)
-            assert await stream_messages(client) == 2
+    async with (
+        real_nats(tmp_path) as server,
+        client_of(server) as client,
+        world(NatsConfig(servers=[server.url])) as here,
+    ):
+        await here.publish(envelope(1))
+        await client.jetstream().delete_stream("POSTFIX")
+        results = await here.publish(envelope(2), envelope(3))
+        assert all(isinstance(result, Published) for result in results)
+        assert await stream_messages(client) == 2
 
 
 async def test_lost_acknowledgements_are_asked_for_again(tmp_path: Path) -> None:
     """Only the server's answers are lost: the events are stored and must not be stored twice."""
     async with real_nats(tmp_path) as server:
-        hole = _Hole(server.port)
-        async with hole:
-            config = NatsConfig(
-                servers=[f"nats://127.0.0.1:{hole.port}"], ack_timeout=0.3, ping_interval=3600
-            )
+        async with Proxy(server.port) as hole:
+            config = NatsConfig(servers=[hole.url], ack_timeout=0.3, ping_interval=3600)
             async with world(config) as here:
                 await here.publish(envelope(0))
                 hole.swallow_answers = True
@@ -175,50 +186,320 @@ async def test_no_right_to_publish_is_shown_and_not_fatal(tmp_path: Path) -> Non
             assert here.publisher.in_flight == 1
 
 
-class _Hole:
-    """A TCP proxy in front of the server that can swallow what the server answers."""
-
-    def __init__(self, port: int) -> None:
-        self._server_port = port
-        self.swallow_answers = False
-        self.port = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> "_Hole":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-        for source, sink, is_answer in (
-            (reader, far_writer, False),
-            (far_reader, writer, True),
-        ):
-            self._tasks.add(asyncio.create_task(self._pump(source, sink, is_answer)))
-
-    async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_answer: bool
-    ) -> None:
-        try:
-            while data := await source.read(65_536):
-                if is_answer and self.swallow_answers:
-                    continue
-                sink.write(data)
-                await sink.drain()
-        except OSError:
-            pass
-        finally:
-            sink.close()
+# What went wrong once
 
 
-pytestmark = pytest.mark.timeout(60)
+@pytest.mark.parametrize("over", [0, 1])
+async def test_headers_count_for_max_payload_and_one_message_broke_each_connection(
+    tmp_path: Path, over: int
+) -> None:
+    """nats-py checks the body alone; the server closed the connection, again at each resend."""
+    limit = 4096
+    headers = len(
+        f"NATS/1.0\r\nNats-Msg-Id: {1:032x}\r\n{envelope(1).header_lines}\r\n\r\n".encode()
+    )
+    async with (
+        real_nats(tmp_path, max_payload=limit) as server,
+        world(NatsConfig(servers=[server.url])) as here,
+    ):
+        result, after = await here.publish(envelope(1, size=limit - headers + over), envelope(2))
+        assert isinstance(after, Published)
+        assert here.resends == 0
+    if over:
+        assert isinstance(result, Rejected)
+        assert result.reason is Refusal.TOO_LARGE
+    else:
+        assert isinstance(result, Published)
+
+
+@pytest.mark.parametrize("length", [2048, 2049, 5000])
+async def test_a_subject_too_long_for_a_protocol_line_broke_each_connection(
+    tmp_path: Path, length: int
+) -> None:
+    subject = "postfix." + "x" * (length - len("postfix."))
+    async with (
+        real_nats(tmp_path) as server,
+        world(NatsConfig(servers=[server.url])) as here,
+    ):
+        result, after = await here.publish(envelope(1, subject=subject), envelope(2))
+        assert isinstance(after, Published)
+        assert here.resends == 0
+    if length > 2048:
+        assert isinstance(result, Rejected)
+        assert result.reason is Refusal.BAD_SUBJECT
+    else:
+        assert isinstance(result, Published)
+
+
+@pytest.mark.parametrize(
+    ("subject", "header_lines"),
+    [("postfix.a b", ""), ("", ""), ("postfix.\udcff", ""), ("postfix.x", "ce-source: \udcff")],
+    ids=["space", "empty", "surrogate", "surrogate in a header"],
+)
+async def test_what_cannot_be_written_is_rejected_alone(
+    tmp_path: Path, subject: str, header_lines: str
+) -> None:
+    broken = envelope(1, subject=subject)
+    broken.header_lines = header_lines
+    async with (
+        real_nats(tmp_path) as server,
+        world(NatsConfig(servers=[server.url])) as here,
+    ):
+        result, after = await here.publish(broken, envelope(2))
+    assert isinstance(result, Rejected)
+    assert isinstance(after, Published)
+
+
+async def test_a_sealed_stream_is_the_streams_trouble_and_not_the_events(tmp_path: Path) -> None:
+    """They were rejected, and their dead letters as well: lost."""
+    async with (
+        real_nats(tmp_path) as server,
+        client_of(server) as client,
+        world(NatsConfig(servers=[server.url])) as here,
+    ):
+        await here.publish(envelope(1))
+        jetstream = client.jetstream()
+        info = await jetstream.stream_info("POSTFIX")
+        info.config.sealed = True
+        await jetstream.update_stream(info.config)
+        publishing = asyncio.create_task(here.publish(envelope(2)))
+        await here.until(lambda world: world.resends >= 2)
+        assert here.publisher.in_flight == 1
+        await jetstream.delete_stream("POSTFIX")
+        [result] = await publishing
+        assert isinstance(result, Published)
+
+
+async def test_an_account_at_its_limit_is_not_the_events_trouble(tmp_path: Path) -> None:
+    """JetStream answers it with code 400, as it does for what will never be stored."""
+    accounts = {
+        "A": {
+            "users": [{"user": "u", "password": "p"}],
+            "jetstream": {"max_file": 4096, "max_mem": 4096},
+        }
+    }
+    async with real_nats(tmp_path, accounts=accounts) as server:
+        login = {"user": "u", "password": "p"}
+        config = NatsConfig.model_validate({"servers": [server.url], **login})
+        async with client_of(server, **login) as client, world(config) as here:
+            for number in range(8):
+                await here.publisher.publish(envelope(number, size=1000))
+            await here.until(lambda world: world.resends >= 20)
+            assert all(isinstance(result, Published) for result in here.results.values())
+            assert here.publisher.in_flight > 0
+            while here.publisher.in_flight:
+                await client.jetstream().purge_stream("POSTFIX")
+                resends = here.resends
+                await here.until(
+                    lambda world, resends=resends: (  # type: ignore[misc]
+                        world.resends > resends or not world.publisher.in_flight
+                    )
+                )
+            await here.until(lambda world: len(world.results) == 8)
+            assert all(isinstance(result, Published) for result in here.results.values())
+
+
+async def test_after_a_thousand_sendings_the_sweep_crashed(tmp_path: Path) -> None:
+    """Two to the power of the number of sendings was no float any more: OverflowError."""
+    users = {"users": [{"user": "u", "password": "p", "permissions": {"publish": ["$JS.API.>"]}}]}
+    async with real_nats(tmp_path, authorization=users) as server:
+        config = NatsConfig(servers=[server.url], user="u", password="p", ack_timeout=0.0001)
+        async with world(config) as here:
+            await here.publisher.publish(envelope(1))
+            sweeps = [asyncio.create_task(here.publisher.run()) for _ in range(300)]
+            await here.until(lambda world: world.resends > 1200)
+            assert not any(sweep.done() for sweep in sweeps)
+            for sweep in sweeps:
+                sweep.cancel()
+            await asyncio.wait(sweeps)
+
+
+@pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGKILL])
+async def test_publish_hung_after_a_server_that_froze(tmp_path: Path, end: signal.Signals) -> None:
+    """10 kB bodies beyond nats-py's pending size waited for a flush that nobody made any more."""
+    count = 1500
+    async with real_nats(tmp_path) as server:
+        config = NatsConfig(servers=[server.url])
+        async with world(config) as here:
+            await here.publish(envelope(0))
+            os.kill(server.pid, signal.SIGSTOP)
+            publishing = asyncio.create_task(
+                here.publish(*(envelope(number, size=10_000) for number in range(1, count)))
+            )
+            await until(lambda: here.publisher.in_flight_bytes >= config.window_bytes)
+            assert here.publisher.in_flight < count - 1
+            if end is signal.SIGKILL:
+                await server.kill()
+                await server.start()
+            else:
+                os.kill(server.pid, end)
+            results = await publishing
+            assert all(isinstance(result, Published) for result in results)
+        async with client_of(server) as client:
+            assert await stream_messages(client) == count
+
+
+async def test_a_waiting_publish_can_be_cancelled_and_nothing_of_it_is_left(
+    tmp_path: Path,
+) -> None:
+    async with real_nats(tmp_path) as server:
+        async with world(NatsConfig(servers=[server.url], window=1)) as here:
+            await here.publish(envelope(0))
+            os.kill(server.pid, signal.SIGSTOP)
+            await here.publisher.publish(envelope(1))
+            waiting = asyncio.create_task(here.publisher.publish(envelope(2)))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            assert waiting.cancelled()
+            assert here.publisher.in_flight == 1
+            os.kill(server.pid, signal.SIGCONT)
+            await here.publisher.idle()
+            assert len(here.results) == 2
+
+
+async def test_a_server_that_reads_no_more_gets_no_resends_piled_up(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server:
+        clients: list[Client] = []
+        config = NatsConfig(servers=[server.url], ack_timeout=0.01)
+        async with world(config, on_client=clients.append) as here:
+            await here.publish(envelope(0))
+            os.kill(server.pid, signal.SIGSTOP)
+            publishing = [
+                asyncio.create_task(here.publisher.publish(envelope(number, size=20_000)))
+                for number in range(1, 1000)
+            ]
+            await until(lambda: here.publisher.in_flight_bytes >= config.window_bytes)
+            for _ in range(5):  # sweeps
+                await asyncio.sleep(0.1)
+            assert clients[0].pending_data_size < 2 * config.window_bytes
+            os.kill(server.pid, signal.SIGCONT)
+            await asyncio.wait(publishing)
+            await here.publisher.idle()
+            assert len(here.results) == 1000
+
+
+async def test_an_answer_on_the_inbox_of_an_earlier_connection_counts_once(
+    tmp_path: Path,
+) -> None:
+    """Its subject was cut at the length of the new inbox: other prefix, other length."""
+    async with real_nats(tmp_path) as server, Proxy(server.port) as proxy:
+        async with world(NatsConfig(servers=[proxy.url], ack_timeout=60)) as here:
+            await here.publish(envelope(0))
+            async with client_of(server, inbox_prefix="a.much.longer.prefix") as longer:
+                envelopes = [envelope(number) for number in range(1, 50)]
+                for one in envelopes:
+                    await here.publisher.publish(one)
+                here.publisher.detach()
+                await here.publisher.attach(longer)  # the first one goes on answering
+                await here.until(lambda world: len(world.results) == 50)
+            assert all(isinstance(result, Published) for result in here.results.values())
+            assert here.publisher.in_flight == 0
+
+
+async def test_an_attach_that_fails_half_way_loses_nothing(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, Proxy(server.port) as proxy:
+        config = NatsConfig(servers=[proxy.url], ack_timeout=60, ping_interval=3600)
+        async with world(config) as here:
+            await here.publish(envelope(0))
+            proxy.swallow_answers = True
+            envelopes = [envelope(number) for number in range(1, 50)]
+            for one in envelopes:
+                await here.publisher.publish(one)
+            here.publisher.detach()
+            dead = await nats.connect(server.url, allow_reconnect=False)
+            await dead.close()
+            with pytest.raises(NatsError):
+                await here.publisher.attach(dead)
+            assert not here.publisher.is_attached
+            waiting = asyncio.create_task(here.publisher.publish(envelope(50)))
+            async with client_of(server) as client:
+                await here.publisher.attach(client)
+                await waiting
+                await here.until(lambda world: len(world.results) == 51)
+        async with client_of(server) as client:
+            assert await stream_messages(client) == 51
+
+
+async def test_connections_that_break_all_the_time_lose_and_double_nothing(
+    tmp_path: Path,
+) -> None:
+    """publish, sweep, answers, attach and detach in every order: `World` asserts one result each."""
+    count = 4000
+    async with real_nats(tmp_path) as server, Proxy(server.port) as proxy:
+        config = NatsConfig(
+            servers=[proxy.url], window=64, ack_timeout=0.02, reconnect_wait_max=0.01
+        )
+        async with world(config) as here:
+            publishing = [
+                asyncio.create_task(here.publish(*(envelope(n) for n in range(part, count, 4))))
+                for part in range(4)
+            ]
+            breaks = 0
+            while not all(task.done() for task in publishing):
+                await here.until(lambda world: world.publisher.is_attached)
+                for _ in range(breaks % 7):
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0.005 * (breaks % 3))
+                if breaks < 60:
+                    proxy.reset()
+                    breaks += 1
+                    await here.until(lambda world: not world.publisher.is_attached)
+            for task in publishing:
+                assert all(isinstance(result, Published) for result in task.result())
+            assert breaks > 10
+            assert here.publisher.in_flight_bytes == 0
+        async with client_of(server) as client:
+            assert await stream_messages(client) == count
+
+
+async def test_a_result_that_its_taker_cannot_use_stopped_all_answers(tmp_path: Path) -> None:
+    """It ended nats-py's reading task; only the pings noticed, a minute later."""
+    done: list[Envelope] = []
+
+    def take(envelope: Envelope, result: Result) -> None:
+        if envelope.message_id == f"{1:032x}":
+            raise ValueError("a defect of ours")
+        done.append(envelope)
+
+    async with (
+        real_nats(tmp_path) as server,
+        world(NatsConfig(servers=[server.url])) as here,
+        client_of(server) as client,
+    ):
+        await here.publish(envelope(0))  # so that the stream exists
+        publisher = Publisher(10, 10_000, 5, "POSTFIX", take, lambda count: None, lambda: None)
+        await publisher.attach(client)
+        for number in (1, 2, 3):
+            await publisher.publish(envelope(number))
+        async with asyncio.timeout(5):
+            await publisher.idle()
+        assert len(done) == 2
+
+
+async def test_the_stream_of_a_jetstream_domain_answers_with_more(tmp_path: Path) -> None:
+    jetstream = {"store_dir": str(tmp_path / "js"), "domain": "hub"}
+    async with (
+        real_nats(tmp_path, jetstream=jetstream) as server,
+        world(NatsConfig(servers=[server.url])) as here,
+    ):
+        results = await here.publish(envelope(1), envelope(1))
+    assert [isinstance(r, Published) and r.duplicate for r in results] == [False, True]
+
+
+@pytest.mark.parametrize("subject", ["no-number", "-1", "99999999", "٣"])
+async def test_what_others_write_to_our_inbox_is_ignored(tmp_path: Path, subject: str) -> None:
+    async with (
+        real_nats(tmp_path) as server,
+        world(NatsConfig(servers=[server.url], inbox_prefix="OURS")) as here,
+        client_of(server) as client,
+    ):
+        await here.publish(envelope(0))
+        asked = await client.subscribe("postfix.>")
+        await here.publisher.publish(envelope(1))
+        message = await asked.next_msg()
+        await client.publish(f"{message.reply.rpartition('.')[0]}.{subject}", b"nonsense")
+        await client.flush()
+        results = await here.publish(envelope(2), envelope(3))
+        assert all(isinstance(result, Published) for result in results)
+        assert here.connection.is_connected

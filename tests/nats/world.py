@@ -7,16 +7,20 @@ from contextlib import asynccontextmanager
 from nats.aio.client import Client
 
 from service.core.envelope import Envelope
+from service.nats.answer import Result
 from service.nats.config import NatsConfig
 from service.nats.connection import Connection
-from service.nats.answer import Result
 from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 
 
 class World:
-    def __init__(self, config: NatsConfig) -> None:
+    def __init__(
+        self, config: NatsConfig, on_client: Callable[[Client], None] = lambda client: None
+    ) -> None:
+        """`on_client`: is shown each new connection."""
         self.config = config
+        self._on_client = on_client
         self.results: dict[Envelope, Result] = {}
         self.resends = 0
         self._changed = asyncio.Event()
@@ -56,6 +60,7 @@ class World:
         self._changed.set()
 
     async def _connected(self, client: Client) -> None:
+        self._on_client(client)
         await self.stream.check(client)
         await self.publisher.attach(client)
         self._changed.set()
@@ -66,8 +71,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(config: NatsConfig) -> AsyncIterator[World]:
-    made = World(config)
+async def world(
+    config: NatsConfig, on_client: Callable[[Client], None] = lambda client: None
+) -> AsyncIterator[World]:
+    made = World(config, on_client)
     tasks = [
         asyncio.create_task(made.connection.run()),
         asyncio.create_task(made.publisher.run()),

@@ -22,15 +22,12 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?:[ :-]|$)", re.ASCII)
 _BRACKETED_ADDRESS = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>@])*+@[^<>]*+>')
 _QUOTED_ADDRESS = re.compile(r'"[^"]*+"@\S*+')
 
-# `host[192.0.2.1]`, `192.0.2.1`, `41027`, `name=example.net` of a DNS error. A run of name
-# characters is looked at once, from its start.
-_NUMBERS = re.compile(
-    r"(?<=name=)[^ ]+"
-    r"|(?<![\w.-])[\w.-]*+\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]"
-    r"|\d{1,3}(?:\.\d{1,3}){3}"
-    r"|\d{5,}",
-    re.ASCII,
-)
+# Each starts with one literal or one class of characters, which the regular expression engine
+# finds ten times as fast as one of several alternatives.
+_BRACKETED_IP = re.compile(r"\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]")
+_IP_OR_LONG_NUMBER = re.compile(r"[0-9][0-9.]{7,}")
+_NUMBER = re.compile(r"[0-9]{5,}")
+_DNS_NAME = " for name="
 
 _PUNCTUATION = '!#$%&()*+,/:;<=>?@[\\]^`{|}~"'
 _TO_WORDS = str.maketrans(dict.fromkeys(_PUNCTUATION, " ") | {"'": None, "\u2019": None})
@@ -63,9 +60,19 @@ def without_addresses(text: str) -> str:
 
 
 def without_numbers(text: str) -> str:
-    """Cut out peers, addresses of machines and long numbers: no rule asks for them, and with them
-    hardly a reply would equal another, and each would be judged anew."""
-    return _NUMBERS.sub(" ", text)
+    """Cut out peers (`host[192.0.2.1]`), addresses of machines, long numbers and the name of a DNS
+    error: no rule asks for them, and with them hardly a reply would equal another, and each would
+    be judged anew."""
+    if "[" in text:
+        text = _BRACKETED_IP.sub("[]", text)
+        while (bracket := text.find("[]")) >= 0:
+            text = text[: text.rfind(" ", 0, bracket) + 1] + text[bracket + 2 :]
+    text = _NUMBER.sub("", _IP_OR_LONG_NUMBER.sub("", text))
+    if (start := text.find(_DNS_NAME)) >= 0:
+        start += len(_DNS_NAME)
+        end = text.find(" ", start)
+        text = text[:start] + (text[end:] if end >= 0 else "")
+    return text
 
 
 def without_trace(text: str) -> str:

@@ -1,0 +1,59 @@
+"""A few log lines, one of each outcome, and envelopes made of them."""
+
+from datetime import UTC, datetime
+
+from service.core.envelope import Envelope, SubjectTemplate
+from service.core.framing.base import Frame
+from service.metrics import Metrics
+from service.pipeline import Pipeline, PipelineConfig
+from service.received import Origin
+
+NOW = datetime(2026, 8, 22, 10, 0, 5, tzinfo=UTC)
+ORIGIN = Origin("tcp", "192.0.2.250")
+
+HEADER = b"<22>Aug 22 10:00:00 mx1 postfix/"
+REJECT = (
+    HEADER + b"smtpd[7]: NOQUEUE: reject: RCPT from unknown[192.0.2.66]: 554 5.7.1 "
+    b"<v@other.example>: Relay access denied; from=<s@bad.example> to=<v@other.example> "
+    b"proto=ESMTP helo=<bad.example>"
+)
+DEFERRED = (
+    HEADER + b"smtp[8]: 4ABCDE12F: to=<later@example.net>, relay=none, delay=30, "
+    b"delays=0.1/0/30/0, dsn=4.4.1, status=deferred (connect to mx.example.net[192.0.2.1]:25: "
+    b"Connection timed out)"
+)
+BOUNCED = (
+    HEADER + b"smtp[9]: 4ABCDE12F: to=<gone@Example.NET>, orig_to=<old@example.org>, "
+    b"relay=mx.example.net[192.0.2.1]:25, delay=1.4, delays=0.05/0.01/0.6/0.7, dsn=5.1.1, "
+    b"status=bounced (host mx.example.net[192.0.2.1] said: 550 5.1.1 <gone@example.net>: "
+    b"User unknown (in reply to RCPT TO command))"
+)
+REPEATED = HEADER + b"smtp[9]: message repeated 3 times: [ " + BOUNCED.split(b": ", 1)[1] + b"]"
+UNKNOWN_SHAPE = HEADER + b"smtpd[7]: NOQUEUE: reject: a shape that no Postfix writes"
+SENT = (
+    HEADER + b"smtp[8]: 4ABCDE12F: to=<ok@example.net>, relay=mx.example.net[192.0.2.1]:25, "
+    b"delay=1.2, delays=0.05/0.01/0.6/0.52, dsn=2.0.0, status=sent (250 2.0.0 Ok)"
+)
+PROBE = SENT.replace(b"status=sent", b"status=undeliverable")
+HARMLESS = HEADER + b"smtpd[7]: connect from mail.example.net[192.0.2.10]"
+NOT_POSTFIX = b"<22>Aug 22 10:00:00 mx1 dovecot[7]: login: user=<a>, status=bounced (no)"
+NOT_SYSLOG = b"status=bounced (and nothing around it)"
+
+TEMPLATE = SubjectTemplate("{prefix}.{type}.{mta}", "postfix")
+
+
+def pipeline(
+    template: SubjectTemplate = TEMPLATE, config: PipelineConfig | None = None
+) -> tuple[Pipeline, Metrics]:
+    metrics = Metrics()
+    return Pipeline(config or PipelineConfig(), template, metrics), metrics
+
+
+def numbered(number: int) -> bytes:
+    """A reject that differs from others."""
+    return REJECT.replace(b"v@other", b"v%d@other" % number)
+
+
+def envelope(number: int, template: SubjectTemplate = TEMPLATE) -> Envelope:
+    (made,) = pipeline(template)[0].frame(Frame(numbered(number)), ORIGIN, NOW)
+    return made

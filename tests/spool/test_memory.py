@@ -1,0 +1,65 @@
+"""The waiting room: order, both bounds, the bytes it says it holds."""
+
+from service.core.envelope import Envelope
+from service.spool.memory import MemoryQueue, MemoryQueueConfig
+
+
+def envelope(size: int) -> Envelope:
+    return Envelope("postfix.bounced.mx1", "id", "bounced", b"x" * size)
+
+
+def queue(max_events: int = 100, max_bytes: int = 1000) -> MemoryQueue:
+    return MemoryQueue(MemoryQueueConfig(max_events=max_events, max_bytes=max_bytes))
+
+
+def test_first_in_first_out() -> None:
+    waiting = queue()
+    envelopes = [envelope(1) for _ in range(5)]
+    waiting.extend(envelopes[:3])
+    waiting.extend(iter(envelopes[3:]))
+    out = []
+    while waiting:
+        assert waiting.first is waiting.first, "looking takes nothing away"
+        out.append(waiting.first)
+        waiting.popleft()
+    # Envelopes compare by identity.
+    assert out == envelopes
+    assert waiting.bytes == 0
+
+
+def test_is_full_at_the_bound_of_events() -> None:
+    waiting = queue(max_events=3)
+    waiting.extend([envelope(1)] * 2)
+    assert waiting.has_room
+    waiting.extend([envelope(1)])
+    assert not waiting.has_room
+    waiting.popleft()
+    assert waiting.has_room
+
+
+def test_is_full_at_the_bound_of_bytes() -> None:
+    waiting = queue(max_bytes=100)
+    waiting.extend([envelope(99)])
+    assert waiting.has_room
+    assert waiting.bytes == 99
+    waiting.extend([envelope(1)])
+    assert not waiting.has_room
+
+
+def test_one_batch_may_pass_the_bound() -> None:
+    """The events of one read have been read: there is no giving them back."""
+    waiting = queue(max_events=2)
+    waiting.extend([envelope(1)] * 10)
+    assert len(waiting) == 10
+    assert not waiting.has_room
+
+
+def test_shares_count_events_and_bytes() -> None:
+    waiting = queue(max_events=10, max_bytes=100)
+    assert waiting.is_below(0.1)
+    waiting.extend([envelope(1)])
+    assert not waiting.is_below(0.1)
+    assert waiting.is_below(0.2)
+    waiting.extend([envelope(60)])
+    assert not waiting.is_below(0.5), "half the bytes are taken, if few of the events"
+    assert waiting.is_below(0.7)

@@ -1,0 +1,170 @@
+"""The metrics: every name of the contract, bounded labels, counts that balance."""
+
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from schemas.vocabulary import EventType, Transport
+from service import __version__
+from service.app import Receiver
+from service.core.outcomes import Drop, Skip
+from service.metrics import Metrics, Tally
+from service.settings import fixed
+from tests.metric_values import assert_balanced, samples, value
+
+CONTRACT = {
+    "frames_received_total": {"transport"},
+    "events_total": {"type"},
+    "lines_skipped_total": {"reason"},
+    "frames_dropped_total": {"transport", "reason"},
+    "frames_with_events_total": set(),
+    "published_total": {"result"},
+    "spool_events": set(),
+    "spool_bytes": set(),
+    "in_flight": set(),
+    "publish_seconds_bucket": {"le"},
+    "publish_seconds_count": set(),
+    "publish_seconds_sum": set(),
+    "event_lag_seconds_bucket": {"le"},
+    "connections": {"transport"},
+    "udp_kernel_drops_total": set(),
+    "nats_connected": set(),
+    "build_info": {"version"},
+}
+NOT_YET = {"correlation_entries", "correlation_evictions_total"}
+"""There is no correlation to count."""
+
+BOUNDED = {
+    "transport": {transport.value for transport in Transport},
+    "type": {event_type.value for event_type in EventType},
+    "reason": {reason.value for reason in (*Skip, *Drop)},
+    "result": {"ok", "duplicate", "dead", "stored", "lost"},
+    "version": {__version__},
+}
+
+
+async def test_every_metric_of_the_contract_exists_from_the_start() -> None:
+    receiver = Receiver(fixed({"nats": {"servers": ["nats://127.0.0.1:4222"]}}))
+    text = receiver.metrics.render().decode()
+    labels: dict[str, set[str]] = {}
+    for name, its_labels in samples(text):
+        labels.setdefault(name, set()).update(key for key, _ in its_labels)
+    for name, expected in CONTRACT.items():
+        assert labels.get(f"mailfault_{name}") == expected, name
+    assert not {f"mailfault_{name}" for name in NOT_YET} & set(labels), "move it to CONTRACT"
+
+
+async def test_label_values_are_bounded_and_all_there_from_zero() -> None:
+    receiver = Receiver(fixed({"nats": {"servers": ["nats://127.0.0.1:4222"]}}))
+    text = receiver.metrics.render().decode()
+    for (name, labels), _ in samples(text).items():
+        for key, its_value in labels:
+            assert key == "le" or its_value in BOUNDED[key], (name, key, its_value)
+    found = samples(text)
+    for transport in Transport:
+        for reason in Drop:
+            labels = frozenset({("transport", transport.value), ("reason", reason.value)})
+            assert found["mailfault_frames_dropped_total", labels] == 0
+    for skip in Skip:
+        assert found["mailfault_lines_skipped_total", frozenset({("reason", skip.value)})] == 0
+
+
+def test_names_follow_the_conventions() -> None:
+    """Base units, `_total` for counters, a help text for each."""
+    for family in text_string_to_metric_families(Metrics().render().decode()):
+        assert re.fullmatch(r"mailfault_[a-z_]+", family.name)
+        assert family.documentation
+        assert family.type in ("counter", "gauge", "histogram")
+
+
+def test_balance_counts_each_frame_once() -> None:
+    metrics = Metrics()
+    tally = Tally(frames=10)
+    tally.skip(Skip.NOT_A_FAILURE, 6)
+    tally.skip(Skip.PROBE)
+    tally.event("bounced")
+    tally.event("bounced")
+    tally.event("reject")
+    tally.frames_with_events = 2
+    metrics.processed("tcp", tally)
+    assert value(metrics, "frames_received_total") == 10
+    with pytest.raises(AssertionError):
+        assert_balanced(metrics)  # one is missing
+    metrics.processed("udp", Tally(frames=0, skipped={Skip.NOT_SYSLOG: 1}))
+    metrics.dropped("udp", Drop.QUEUE_FULL)
+    assert_balanced(metrics)
+    assert metrics.balance() == {
+        "frames received": 11,
+        "frames with events": 2,
+        "lines skipped": 8,
+        "frames dropped": 1,
+        "events": 3,
+    }
+    assert value(metrics, "events_total", type="bounced") == 2
+    assert value(metrics, "frames_dropped_total", transport="udp", reason="queue_full") == 1
+
+
+def test_what_happens_to_events() -> None:
+    metrics = Metrics()
+    metrics.published(duplicate=False, seconds=0.003, lag=0.004)
+    metrics.published(duplicate=True, seconds=99, lag=99_999)
+    metrics.event_dead()
+    metrics.dead_letter(stored=True)
+    metrics.dead_letter(stored=False)
+    metrics.resent(3)
+    assert value(metrics, "published_total", result="ok") == 1
+    assert value(metrics, "published_total", result="duplicate") == 1
+    assert value(metrics, "published_total", result="dead") == 1
+    assert value(metrics, "dead_letters_total", result="stored") == 1
+    assert value(metrics, "dead_letters_total", result="lost") == 1
+    assert value(metrics, "publish_resends_total") == 3
+
+
+def test_histograms_are_cumulative() -> None:
+    metrics = Metrics()
+    for seconds in (0.0005, 0.001, 0.003, 0.003, 7, 1000):
+        metrics.published(duplicate=False, seconds=seconds, lag=0)
+    found = {
+        le: value(metrics, "publish_seconds_bucket", le=le)
+        for le in ("0.001", "0.0025", "0.005", "5.0", "10.0", "+Inf")
+    }
+    # A bucket holds what is equal to its bound.
+    assert found == {"0.001": 2, "0.0025": 2, "0.005": 4, "5.0": 4, "10.0": 5, "+Inf": 6}
+    assert value(metrics, "publish_seconds_count") == 6
+    assert value(metrics, "publish_seconds_sum") == pytest.approx(1007.0075)
+
+
+def test_what_happens_to_connections() -> None:
+    metrics = Metrics()
+    metrics.connection_opened("tcp")
+    metrics.connection_opened("tcp")
+    metrics.connection_closed("tcp")
+    metrics.connection_refused("tcp")
+    metrics.reading_paused("tcp")
+    metrics.read("tcp", 100)
+    metrics.kernel_dropped(7)
+    metrics.nats_connected()
+    assert value(metrics, "connections", transport="tcp") == 1
+    assert value(metrics, "connections_opened_total", transport="tcp") == 2
+    assert value(metrics, "connections_refused_total", transport="tcp") == 1
+    assert value(metrics, "reads_paused_total", transport="tcp") == 1
+    assert value(metrics, "bytes_received_total", transport="tcp") == 100
+    assert value(metrics, "udp_kernel_drops_total") == 7
+    assert value(metrics, "nats_connected") == 1
+    metrics.nats_disconnected()
+    assert value(metrics, "nats_connected") == 0
+    assert value(metrics, "nats_connects_total") == 1
+
+
+def test_watched_values_are_read_at_each_scrape() -> None:
+    metrics = Metrics()
+    held = [1]
+    metrics.watch("things", "Things", lambda: len(held))
+    assert value(metrics, "things") == 1
+    held.append(2)
+    assert value(metrics, "things") == 2
+
+
+def test_version() -> None:
+    assert value(Metrics(), "build_info", version=__version__) == 1
