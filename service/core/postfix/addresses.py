@@ -21,6 +21,7 @@ routes and prints as they are up to the first colon; and a colon outside quotes,
 such address.
 """
 
+_QUOTED = pattern(rf"{LOCAL_PART}(?:@|\Z)")
 _MOST_WAYS = 12
 _ESCAPE = pattern(r'\\(.)|"')
 _FROM = "from=<"
@@ -37,6 +38,11 @@ def may_be_address(text: str) -> bool:
     """Whatever its local part: an address that Postfix took has a clean domain."""
     domain = text.rpartition("@")[2] if "@" in text else ""
     return not any(character in ' <>"' for character in domain)
+
+
+def opens_a_quote(address: str) -> bool:
+    """Whether it begins as a quoted local part that does not end."""
+    return address.startswith('"') and not _QUOTED.match(address)
 
 
 def divide_addresses(text: str, start: int, end: int) -> list[tuple[str | None, str | None]]:

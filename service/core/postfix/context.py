@@ -63,9 +63,10 @@ _END = (
 _STRICT = pattern(rf";(?: from=<({ADDRESS})>)?(?: to=<({ADDRESS})>)?{_END}")
 _ANCHOR = pattern(_END)
 _RAW_HELO = pattern(rf"; proto=({PROTOCOL}) helo=<")
+# A raw name with a bracket in front is a bracketed one that was cut.
 _SASL = pattern(
     r"(?: sasl_username=<(?P<quoted>.*)>"
-    r"|(?: sasl_method=(?P<method>[^\s<>]{1,64}))?(?: sasl_username=(?P<raw>.*))?)\Z"
+    r"|(?: sasl_method=(?P<method>[^\s<>]{1,64}))?(?: sasl_username=(?P<raw>(?!<).*))?)\Z"
 )
 _SASL_SENDER = " sasl_sender="
 _HELO_FIELD = " helo=<"

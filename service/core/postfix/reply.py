@@ -16,6 +16,8 @@ ENHANCED = r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])"
 CODES = rf"(?:([45][0-9]{{2}})(?:[ -]|\Z|(?=;)))?(?:({ENHANCED}))?"
 """Two groups. The first line of a multi-line reply has `-` between its codes."""
 
+_REPLY_CODES = CODES.replace("[45][0-9]", "[2-5][0-9]", 1)
+"""A server may answer a command out of turn: Postfix's `Protocol error` wraps a 2xx or 3xx too."""
 _CODES = pattern(rf"(?=[245]){CODES}")
 _SEVERITIES: dict[str, Severity] = {"4": "temporary", "5": "permanent"}
 
@@ -25,7 +27,7 @@ _REMOTE = pattern(
     r"(?:(?:Protocol error: )?host |(SASL (?:\[CACHED\] )?authentication failed; server )"
     r"|TLS is required, but host )"
     rf"({HOST})(?:\[([^\]]{{0,255}})\])? (said|refused to talk to me|refused to start TLS): "
-    rf"(){CODES}"
+    rf"(){_REPLY_CODES}"
 )
 _ANSWERS = " (in reply to "
 _COMMAND = " command"

@@ -13,7 +13,7 @@ import re
 from typing import Literal
 
 from service.core.outcomes import Malformed, Skip
-from service.core.postfix.addresses import ADDRESS, may_be_address
+from service.core.postfix.addresses import ADDRESS, may_be_address, opens_a_quote
 from service.core.postfix.facts import Delivery, Relay
 from service.core.postfix.fragments import (
     DSN,
@@ -128,6 +128,8 @@ def _read(line: Line) -> Reading:
     head = _LOOSE_HEAD.match(text)
     if head and (found := _loose(text, head.end())):
         (to, original), tail = found
+        if text[-1] != ")" and opens_a_quote(to):
+            return Malformed.CUT_BEFORE_STATUS  # the tail may be part of the quoted address
         return _careful_reading((head[1], to, original, *tail.groups()), line, tail.end())
     return _without_status(line)
 

@@ -191,7 +191,7 @@ def test_reasons_of_its_own(reason: str) -> None:
         ("delivery temporarily suspended: host mx[192.0.2.1] said: 450 (in reply to DATA command)",
          RemoteReply("mx", "192.0.2.1", 450, None, "450", "DATA")),
         ("Protocol error: host mx[192.0.2.1] said: 220 odd (in reply to RCPT TO command)",
-         RemoteReply("mx", "192.0.2.1", None, None, "220 odd", "RCPT TO")),
+         RemoteReply("mx", "192.0.2.1", 220, None, "220 odd", "RCPT TO")),
         ("SASL authentication failed; server mx[192.0.2.1] said: 535 5.7.8 Error",
          RemoteReply("mx", "192.0.2.1", 535, "5.7.8", "535 5.7.8 Error", None)),
         ("SASL [CACHED] authentication failed; server mx said: 535 5.7.8 x (in reply to AUTH)",
