@@ -37,10 +37,11 @@ _STREAM_CHECK_SECONDS = 0.5
 def run(settings: Settings, reload: Callable[[], Settings]) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit status. `reload` may raise `ConfigError`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, reload))
+        return runner.run(serve(settings, reload))
 
 
-async def _serve(settings: Settings, reload: Callable[[], Settings]) -> int:
+async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
+    """`run`, in a loop that is there already."""
     receiver = Receiver(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

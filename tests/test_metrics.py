@@ -58,7 +58,7 @@ async def test_every_metric_of_the_contract_exists_from_the_start() -> None:
 async def test_label_values_are_bounded_and_all_there_from_zero() -> None:
     receiver = Receiver(fixed({"nats": {"servers": ["nats://127.0.0.1:4222"]}}))
     text = receiver.metrics.render().decode()
-    for (name, labels), _ in samples(text).items():
+    for name, labels in samples(text):
         for key, its_value in labels:
             assert key == "le" or its_value in BOUNDED[key], (name, key, its_value)
     found = samples(text)

@@ -1,6 +1,7 @@
 """Settings: where they come from, who wins, and what an operator is told."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,6 @@ from service.settings import ConfigError, Settings, fixed, load
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in os.environ:
         if name.startswith("MAILFAULT_"):
             monkeypatch.delenv(name)
@@ -102,7 +101,7 @@ class TestPrecedence:
         assert load(other).shutdown_timeout == 8
 
     def test_loading_leaves_nothing_behind(self) -> None:
-        options = {"tcp": {"listen": []}}
+        options: dict[str, Any] = {"tcp": {"listen": []}}
         first = load(options=options)
         first.tcp.listen.append("127.0.0.1:1")
         assert options == {"tcp": {"listen": []}}
@@ -123,14 +122,16 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("text", "told"),
         [
-            ("shutdown_timeot = 1", "shutdown_timeot: unknown setting; did you mean shutdown_timeout?"),
+            ("shutdown_timeot = 1",
+             "shutdown_timeot: unknown setting; did you mean shutdown_timeout?"),
             ("[nats]\nserver = []", "nats.server: unknown setting; did you mean servers?"),
             ("[nats.stream]\nreplica = 3",
              "nats.stream.replica: unknown setting; did you mean replicas?"),
             ("[log]\nqqqq = 3", "log.qqqq: unknown setting; known here: level"),
             ('udp = "127.0.0.1:5"', "udp: Input should be"),
             ('[tcp]\nlisten = ["5514"]', "tcp.listen.0: '5514' is not HOST:PORT"),
-            ('[tcp]\nlisten = ["127.0.0.1:1", "::1:5514"]', "tcp.listen.1: '::1:5514': write an IPv6"),
+            ('[tcp]\nlisten = ["127.0.0.1:1", "::1:5514"]',
+             "tcp.listen.1: '::1:5514': write an IPv6"),
             ('[http]\nlisten = "9514"', "http.listen: '9514' is not HOST:PORT"),
             ('[pipeline]\ndefault_timezone = "Europe/Berlni"',
              "pipeline.default_timezone: no time zone 'Europe/Berlni'"),

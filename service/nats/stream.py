@@ -18,14 +18,11 @@ from nats.js.api import (
 )
 
 from schemas.vocabulary import EventType
-from service.nats.client import BROKEN
 from service.nats.config import NatsConfig
 
 log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
-_FAILED = (*BROKEN, KeyError, TypeError, ValueError)
-"""The latter three: an answer that nats-py cannot read."""
 
 
 class StreamState(StrEnum):
@@ -49,6 +46,13 @@ class StreamReport:
 
 async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
     """Never raises for what the server answers or does not answer."""
+    try:
+        return await _ensure_stream(client, config)
+    except Exception as error:  # noqa: BLE001  # nats-py lets pass whatever it cannot read
+        return StreamReport(StreamState.UNVERIFIED, findings=(_text(error),))
+
+
+async def _ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
     jetstream = client.jetstream(timeout=config.connect_timeout)
     wanted = config.stream
     try:
@@ -56,29 +60,24 @@ async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
     except nats.js.errors.NotFoundError:
         if not wanted.create:
             return StreamReport(StreamState.ABSENT)
-    except _FAILED as error:
-        return StreamReport(StreamState.UNVERIFIED, findings=(_text(error),))
     else:
         return _check(info, config)
-    try:
-        await jetstream.add_stream(
-            StreamConfig(
-                name=wanted.name,
-                description="Failed mail, published by mailfault",
-                subjects=[config.stream_subject],
-                retention=RetentionPolicy.LIMITS,
-                discard=DiscardPolicy.OLD,
-                storage=StorageType(wanted.storage),
-                num_replicas=wanted.replicas,
-                max_age=wanted.max_age,
-                max_bytes=wanted.max_bytes,
-                duplicate_window=wanted.duplicate_window,
-                compression=StoreCompression.S2,
-                allow_direct=True,
-            )
+    await jetstream.add_stream(
+        StreamConfig(
+            name=wanted.name,
+            description="Failed mail, published by mailfault",
+            subjects=[config.stream_subject],
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.OLD,
+            storage=StorageType(wanted.storage),
+            num_replicas=wanted.replicas,
+            max_age=wanted.max_age,
+            max_bytes=wanted.max_bytes,
+            duplicate_window=wanted.duplicate_window,
+            compression=StoreCompression.S2,
+            allow_direct=True,
         )
-    except _FAILED as error:
-        return StreamReport(StreamState.UNVERIFIED, findings=(_text(error),))
+    )
     return StreamReport(StreamState.READY, created=True)
 
 

@@ -62,12 +62,13 @@ class MailSite:
         """At the end of all tests: every line that rsyslog sent has its outcome, none is a dead
         letter, and what the receiver made of them is what JetStream has."""
         await self._fence()
-        metrics = await self.house.receiver.get("/metrics")
+        metrics = await self.house.receiver.metrics()
         assert_balanced(metrics)
         assert value(metrics, "events_total", type="invalid") == 0
         assert value(metrics, "frames_dropped_total") == 0
         assert value(metrics, "events_total") == len(self.house.subscriber.arrivals)
-        assert await self.house.subscriber.stored() == len(self.house.subscriber.arrivals)
+        assert not self.house.subscriber.copies
+        await self.house.subscriber.assert_all_stored()
 
     async def nothing(self, case: str) -> None:
         """No event may come of this case, which Postfix must be through with."""

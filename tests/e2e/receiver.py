@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.e2e.child import Child
+from tests.metric_values import value
 
 _TRANSPORTS = ("udp", "tcp", "http")
+_PATIENCE_SECONDS = 30.0
 
 
 class Receiver:
@@ -45,6 +47,15 @@ class Receiver:
         with urllib.request.urlopen(url, timeout=10) as answer:
             body: bytes = answer.read()
         return body.decode()
+
+    async def metrics(self) -> str:
+        """Once nothing is on its way any more: NATS may have an event before the receiver has its
+        acknowledgement."""
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                text = await self.get("/metrics")
+                if not value(text, "in_flight") and not value(text, "spool_events"):
+                    return text
 
     async def stop(self) -> None:
         """SIGTERM: it delivers what it has and ends well, with nothing to complain of."""

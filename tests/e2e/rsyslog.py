@@ -29,6 +29,8 @@ input(type="imuxsock" socket="{directory}/relayed.sock"
 # As Ubuntu's rsyslog.conf has it, in front of the files it includes.
 $RepeatedMsgReduction on
 include(file="{snippet}")
+# What it shows here it has handed to the queue above before.
+mail.* action(type="omfile" file="/dev/stdout")
 """
 
 
@@ -100,6 +102,11 @@ class Rsyslogd:
     async def log(self, lines: Sequence[bytes]) -> None:
         """Lines as syslog(3) writes them to /dev/log."""
         await self._send("local.sock", lines)
+
+    async def until_queued(self, words: str) -> None:
+        """Wait for the line that holds these words: what lies in its socket when rsyslogd ends, it
+        never reads."""
+        await self.child.until(lambda line: words in line or None)
 
     async def _send(self, name: str, lines: Sequence[bytes]) -> None:
         loop = asyncio.get_running_loop()

@@ -23,11 +23,15 @@ class Arrival:
 
 class Subscriber:
     """Listens on plain NATS, from before the receiver starts, so nothing published is missed;
-    `stored` asks JetStream what it has kept of it."""
+    `stored` is what JetStream has kept of it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.arrivals: list[Arrival] = []
+        """Each event once, in the order of arrival."""
+        self.copies: list[Arrival] = []
+        """What came again under an id that had come: JetStream stores none of them."""
+        self._ids: set[str] = set()
         self._arrived = asyncio.Condition()
 
     @classmethod
@@ -40,7 +44,9 @@ class Subscriber:
     async def _take(self, message: Msg) -> None:
         arrival = Arrival(message.subject, dict(message.headers or {}), decode(message.data))
         async with self._arrived:
-            self.arrivals.append(arrival)
+            is_copy = arrival.event.event_id in self._ids
+            self._ids.add(arrival.event.event_id)
+            (self.copies if is_copy else self.arrivals).append(arrival)
             self._arrived.notify_all()
 
     async def until(self, is_wanted: Callable[[Event], bool], count: int = 1) -> list[Event]:
@@ -50,16 +56,34 @@ class Subscriber:
                 while len(found := self.wanted(is_wanted)) < count:
                     await self._arrived.wait()
         except TimeoutError:
-            raw = "\n".join(str(arrival.event.raw) for arrival in self.arrivals)
-            raise AssertionError(f"waited for {count} events; there came:\n{raw}") from None
+            came = len(self.wanted(is_wanted))
+            last = "\n".join(str(arrival.event.raw) for arrival in self.arrivals[-20:])
+            raise AssertionError(
+                f"{came} of {count} events came; the last of all:\n{last}"
+            ) from None
         return found
 
     def wanted(self, is_wanted: Callable[[Event], bool]) -> list[Event]:
         return [arrival.event for arrival in self.arrivals if is_wanted(arrival.event)]
 
-    async def stored(self) -> int:
-        info = await self._client.jetstream().stream_info("POSTFIX")
-        return info.state.messages
+    async def stored(self, count: int) -> list[str]:
+        """The ids of all events in the stream, as soon as it has `count`."""
+        jetstream = self._client.jetstream()
+        consumer = await jetstream.pull_subscribe("postfix.>", stream="POSTFIX")
+        ids: list[str] = []
+        while len(ids) < count:
+            for message in await consumer.fetch(count - len(ids), timeout=_PATIENCE_SECONDS):
+                await message.ack()
+                ids.append(decode(message.data).event_id)
+        await consumer.unsubscribe()
+        info = await jetstream.stream_info("POSTFIX")
+        assert info.state.messages == count
+        return ids
+
+    async def assert_all_stored(self) -> None:
+        """What arrived is what is stored: each event, once."""
+        arrived = [arrival.event.event_id for arrival in self.arrivals]
+        assert sorted(await self.stored(len(arrived))) == sorted(arrived)
 
     async def stop(self) -> None:
         await self._client.close()

@@ -1,13 +1,18 @@
-"""Lines written on the host itself: `logger` to rsyslog's local socket, as README shows it."""
+"""Lines written on the host itself: `logger` to rsyslog's local socket, and `mailfault tail` at the
+other end."""
 
 import asyncio
 import re
+import signal
+import sys
 from asyncio.subprocess import PIPE, STDOUT
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.child import Child
 from tests.e2e.expected import bounced, client, delays, reject, said
 from tests.e2e.house import House
 from tests.e2e.packages import require_program
@@ -52,6 +57,7 @@ async def test_logger_to_event(house: House, form: Form) -> None:
     await logger(rsyslogd.local_socket, "postfix/smtpd", REFUSED)
     await logger(rsyslogd.local_socket, "postfix/smtp", BOUNCED)
     events = await house.subscriber.until(lambda event: True, count=2)
+    assert len(events) == 2
 
     first, second = (
         reject(
@@ -76,7 +82,7 @@ async def test_logger_to_event(house: House, form: Form) -> None:
     )
     assert said(events[0], first) == first
     assert said(events[1], second) == second
-    assert await house.subscriber.stored() == 2
+    await house.subscriber.assert_all_stored()
     for event, daemon in zip(events, ("smtpd", "smtp"), strict=True):
         assert event.mta.model_dump(mode="json") == {
             "host": LOCAL_HOST,
@@ -90,3 +96,21 @@ async def test_logger_to_event(house: House, form: Form) -> None:
         assert event.time_quality == "exact"
         assert started <= event.event_time <= event.received_at < started + timedelta(minutes=1)
         assert re.match(r"<22>", event.raw or "")
+    await _assert_tail_shows(house)
+
+
+async def _assert_tail_shows(house: House) -> None:
+    tail = await Child.start(
+        sys.executable, "-m", "service", "tail", "--since", "1h", "--nats", house.nats_url
+    )
+    for words in (
+        ("reject", LOCAL_HOST, "NOQUEUE", "v@other.example", "5.7.1", "relay_denied"),
+        ("bounced", LOCAL_HOST, "4ABCDE15C", "nosuch@example.org", "5.4.6", "loop"),
+    ):
+        await tail.until(partial(_has_all, words))
+    assert len(tail.lines) == 2
+    assert await tail.stop(signal.SIGINT) == 0
+
+
+def _has_all(words: tuple[str, ...], line: str) -> bool | None:
+    return all(word in line for word in words) or None

@@ -14,7 +14,6 @@ from pathlib import Path
 import nats
 import pytest
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
 from service.nats.embedded import EmbeddedServer, EmbeddedServerError, find_binary
 from tests.nats.waiting import until
@@ -64,10 +63,11 @@ async def until_up(server: EmbeddedServer) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                await (await nats.connect(server.url, allow_reconnect=False)).close()
-            except (NatsError, OSError):
-                await asyncio.sleep(0.02)
+                _, writer = await asyncio.open_connection(*server.url[len("nats://") :].split(":"))
+            except OSError:
+                await asyncio.sleep(0.01)
             else:
+                writer.close()
                 return
 
 

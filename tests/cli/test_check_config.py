@@ -1,0 +1,100 @@
+"""`mailfault check-config`: the effective configuration without secrets, or 78 and why."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from service.cli.configuration import nested
+from tests.cli.run import run
+
+
+def test_what_is_in_force(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[tcp]\nlisten = ["[::1]:5514"]\n[nats]\nwindow = 5\n')
+    done = run("check-config", "--config", file, MAILFAULT_NATS__WINDOW="6")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    shown = json.loads(done.stdout)
+    assert shown["tcp"]["listen"] == ["[::1]:5514"]
+    assert shown["udp"]["listen"] == []
+    assert shown["nats"]["window"] == 6
+    assert shown["http"]["listen"] == "127.0.0.1:9514"
+    assert shown["data_dir"] == "data"
+
+
+def test_defaults() -> None:
+    shown = json.loads(run("check-config").stdout)
+    assert shown["udp"]["listen"] == shown["tcp"]["listen"] == ["127.0.0.1:5514"]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MAILFAULT_NATS__TOKEN": "hush"},
+        {"MAILFAULT_NATS__USER": "anna", "MAILFAULT_NATS__PASSWORD": "hush"},
+        {"MAILFAULT_NATS__NKEY_SEED": "hush"},
+        {"MAILFAULT_NATS__SERVERS": "nats://anna:hush@h:4222"},
+    ],
+    ids=lambda variables: next(iter(variables)),
+)
+def test_secrets_are_hidden(variables: dict[str, str]) -> None:
+    done = run("check-config", settings=variables)
+    assert done.returncode == 0
+    assert b"hush" not in done.stdout + done.stderr
+    assert b"***" in done.stdout
+
+
+def test_the_name_of_a_secrets_file_is_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("hush")
+    done = run("check-config", MAILFAULT_NATS__TOKEN_FILE=str(file))
+    assert json.loads(done.stdout)["nats"]["token_file"] == str(file)
+    assert b"hush" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"MAILFAULT_TCP__LISTEN": "5514"}, "tcp.listen.0: '5514' is not HOST:PORT"),
+        (
+            {"MAILFAULT_PIPELINE__DEFAULT_TIMEZONE": "CEST"},
+            "pipeline.default_timezone: no time zone",
+        ),
+        ({"MAILFAULT_NATS__SUBJECT_TEMPLATE": "x.{mta}"}, "nats: subject_template: "),
+        ({"MAILFAULT_NATS__SUBJECT_TEMPLATE": "{type"}, "nats: subject_template: "),
+        ({"MAILFAULT_LOGLEVEL": "debug"}, "MAILFAULT_LOGLEVEL: unknown setting; did you mean LOG?"),
+        ({"MAILFAULT_CONFIG": "/nowhere.toml"}, "/nowhere.toml: cannot be read"),
+    ],
+    ids=str,
+)
+def test_bad_configuration_is_78_with_the_path(variables: dict[str, str], told: str) -> None:
+    done = run("check-config", settings=variables)
+    assert done.returncode == 78
+    assert done.stdout == b""
+    (problem,) = done.stderr.decode().splitlines()
+    assert problem.startswith("configuration: ")
+    assert told in problem
+
+
+def test_each_problem_is_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[tcp]\nlisten = ["x"]\nlisen = 1\n[quue]\n')
+    done = run("check-config", "--config", file)
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 3
+    assert b"tcp.lisen: unknown setting; did you mean listen?" in done.stderr
+    assert b"quue: unknown setting; did you mean queue?" in done.stderr
+
+
+def test_a_missing_file() -> None:
+    done = run("check-config", "--config", "/nowhere.toml")
+    assert done.returncode == 78
+    assert b"/nowhere.toml: cannot be read: No such file" in done.stderr
+
+
+def test_options_to_tables() -> None:
+    assert nested(a__b__c=1, a__b__d=[2], a__e=False, f="", g=None, h=[], i__j=None) == {
+        "a": {"b": {"c": 1, "d": [2]}, "e": False},
+        "f": "",
+    }

@@ -1,0 +1,65 @@
+"""`mailfault serve`: its options, and what is wrong usage. What it does: `tests/test_app.py`."""
+
+from pathlib import Path
+
+import pytest
+
+from service import __version__
+from tests.cli.run import run
+
+CONTRACT = ("--udp", "--tcp", "--http", "--nats", "--embedded-nats", "--data-dir", "--config")
+NOT_YET = ("--tls", "--relp", "--relp-tls", "--workers")
+"""Of the contract too; their rooms are not built."""
+
+
+def test_options_of_the_contract() -> None:
+    told = run("serve", "--help").stdout.decode().split()
+    assert set(CONTRACT) <= set(told)
+    assert not set(NOT_YET) & set(told), "move it to CONTRACT"
+
+
+@pytest.mark.parametrize("command", ["serve", "parse", "tail", "schema", "check-config", "demo"])
+def test_the_help_of_each_command_has_an_example(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert f"Example: mailfault {command}".encode() in done.stdout
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert done.returncode == 0
+    assert done.stdout.decode() == f"mailfault {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["server"],
+        ["serve", "--udpp", "127.0.0.1:1"],
+        ["serve", "--udp"],
+        ["serve", "127.0.0.1:5514"],
+        ["serve", "--nats", "nats://127.0.0.1:1", "--embedded-nats"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    assert run(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--tcp", "5514"], "tcp.listen.0: '5514' is not HOST:PORT"),
+        (["--udp", "::1:5514"], "udp.listen.0: '::1:5514': write an IPv6 address in brackets"),
+        (["--http", "x"], "http.listen: 'x' is not HOST:PORT"),
+        (["--nats", "h:4222"], "nats.servers.0: 'h:4222' is no NATS URL"),
+        (["--config", "/nowhere.toml"], "/nowhere.toml: cannot be read"),
+    ],
+    ids=str,
+)
+def test_bad_configuration_is_78(tmp_path: Path, arguments: list[str], told: str) -> None:
+    done = run("serve", *arguments, cwd=tmp_path)
+    assert done.returncode == 78
+    assert told in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == [], "and nothing was begun"
