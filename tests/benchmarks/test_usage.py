@@ -10,8 +10,11 @@ MIB = 1 << 20
 
 
 def test_own_cpu_time() -> None:
-    measured = os.times()
-    assert abs(cpu_seconds(os.getpid()) - (measured.user + measured.system)) < 0.5
+    start = os.times().user
+    while os.times().user < start + 0.2:
+        pass
+    # Living children of other tests are counted too, so the sum may be larger, never smaller.
+    assert cpu_seconds(os.getpid()) >= os.times().user - 0.1
 
 
 def test_an_ended_process_costs_nothing() -> None:
