@@ -90,6 +90,17 @@ class TestEmbedded:
                 await client.close()
                 assert await receiver.stop() == 0
 
+    async def test_can_be_asked_for_against_the_configuration(self, tmp_path: Path) -> None:
+        async with serve(
+            tmp_path,
+            "--embedded-nats",
+            MAILFAULT_NATS__SERVERS="nats://127.0.0.1:1",
+            MAILFAULT_NATS__EMBEDDED_PORT="0",
+        ) as receiver:
+            await receiver.said("nats_connected")
+            assert len(receiver.events("embedded_nats_started")) == 1
+            assert await receiver.stop() == 0
+
     async def test_no_binary(self, tmp_path: Path) -> None:
         """It must say so and end, not hang."""
         nowhere = str(tmp_path / "nowhere")

@@ -93,15 +93,8 @@ def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
     event_id = event.event_id
     mta = event.mta
     body = _to_json(event)
-    lines = (
-        f"ce-specversion: 1.0\r\n"
-        f"ce-id: {event_id}\r\n"
-        f"ce-source: {_source(mta.host[:NAME_MAX], (mta.service or '')[:NAME_MAX])}\r\n"
-        f"ce-type: mailfault.{event_type}.v1\r\n"
-        f"ce-time: {_event_time(body)}\r\n"
-        f"ce-datacontenttype: application/json\r\n"
-        f"ce-dataschema: urn:mailfault:schema:{event_type}:v1"
-    )
+    shared = _shared_lines(event_type, mta.host[:NAME_MAX], (mta.service or "")[:NAME_MAX])
+    lines = f"{shared}ce-id: {event_id}\r\nce-time: {_event_time(body)}"
     if event.queue_id is not None:  # letters and digits, the schema says
         lines += f"\r\nce-subject: {event.queue_id}"
     return Envelope(template.subject(event), event_id, event_type, body, lines, received)
@@ -119,6 +112,15 @@ def _event_time(body: bytes) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _source(host: str, service: str) -> str:
-    """Names are cut before they come here: what is remembered must be bounded too."""
-    return f"//{quote(host, safe='')}/{quote(service, safe='/')}"
+def _shared_lines(event_type: str, host: str, service: str) -> str:
+    """The headers that do not differ between the events of one source.
+
+    Names are cut before they come here: what is remembered must be bounded too.
+    """
+    return (
+        f"ce-specversion: 1.0\r\n"
+        f"ce-source: //{quote(host, safe='')}/{quote(service, safe='/')}\r\n"
+        f"ce-type: mailfault.{event_type}.v1\r\n"
+        f"ce-datacontenttype: application/json\r\n"
+        f"ce-dataschema: urn:mailfault:schema:{event_type}:v1\r\n"
+    )

@@ -1,11 +1,15 @@
 """`mailfault demo`: works with nothing set up, and whatever is."""
 
+import os
 import re
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
+from tests.cli.run import environment, run
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,22 @@ def test_shows_three_subjects_and_a_balance(tmp_path: Path, variables: dict[str,
     assert counts["events"] == counts["events in the stream"] == 10
     assert output.endswith("balances\n")
     assert list(tmp_path.iterdir()) == [], "it cleans up"
+
+
+def test_without_a_nats_server(tmp_path: Path) -> None:
+    """Neither beside the interpreter nor on PATH."""
+    interpreter = tmp_path / "python"
+    interpreter.symlink_to(sys.executable)
+    done = subprocess.run(
+        [interpreter, "-m", "service", "demo"],
+        capture_output=True,
+        env=environment(
+            PATH="/nowhere",
+            PYTHONPATH=os.pathsep.join([sysconfig.get_path("purelib"), os.getcwd()]),
+        ),
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"demo: no nats-server here: ")

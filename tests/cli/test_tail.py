@@ -121,7 +121,9 @@ async def test_without_since_only_new_events(tmp_path: Path) -> None:
                     break
                 except TimeoutError:
                     continue
+            status, _, said = await tailing.interrupt()
     assert schemas.decode(shown).event_type == "reject"
+    assert (status, said) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,27 @@ async def test_no_stream(tmp_path: Path) -> None:
     assert tailing.process.returncode == 1
     assert output == b""
     assert said.decode() == "tail: no stream POSTFIX: has a receiver run here?\n"
+
+
+async def test_it_says_that_nats_is_away_and_waits_for_it(tmp_path: Path) -> None:
+    server = RealNats(tmp_path)
+    await server.start()
+    await server.stop()  # only its port is wanted
+    async with tail(server, "--since", "1h") as tailing:
+        assert tailing.process.stderr is not None
+        async with asyncio.timeout(20):
+            said = await tailing.process.stderr.readline()
+        assert said.startswith(b"tail: ")
+        assert b"Connect" in said
+        await server.start()
+        try:
+            async with client_of(server) as client:
+                await client.jetstream().add_stream(name="POSTFIX", subjects=["postfix.>"])
+                await publish(client, ALL[0])
+                assert "reject" in await tailing.line()
+                assert (await tailing.interrupt())[0] == 0
+        finally:
+            await server.kill()
 
 
 async def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:

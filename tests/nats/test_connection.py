@@ -433,11 +433,13 @@ async def test_the_end_waits_for_no_frozen_server(tmp_path: Path) -> None:
     """`close` of nats-py waited for ever to write what the server no longer reads."""
     async with real_nats(tmp_path) as server:
         before = asyncio.all_tasks()
+        files = _open_files()
         async with asyncio.timeout(20):
             async with attached(NatsConfig(servers=[server.url], window=100_000)) as here:
                 os.kill(server.pid, signal.SIGSTOP)
                 for number in range(700):
                     await here.publisher.publish(envelope(number, size=10_000))
+        await until(lambda: _open_files() <= files)  # what it has not read is not kept for it
         os.kill(server.pid, signal.SIGCONT)
         await until(lambda: asyncio.all_tasks() <= before)
 

@@ -10,6 +10,7 @@ All of it is linear in the length of the text.
 """
 
 import re
+from functools import lru_cache
 
 LIMIT = 1024
 """Characters of a reply that are looked at. An SMTP reply line has at most 512 octets (RFC 5321,
@@ -25,8 +26,7 @@ _QUOTED_ADDRESS = re.compile(r'"[^"]*+"@\S*+')
 # Each starts with one literal or one class of characters, which the regular expression engine
 # finds ten times as fast as one of several alternatives.
 _BRACKETED_IP = re.compile(r"\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]")
-_IP_OR_LONG_NUMBER = re.compile(r"[0-9][0-9.]{7,}")
-_NUMBER = re.compile(r"[0-9]{5,}")
+_IP_OR_LONG_NUMBER = re.compile(r"[0-9](?:[0-9.]{7,}|[0-9]{4,})")
 _DNS_NAME = " for name="
 
 _PUNCTUATION = '!#$%&()*+,/:;<=>?@[\\]^`{|}~"'
@@ -67,7 +67,14 @@ def without_numbers(text: str) -> str:
         text = _BRACKETED_IP.sub("[]", text)
         while (bracket := text.find("[]")) >= 0:
             text = text[: text.rfind(" ", 0, bracket) + 1] + text[bracket + 2 :]
-    text = _NUMBER.sub("", _IP_OR_LONG_NUMBER.sub("", text))
+    return _without_free_numbers(text)
+
+
+@lru_cache(maxsize=4096)
+def _without_free_numbers(text: str) -> str:
+    """Remembered: without peers and addresses a text is mostly one that was here before. As much
+    memory as the verdicts take, at most."""
+    text = _IP_OR_LONG_NUMBER.sub("", text)
     if (start := text.find(_DNS_NAME)) >= 0:
         start += len(_DNS_NAME)
         end = text.find(" ", start)

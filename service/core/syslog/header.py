@@ -33,8 +33,17 @@ MAX_LAYERS = 3
 
 
 def parse_message(line: bytes, *, received_at: datetime, zone: tzinfo) -> SyslogMessage | None:
-    """None: there is no header to recognise. `zone` is for stamps that tell none."""
-    found = recognise(line, received_at=received_at, zone=zone)
+    """None: there is no header to recognise. `zone` is for stamps that tell none.
+
+    The hot path: most lines have the common form, and nobody asks for its name.
+    """
+    if received_at.tzinfo is not UTC:
+        received_at = received_at.astimezone(UTC)
+    text = _decoded(line)
+    message = parse_common(text, received_at, zone)
+    if message is not None:
+        return message
+    found = _recognise(text, received_at, zone, MAX_LAYERS)
     return None if found is None else found[0]
 
 
@@ -42,10 +51,12 @@ def recognise(line: bytes, *, received_at: datetime, zone: tzinfo) -> Recognised
     """`parse_message`, and which form it was: `rfc5424`, `cri > rfc3164`."""
     if received_at.tzinfo is not UTC:
         received_at = received_at.astimezone(UTC)
+    return _recognise(_decoded(line), received_at, zone, MAX_LAYERS)
+
+
+def _decoded(line: bytes) -> str:
     text = line.decode("utf-8", "replace")
-    if text.endswith(("\n", "\r", "\0")):
-        text = text.rstrip("\r\n\0")
-    return _recognise(text, received_at, zone, MAX_LAYERS)
+    return text.rstrip("\r\n\0") if text.endswith(("\n", "\r", "\0")) else text
 
 
 def _recognise(text: str, received_at: datetime, zone: tzinfo, layers: int) -> Recognised | None:
