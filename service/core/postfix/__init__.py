@@ -12,6 +12,7 @@ from service.core.outcomes import Malformed, Skip
 from service.core.postfix.facts import Delivery, Record
 from service.core.postfix.markers import LONG_LINE
 from service.core.postfix.record import (
+    MAX_TAG,
     MAX_TEXT,
     Identity,
     identify,
@@ -33,7 +34,8 @@ _REFUSAL = "reject: "
 def parse(message: SyslogMessage, *, truncated: bool = False) -> Parsed:
     """`truncated`: the frame was cut on its way here."""
     tag = message.tag
-    identity = identify(tag)
+    # A tag is remembered, so its length must be bounded; RFC 5424 6.2.5 allows 48 characters.
+    identity = identify(tag) if len(tag) <= MAX_TAG else None
     if identity is None:
         return Skip.NOT_POSTFIX
     text = message.text

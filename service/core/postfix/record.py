@@ -11,6 +11,7 @@ from service.core.postfix.fragments import pattern
 
 MAX_TEXT = 8192
 """Characters that are looked at: four times what Postfix writes, so that no line costs more."""
+MAX_TAG = 255
 _RECORD_BYTES = 2000
 """MSG_SYSLOG_RECLEN and MSG_LOGGER_RECLEN: Postfix cuts there, without a mark."""
 _SHORTEST_CUT = _RECORD_BYTES // 4

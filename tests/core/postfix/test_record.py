@@ -1,7 +1,11 @@
 """What stands around the text of a record."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from service.core.outcomes import Skip
+from service.core.postfix import parse
 from service.core.postfix.record import identify, is_cut, split_severity, unfold
 
 
@@ -61,3 +65,12 @@ def test_unfold(text: str, parts: tuple[str, int]) -> None:
 )
 def test_is_cut(text: str, cut: bool) -> None:
     assert is_cut(text) is cut
+
+
+def test_a_tag_of_a_whole_frame_is_not_remembered() -> None:
+    before = identify.cache_info().currsize
+    message = SyslogMessage(
+        "", datetime(2026, 8, 1, tzinfo=UTC), "received", "mx1", "postfix/" + "x" * 60_000, 1, "x"
+    )
+    assert parse(message) is Skip.NOT_POSTFIX
+    assert identify.cache_info().currsize == before
