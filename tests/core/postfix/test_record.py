@@ -7,6 +7,7 @@ import pytest
 from service.core.outcomes import Skip
 from service.core.postfix import parse
 from service.core.postfix.record import identify, is_cut, split_severity, unfold
+from service.core.syslog.message import SyslogMessage
 
 
 def test_identify_remembers_a_bounded_number_of_tags() -> None:
