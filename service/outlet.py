@@ -72,7 +72,8 @@ class Outlet:
                 await self._not_empty.wait()
             await publisher.publish(queue.first)
             queue.popleft()
-            self._let_go()
+            if self._held_back:
+                self._let_go()
 
     async def drain(self, publisher: Publisher, deadline: float) -> int:
         """Wait until nothing waits and nothing is in flight, at most until `deadline` (loop time).

@@ -4,6 +4,7 @@ In: the pieces a framer gave, and where they came from. Out: envelopes. Every fr
 event(s), a skip with a reason or a drop with a reason, and is counted as exactly one of them.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,18 @@ class PipelineConfig(BaseModel):
         return value
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What one call of `process` is given and gathers."""
+
+    origin: Origin
+    received_at: datetime
+    received: float
+    """The same in Unix time, once and not for each event."""
+    tally: Tally = field(default_factory=Tally)
+    envelopes: list[Envelope] = field(default_factory=list)
+
+
 class Pipeline:
     def __init__(self, config: PipelineConfig, template: SubjectTemplate, metrics: Metrics) -> None:
         self._zone = ZoneInfo(config.default_timezone)
@@ -51,17 +64,16 @@ class Pipeline:
 
     def process(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> list[Envelope]:
         """`received_at`: aware, UTC. Envelopes come in the order of their lines."""
-        envelopes: list[Envelope] = []
-        tally = Tally()
+        batch = _Batch(origin, received_at, received_at.timestamp())
         for piece in pieces:
             if isinstance(piece, Block):
-                self._block(piece, origin, received_at, tally, envelopes)
+                self._block(piece, batch)
             elif isinstance(piece, Frame):
-                self._frame(piece, origin, received_at, tally, envelopes)
+                self._frame(piece, batch)
             else:
                 self._metrics.dropped(origin.transport, piece.kind)
-        self._metrics.processed(origin.transport, tally)
-        return envelopes
+        self._metrics.processed(origin.transport, batch.tally)
+        return batch.envelopes
 
     def frame(self, frame: Frame, origin: Origin, received_at: datetime) -> list[Envelope]:
         return self.process([frame], origin, received_at)
@@ -69,14 +81,7 @@ class Pipeline:
     def block(self, block: Block, origin: Origin, received_at: datetime) -> list[Envelope]:
         return self.process([block], origin, received_at)
 
-    def _block(
-        self,
-        block: Block,
-        origin: Origin,
-        received_at: datetime,
-        tally: Tally,
-        envelopes: list[Envelope],
-    ) -> None:
+    def _block(self, block: Block, batch: _Batch) -> None:
         data = block.data
         looked_at = 0
         for start, end in candidates(data):
@@ -86,25 +91,18 @@ class Pipeline:
                 if not is_candidate(line):  # it was long enough only with its CR
                     continue
             looked_at += 1
-            self._line(line, False, origin, received_at, tally, envelopes)
-        tally.frames += block.count
-        tally.skip(Skip.NOT_A_FAILURE, block.count - looked_at)
+            self._line(line, False, batch)
+        batch.tally.frames += block.count
+        batch.tally.skip(Skip.NOT_A_FAILURE, block.count - looked_at)
 
-    def _frame(
-        self,
-        frame: Frame,
-        origin: Origin,
-        received_at: datetime,
-        tally: Tally,
-        envelopes: list[Envelope],
-    ) -> None:
-        tally.frames += 1
+    def _frame(self, frame: Frame, batch: _Batch) -> None:
+        batch.tally.frames += 1
         if frame.truncated:
-            self._metrics.truncated(origin.transport)
+            self._metrics.truncated(batch.origin.transport)
         if is_candidate(frame.data):
-            self._line(frame.data, frame.truncated, origin, received_at, tally, envelopes)
+            self._line(frame.data, frame.truncated, batch)
         else:
-            tally.skip(Skip.NOT_A_FAILURE)
+            batch.tally.skip(Skip.NOT_A_FAILURE)
 
     def read_line(
         self,
@@ -117,46 +115,35 @@ class Pipeline:
         """What one candidate line means; nothing is counted. Never raises. `written_at`: the time
         that stamps without a year are near to, where it is not that of receipt."""
         try:
-            return self._read_line(raw, truncated, origin, received_at, written_at or received_at)
+            message = parse_message(raw, received_at=written_at or received_at, zone=self._zone)
+            if message is None:
+                return Skip.NOT_SYSLOG
+            parsed = parse(message, truncated=truncated)
+            if isinstance(parsed, Skip):
+                return parsed
+            line = Line(
+                raw,
+                message,
+                received_at,
+                origin.transport,
+                origin.source_ip,
+                truncated,
+                self._keep_raw,
+            )
+            return _events(line, parsed)
         except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
             return [self._after_defect(raw, truncated, origin, received_at, error)]
 
-    def _read_line(
-        self,
-        raw: bytes,
-        truncated: bool,
-        origin: Origin,
-        received_at: datetime,
-        written_at: datetime,
-    ) -> list[Event] | Skip:
-        message = parse_message(raw, received_at=written_at, zone=self._zone)
-        if message is None:
-            return Skip.NOT_SYSLOG
-        parsed = parse(message, truncated=truncated)
-        if isinstance(parsed, Skip):
-            return parsed
-        line = Line(
-            raw, message, received_at, origin.transport, origin.source_ip, truncated, self._keep_raw
-        )
-        return _events(line, parsed)
-
-    def _line(
-        self,
-        raw: bytes,
-        truncated: bool,
-        origin: Origin,
-        received_at: datetime,
-        tally: Tally,
-        envelopes: list[Envelope],
-    ) -> None:
-        read = self.read_line(raw, truncated, origin, received_at)
+    def _line(self, raw: bytes, truncated: bool, batch: _Batch) -> None:
+        read = self.read_line(raw, truncated, batch.origin, batch.received_at)
+        tally = batch.tally
         if isinstance(read, Skip):
             tally.skip(read)
             return
         tally.frames_with_events += 1
         for event in read:
             tally.event(event.event_type)
-            envelopes.append(seal(event, self._template, received_at.timestamp()))
+            batch.envelopes.append(seal(event, self._template, batch.received))
 
     def _after_defect(
         self,
@@ -179,6 +166,8 @@ def _events(line: Line, parsed: Failure | Unparsed) -> list[Event]:
     if isinstance(parsed, Unparsed):
         return [assemble_invalid(line, parsed.record, parsed.reason)]
     try:
+        if parsed.repeats == 1:
+            return [assemble(line, parsed.record, parsed.facts)]
         return [
             assemble(line, parsed.record, parsed.facts, ordinal)
             for ordinal in range(parsed.repeats)

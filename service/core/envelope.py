@@ -93,8 +93,9 @@ def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
     event_id = event.event_id
     mta = event.mta
     body = _to_json(event)
-    shared = _shared_lines(event_type, mta.host[:NAME_MAX], (mta.service or "")[:NAME_MAX])
-    lines = f"{shared}ce-id: {event_id}\r\nce-time: {_event_time(body)}"
+    source, schema = _shared_lines(event_type, mta.host[:NAME_MAX], (mta.service or "")[:NAME_MAX])
+    time = _event_time(body)
+    lines = f"ce-specversion: 1.0\r\nce-id: {event_id}\r\n{source}\r\nce-time: {time}\r\n{schema}"
     if event.queue_id is not None:  # letters and digits, the schema says
         lines += f"\r\nce-subject: {event.queue_id}"
     return Envelope(template.subject(event), event_id, event_type, body, lines, received)
@@ -112,15 +113,14 @@ def _event_time(body: bytes) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _shared_lines(event_type: str, host: str, service: str) -> str:
-    """The headers that do not differ between the events of one source.
+def _shared_lines(event_type: str, host: str, service: str) -> tuple[str, str]:
+    """The headers in which the events of one type and source are alike.
 
     Names are cut before they come here: what is remembered must be bounded too.
     """
+    source = f"ce-source: //{quote(host, safe='')}/{quote(service, safe='/')}"
+    schema = f"ce-dataschema: urn:mailfault:schema:{event_type}:v1"
     return (
-        f"ce-specversion: 1.0\r\n"
-        f"ce-source: //{quote(host, safe='')}/{quote(service, safe='/')}\r\n"
-        f"ce-type: mailfault.{event_type}.v1\r\n"
-        f"ce-datacontenttype: application/json\r\n"
-        f"ce-dataschema: urn:mailfault:schema:{event_type}:v1\r\n"
+        f"{source}\r\nce-type: mailfault.{event_type}.v1",
+        f"ce-datacontenttype: application/json\r\n{schema}",
     )

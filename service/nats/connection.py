@@ -15,7 +15,7 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import NoServersError
 
-from service.nats.client import connect, let_go
+from service.nats.client import connect, let_go, obey_cancellation
 from service.nats.config import NatsConfig
 
 log = structlog.get_logger(__name__)
@@ -62,6 +62,7 @@ class Connection:
             client = await self._connect(servers[turn % len(servers)], closed)
             if client is not None:
                 try:
+                    obey_cancellation()
                     await self._serve(client, closed)
                 finally:
                     self.is_connected = False
@@ -70,6 +71,7 @@ class Connection:
                 # A server may take us and throw us out at once, again and again.
                 if clock() - began > _STEADY_SECONDS:
                     wait = first
+            obey_cancellation()
             # Half to the whole of it: receivers cut off together do not come back together.
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(wait * 2, self._config.reconnect_wait_max)
@@ -82,6 +84,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001  # whatever it is, a new connection may heal it
             self._note(error)
             return
+        obey_cancellation()
         self.is_connected = True
         log.info("nats_connected", server=_address(client))
         await _until_closed(client, closed)
@@ -131,7 +134,8 @@ async def _until_closed(client: Client, closed: asyncio.Event) -> None:
     still had something to write to a socket that uvloop has closed, and then it calls nobody."""
     while client.is_connected:
         try:
-            await asyncio.wait_for(closed.wait(), _LOOK_SECONDS)
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await closed.wait()
         except TimeoutError:
             continue
 

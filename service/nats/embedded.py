@@ -199,7 +199,8 @@ class EmbeddedServer:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)  # nats-server flushes its store and exits
         try:
-            await asyncio.wait_for(process.wait(), self._stop_seconds)
+            async with asyncio.timeout(self._stop_seconds):
+                await process.wait()
         except TimeoutError:
             log.warning("embedded_nats_killed")
             with contextlib.suppress(ProcessLookupError):

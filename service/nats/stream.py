@@ -18,6 +18,7 @@ from nats.js.api import (
 )
 
 from schemas.vocabulary import EventType
+from service.nats.client import obey_cancellation
 from service.nats.config import NatsConfig
 
 log = structlog.get_logger(__name__)
@@ -166,7 +167,8 @@ class StreamKeeper:
         """Until cancelled; at most one look a second."""
         while True:
             await self._wanted.wait()
+            self._wanted.clear()
             if self._client is not None and self._client.is_connected:
                 await self.check(self._client)
+                obey_cancellation()
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            self._wanted.clear()
