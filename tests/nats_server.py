@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -55,6 +56,11 @@ class RealNats:
         async with asyncio.timeout(_START_SECONDS):
             self.port = await self._bound_port(ports_dir)
             await self._until_greeting()
+
+    def freeze(self) -> None:
+        """SIGSTOP; returns once it has stopped."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     async def kill(self) -> None:
         """SIGKILL: what was not written is gone."""

@@ -381,17 +381,39 @@ async def test_a_server_that_throws_us_out_at_once_was_asked_20_times_a_second()
     async with _Peer([b"PONG\r\n"], then=b"-ERR 'no room'\r\n") as peer:
         config = NatsConfig(servers=[f"nats://127.0.0.1:{peer.port}"], reconnect_wait_max=longest)
         connection = Connection(config, lambda: config.servers, _nothing, lambda: None)
-        running = asyncio.create_task(connection.run())
-        await until(lambda: len(peer.came) >= 7)
-        running.cancel()
-        await asyncio.wait([running])
-        assert "no room" in (connection.last_error or "")
+        with capture_logs() as logs:
+            running = asyncio.create_task(connection.run())
+            await until(lambda: len(peer.came) >= 7)
+            running.cancel()
+            await asyncio.wait([running])
+    ends = [entry["error"] for entry in logs if entry["event"] == "nats_disconnected"]
+    assert "nats: no room" in ends  # and not the end of file that follows it
     gaps = [b - a for a, b in zip(peer.came, peer.came[1:], strict=False)]
     assert gaps[-1] >= longest / 2
     assert max(gaps) < longest + 2
 
 
 # Nothing is left behind
+
+
+async def test_a_cancellation_that_nats_py_kept_to_itself_hung_the_shutdown(
+    tmp_path: Path,
+) -> None:
+    """Python 3.11's `wait_for`, with which nats-py waits, does so in the turn of its result."""
+    async with real_nats(tmp_path) as server:
+        config = NatsConfig(servers=[server.url])
+        for turns in range(60):
+            made = World(config)
+            running = [
+                asyncio.create_task(made.connection.run()),
+                asyncio.create_task(made.stream.run()),
+            ]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in running:
+                task.cancel()
+            _, left = await asyncio.wait(running, timeout=5)
+            assert not left, f"after {turns} turns"
 
 
 @pytest.mark.parametrize("unsent", [0, 300], ids=["idle", "with data to write"])
@@ -436,7 +458,7 @@ async def test_the_end_waits_for_no_frozen_server(tmp_path: Path) -> None:
         files = _open_files()
         async with asyncio.timeout(20):
             async with attached(NatsConfig(servers=[server.url], window=100_000)) as here:
-                os.kill(server.pid, signal.SIGSTOP)
+                server.freeze()
                 for number in range(700):
                     await here.publisher.publish(envelope(number, size=10_000))
         await until(lambda: _open_files() <= files)  # what it has not read is not kept for it
@@ -448,7 +470,7 @@ async def test_a_frozen_server_is_given_up(tmp_path: Path) -> None:
     async with real_nats(tmp_path) as server:
         config = NatsConfig(servers=[server.url], ping_interval=0.1, connect_timeout=0.3)
         async with attached(config) as here:
-            os.kill(server.pid, signal.SIGSTOP)
+            server.freeze()
             await here.until(lambda world: not world.publisher.is_attached)
             os.kill(server.pid, signal.SIGCONT)
             [result] = await here.publish(envelope(1))

@@ -301,7 +301,7 @@ async def test_an_answer_nobody_can_read_leaves_it_unverified(
         asked = await other.subscribe("$JS.API.>")
         await other.flush()
         checking = asyncio.create_task(ensure_stream(client, NatsConfig()))
-        await (await asked.next_msg()).respond(answer)
+        await (await asked.next_msg(timeout=20)).respond(answer)
         report = await checking
     assert report.state is StreamState.UNVERIFIED
     assert report.findings[0]

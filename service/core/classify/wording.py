@@ -17,10 +17,12 @@ LIMIT = 1024
 section 4.5.3.1.5), and the cause stands in the first lines."""
 
 # Possessive, so that no input makes it try twice. A quoted local part may hold `>` and `: `.
-_LEADING_VALUE = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>])*+>:? ')
-_CODES = re.compile(r"(?:[2-5]\d\d[ -])?+(?:[245]\.\d{1,3}\.\d{1,3}[ :]?+)?+", re.ASCII)
+# No possessive groups: Python before 3.11.5 matches them wrongly. Alternatives differ in their first
+# character, so there is but one way to match, and giving up is linear.
+_LEADING_VALUE = re.compile(r'<(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^"<>])*>:? ')
+_CODES = re.compile(r"(?:[2-5]\d\d[ -])?(?:[245]\.\d{1,3}\.\d{1,3}[ :]?)?", re.ASCII)
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?:[ :-]|$)", re.ASCII)
-_BRACKETED_ADDRESS = re.compile(r'<(?:"(?:[^"\\]|\\.)*+"|[^"<>@])*+@[^<>]*+>')
+_BRACKETED_ADDRESS = re.compile(r'<(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^"<>@])*@[^<>]*+>')
 _QUOTED_ADDRESS = re.compile(r'"[^"]*+"@\S*+')
 
 # Each starts with one literal or one class of characters, which the regular expression engine

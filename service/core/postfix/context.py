@@ -71,11 +71,15 @@ _SASL = pattern(
 _SASL_SENDER = " sasl_sender="
 _HELO_FIELD = " helo=<"
 _VERDICT = pattern(r"Relay access denied|[A-Z][A-Za-z -]{1,30} rejected: ")
-_BROKEN = pattern(
-    rf";(?: from=<({ADDRESS})>)?+(?: to=<({ADDRESS})>)?+"
-    rf"(?: proto=(E?SMTP)(?= |\Z))?+(?: helo=<({HELO})>)?+"
-    r"((?: (?:(?:from=|to=|proto=|helo=|sasl_).*|[a-z=]{0,6}))?)\Z"
+# One after the other and for good, as a possessive group would: those are matched wrongly by
+# Python before 3.11.5.
+_BROKEN_FIELDS = (
+    pattern(rf" from=<({ADDRESS})>"),
+    pattern(rf" to=<({ADDRESS})>"),
+    pattern(r" proto=(E?SMTP)(?= |\Z)"),
+    pattern(rf" helo=<({HELO})>"),
 )
+_BROKEN_END = pattern(r"(?: (?:(?:from=|to=|proto=|helo=|sasl_).*|[a-z=]{0,6}))?\Z")
 
 
 def find_context(text: str, start: int, stage: str) -> Context | None:
@@ -189,10 +193,17 @@ def _at_helo(text: str, start: int) -> Context | None:
 
 def _broken(text: str, place: int) -> Context | None:
     """A line that was cut inside its only context: the fields that are whole."""
-    match = _BROKEN.match(text, place)
-    if match is None:
+    position = place + 1
+    fields: list[str | None] = []
+    for field in _BROKEN_FIELDS:
+        match = field.match(text, position)
+        fields.append(match[1] if match else None)
+        position = match.end() if match else position
+    end = _BROKEN_END.match(text, position)
+    if end is None:
         return None
-    sender, recipient, protocol, helo, rest = match.groups()
+    sender, recipient, protocol, helo = fields
+    rest = end[0]
     if protocol and rest.startswith(_HELO_FIELD) and rest.endswith(">"):
         # Not cut, but from a writer that does not clean the HELO name.
         helo, rest = rest[len(_HELO_FIELD) : -1], ""

@@ -21,9 +21,10 @@ _HEADER = re.compile(
 )
 _STAMP = re.compile(ISO)
 
-# Possessive, so that a value without its closing quote fails at once.
-_VALUE = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_ELEMENT = re.compile(r'\[[^ =\]"]++(?: ++[^ =\]"]++=' + _VALUE + r")*+ *+\]", re.DOTALL)
+# One way to match, so that a value without its closing quote fails at once. (No possessive groups:
+# Python before 3.11.5 matches them wrongly.)
+_VALUE = r'"[^"\\]*+(?:\\.[^"\\]*+)*"'
+_ELEMENT = re.compile(r'\[[^ =\]"]++(?: ++[^ =\]"]++=' + _VALUE + r")* *+\]", re.DOTALL)
 
 
 def parse_rfc5424(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessage | None:
