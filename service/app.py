@@ -124,6 +124,7 @@ class Receiver:
         self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._stream_check: asyncio.Task[None] | None = None
         self._web_task: asyncio.Task[None] | None = None
         self._export_gauges()
 
@@ -207,8 +208,8 @@ class Receiver:
 
     async def _connected(self, client: Client) -> None:
         # The check may be slow where we have no right to ask: publishing does not wait for it.
-        check = asyncio.create_task(self._stream.check(client), name="stream-check")
-        await asyncio.wait([check], timeout=_STREAM_CHECK_SECONDS)
+        self._stream_check = asyncio.create_task(self._stream.check(client), name="stream-check")
+        await asyncio.wait([self._stream_check], timeout=_STREAM_CHECK_SECONDS)
         await self._publisher.attach(client)
         self.metrics.nats_connected()
 

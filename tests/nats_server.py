@@ -1,4 +1,4 @@
-"""A real nats-server for tests: on a free port, with its own store, killed and restarted at will."""
+"""A real nats-server for tests: on a free port, with its own store, killed and restarted."""
 
 import asyncio
 import contextlib
@@ -76,7 +76,7 @@ class RealNats:
 
     async def _bound_port(self, ports_dir: Path) -> int:
         while True:
-            for file in ports_dir.glob("*.ports"):
+            for file in ports_dir.glob("*.ports"):  # noqa: ASYNC240  # a local directory
                 with contextlib.suppress(ValueError):
                     url: str = json.loads(file.read_text())["nats"][0]
                     return int(url.rpartition(":")[2])

@@ -94,7 +94,9 @@ def test_the_wheel_for_subscribers_carries_its_licence_and_needs_only_pydantic(
 
 def test_the_source_distribution_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     with tarfile.open(build(SCHEMAS, "sdist", tmp_path / "sdist")) as archive:
-        archive.extractall(tmp_path, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(tmp_path)
     (source,) = tmp_path.glob("mailfault_schemas-*")
     assert names(build(source, "wheel", tmp_path / "wheel")) == names(wheel)
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from schemas.vocabulary import Transport
 from service.cli.configuration import load, nested
 from service.cli.input_lines import open_log, read_lines
-from service.cli.terminal import json_line, printable
+from service.cli.terminal import end_quietly, json_line, printable
 from service.core.assemble import Event
 from service.core.envelope import SubjectTemplate
 from service.core.framing.base import MAX_FRAME_BYTES, Frame
@@ -66,8 +66,7 @@ def parse(
                     else:
                         _write(outcome, number if every_line else None)
         except BrokenPipeError:  # the reader of our output has seen enough
-            sys.stderr.close()
-            raise typer.Exit(0) from None
+            end_quietly()
         except OSError as error:
             typer.echo(f"parse: {error}", err=True)
             failed = True

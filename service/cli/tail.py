@@ -21,7 +21,7 @@ from rich.text import Text
 import schemas
 from schemas.vocabulary import EventType
 from service.cli.configuration import load, nested
-from service.cli.terminal import json_line, printable
+from service.cli.terminal import end_quietly, json_line, printable
 from service.nats.config import CredentialsError, NatsConfig
 
 _SINCE = re.compile(r"([0-9]{1,6})([smhd])")
@@ -83,8 +83,7 @@ def tail(
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
     except BrokenPipeError:
-        sys.stderr.close()
-        raise typer.Exit(0) from None
+        end_quietly()
     except nats.js.errors.NotFoundError:
         typer.echo(f"tail: no stream {settings.stream.name}: has a receiver run here?", err=True)
         raise typer.Exit(1) from None
@@ -110,7 +109,8 @@ def _start(since: str) -> datetime:
 async def _tail(
     settings: NatsConfig, wanted: _Wanted, start: datetime | None, as_json: bool
 ) -> None:
-    client = await nats.connect(
+    client = new_client(settings)
+    await client.connect(
         servers=settings.servers or [_DEFAULT_SERVER],
         name="mailfault-tail",
         connect_timeout=int(settings.connect_timeout),

@@ -39,6 +39,11 @@ def obey_cancellation() -> None:
         raise asyncio.CancelledError
 
 
+def new_client(config: NatsConfig) -> Client:
+    """Not yet connected; where TLS is configured it takes no connection without."""
+    return _Client(config)
+
+
 async def connect(
     config: NatsConfig,
     servers: list[str],
@@ -47,7 +52,7 @@ async def connect(
 ) -> Client:
     """One round over the servers. `on_error` is told of each failure, then the last one is raised:
     one of `BROKEN`, `CredentialsError` or `ValueError`."""
-    client = _Client(config)
+    client = new_client(config)
     try:
         await client.connect(
             servers,
