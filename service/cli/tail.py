@@ -22,6 +22,7 @@ import schemas
 from schemas.vocabulary import EventType
 from service.cli.configuration import load, nested
 from service.cli.terminal import end_quietly, json_line, printable
+from service.nats.client import new_client
 from service.nats.config import CredentialsError, NatsConfig
 
 _SINCE = re.compile(r"([0-9]{1,6})([smhd])")

@@ -90,7 +90,7 @@ async def test_a_full_intake_holds_the_sender_back_and_loses_nothing() -> None:
     line = b"<22>" + b"x" * 1000 + b"\n"
     lines = 20_000  # 20 MB: more than the socket buffers hold
     async with listening(intake, metrics) as listener:
-        reader, writer = await asyncio.open_connection(*listener.address)
+        _, writer = await asyncio.open_connection(*listener.address)
         writer.transport.set_write_buffer_limits(high=0)
         writer.write(line)
         await intake.until(lambda seen: seen.held_back == 1)

@@ -16,9 +16,9 @@ LIMIT = 1024
 """Characters of a reply that are looked at. An SMTP reply line has at most 512 octets (RFC 5321,
 section 4.5.3.1.5), and the cause stands in the first lines."""
 
-# Possessive, so that no input makes it try twice. A quoted local part may hold `>` and `: `.
-# No possessive groups: Python before 3.11.5 matches them wrongly. Alternatives differ in their first
-# character, so there is but one way to match, and giving up is linear.
+# A quoted local part may hold `>` and `: `. No possessive groups: Python before 3.11.5 matches them
+# wrongly. Alternatives differ in their first character, so there is but one way to match, and
+# giving up is linear.
 _LEADING_VALUE = re.compile(r'<(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^"<>])*>:? ')
 _CODES = re.compile(r"(?:[2-5]\d\d[ -])?(?:[245]\.\d{1,3}\.\d{1,3}[ :]?)?", re.ASCII)
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?:[ :-]|$)", re.ASCII)
