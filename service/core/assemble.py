@@ -139,13 +139,17 @@ def _common(line: Line, record: Record | None, ordinal: int) -> dict[str, Any]:
     if record is not None:
         instance, service = record.instance, record.service
         daemon, queue_id = record.daemon, record.queue_id
+    host = line.host
+    # What is remembered must be bounded, the names in it too.
+    is_short = len(host) <= NAME_MAX and len(service or "") <= NAME_MAX
+    describe = _remembered_mta if is_short else _mta
     values: dict[str, Any] = {
         "event_id": event_id(line, ordinal),
         "event_time": message.time,
         "received_at": line.received_at,
         "time_quality": message.time_quality,
-        "mta": _mta(
-            line.host, instance, service, daemon, message.pid, line.source_ip, line.transport
+        "mta": describe(
+            host, instance, service, daemon, message.pid, line.source_ip, line.transport
         ),
     }
     if line.keep_raw:
@@ -156,42 +160,13 @@ def _common(line: Line, record: Record | None, ordinal: int) -> dict[str, Any]:
     return values
 
 
-def _mta(
-    host: str,
-    instance: str | None,
-    service: str | None,
-    daemon: str | None,
-    pid: int | None,
-    source_ip: str | None,
-    transport: str,
-) -> Mta:
-    """A process logs many lines: its description is validated once."""
-    if len(host) > NAME_MAX or len(service or "") > NAME_MAX:  # what is remembered must be bounded
-        return _new_mta(host, instance, service, daemon, pid, source_ip, transport)
-    return _remembered_mta(host, instance, service, daemon, pid, source_ip, transport)
+def _mta(*values: str | int | None) -> Mta:
+    """`values` in the order of the model's fields."""
+    return Mta.model_validate(dict(zip(Mta.model_fields, values, strict=True)))
 
 
-def _new_mta(
-    host: str,
-    instance: str | None,
-    service: str | None,
-    daemon: str | None,
-    pid: int | None,
-    source_ip: str | None,
-    transport: str,
-) -> Mta:
-    return Mta(
-        host=host,
-        instance=instance,
-        service=service,
-        daemon=daemon,
-        pid=pid,
-        source_ip=source_ip,
-        transport=transport,
-    )
-
-
-_remembered_mta = lru_cache(maxsize=4096)(_new_mta)
+_remembered_mta = lru_cache(maxsize=4096)(_mta)
+"""A process logs many lines: its description is validated once."""
 
 
 def _assemble_reject(values: dict[str, Any], facts: Reject) -> RejectEvent:
