@@ -70,8 +70,12 @@ def parse(
         except OSError as error:
             typer.echo(f"parse: {error}", err=True)
             failed = True
-    if summary:
-        counts.show()
+    try:
+        if summary:
+            counts.show()
+        sys.stdout.flush()  # little output is written only here
+    except BrokenPipeError:
+        end_quietly()
     if failed:
         raise typer.Exit(1)
 

@@ -81,11 +81,9 @@ async def connect(
 
 async def let_go(client: Client) -> None:
     """Close it, and whatever its closing leaves behind."""
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await client.close()
-    except (*BROKEN, AssertionError):  # broken already, or not begun
-        pass
+    # A task of its own: nats-py swallows the cancellation that a timeout would send it.
+    closing = asyncio.ensure_future(client.close())
+    await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
     # Private names, as nats-py has no public ones for this; missing, they are let alone.
     writer = getattr(getattr(client, "_transport", None), "_bare_io_writer", None)
     if writer is not None:
@@ -96,11 +94,10 @@ async def let_go(client: Client) -> None:
         getattr(subscription, "_wait_for_msgs_task", None)
         for subscription in getattr(client, "_subs", {}).values()
     ]
-    left = [task for task in tasks if isinstance(task, asyncio.Task)]
+    left = [closing, *(task for task in tasks if isinstance(task, asyncio.Task))]
     for task in left:
         task.cancel()
-    if left:
-        await asyncio.wait(left, timeout=_CLOSE_SECONDS)
+    await asyncio.wait(left, timeout=_CLOSE_SECONDS)
     for task in left:
         if task.done() and not task.cancelled():
             task.exception()  # seen: nobody else would retrieve it
