@@ -86,6 +86,8 @@ def test_it_needs_pydantic_and_nothing_else() -> None:
         "typing_inspection",
     }
     third_party = {
-        name for name in imported.stdout.split() if not name.startswith(("_", "$", "coverage", "sitecustomize"))
+        name
+        for name in imported.stdout.split()
+        if not name.startswith(("_", "$", "coverage", "sitecustomize"))
     }
     assert third_party <= allowed
