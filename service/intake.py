@@ -6,7 +6,7 @@ from datetime import datetime
 from service.core.framing.base import Piece
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.received import Origin
+from service.received import Origin, Receipts
 
 
 class PipelineIntake:
@@ -24,8 +24,14 @@ class PipelineIntake:
     def should_hold_back(self) -> bool:
         return self._outlet.should_hold_back
 
-    def take(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> None:
-        envelopes = self._pipeline.process(pieces, origin, received_at)
+    def take(
+        self,
+        pieces: list[Piece],
+        origin: Origin,
+        received_at: datetime,
+        receipts: Receipts | None = None,
+    ) -> None:
+        envelopes = self._pipeline.process(pieces, origin, received_at, receipts)
         if envelopes:
             self._outlet.put(envelopes)
 

@@ -105,6 +105,8 @@ class Outlet:
                 seconds=result.seconds,
                 lag=time.time() - envelope.received,
             )
+            if envelope.on_durable is not None:
+                envelope.on_durable()
         else:
             self._refused(envelope, result)
 
@@ -122,6 +124,7 @@ class Outlet:
             self._template,
             envelope.received,
         )
+        letter.on_durable = envelope.on_durable
         self._dead_letters.add(letter)
         self.put([letter])
 
@@ -129,6 +132,8 @@ class Outlet:
         self._dead_letters.discard(letter)
         stored = isinstance(result, Published)
         self._metrics.dead_letter(stored=stored)
+        if letter.on_durable is not None:  # nothing more can be done for it: its sender may go on
+            letter.on_durable()
         if not stored:
             log.error("dead_letter_lost", event_id=letter.message_id)
 

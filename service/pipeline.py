@@ -6,6 +6,7 @@ event(s), a skip with a reason or a drop with a reason, and is counted as exactl
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -20,7 +21,7 @@ from service.core.postfix.result import Failure, Unparsed
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
 from service.metrics import Metrics, Tally
-from service.received import Origin
+from service.received import Origin, Receipts
 
 
 class PipelineConfig(BaseModel):
@@ -51,6 +52,9 @@ class _Batch:
     received_at: datetime
     received: float
     """The same in Unix time, once and not for each event."""
+    receipts: Receipts | None = None
+    piece: int = 0
+    """The index of the piece at hand, for `receipts`."""
     tally: Tally = field(default_factory=Tally)
     envelopes: list[Envelope] = field(default_factory=list)
 
@@ -62,10 +66,17 @@ class Pipeline:
         self._template = template
         self._metrics = metrics
 
-    def process(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> list[Envelope]:
-        """`received_at`: aware, UTC. Envelopes come in the order of their lines."""
-        batch = _Batch(origin, received_at, received_at.timestamp())
-        for piece in pieces:
+    def process(
+        self,
+        pieces: list[Piece],
+        origin: Origin,
+        received_at: datetime,
+        receipts: Receipts | None = None,
+    ) -> list[Envelope]:
+        """`received_at`: aware, UTC. Envelopes come in the order of their lines. `receipts` is told
+        what to expect of which piece, and each envelope knows whom to tell when it is durable."""
+        batch = _Batch(origin, received_at, received_at.timestamp(), receipts)
+        for batch.piece, piece in enumerate(pieces):
             if isinstance(piece, Block):
                 self._block(piece, batch)
             elif isinstance(piece, Frame):
@@ -143,7 +154,11 @@ class Pipeline:
         tally.frames_with_events += 1
         for event in read:
             tally.event(event.event_type)
-            batch.envelopes.append(seal(event, self._template, batch.received))
+            envelope = seal(event, self._template, batch.received)
+            if batch.receipts is not None:
+                batch.receipts.expect(batch.piece)
+                envelope.on_durable = partial(batch.receipts.durable, batch.piece)
+            batch.envelopes.append(envelope)
 
     def _after_defect(
         self,

@@ -1,6 +1,9 @@
-"""Where a frame came from: what the listener knows and the line does not say."""
+"""Where a frame came from, and who waits for what it gives to be durable: what the listener knows
+and the line does not say.
+"""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +14,17 @@ class Origin:
     """A member of `schemas.vocabulary.Transport`."""
     source_ip: str | None
     """None for files."""
+
+
+class Receipts(Protocol):
+    """Of the pieces that one `Intake.take` was given, by their index: made by a listener whose
+    sender is told when its frames are safe. A piece of which nothing is expected by the time
+    `take` returns carries no event and needs no waiting for."""
+
+    def expect(self, piece: int) -> None:
+        """One event of this piece is on its way; called inside `take`, once for each event."""
+        ...
+
+    def durable(self, piece: int) -> None:
+        """One expected event is durable: acknowledged by JetStream, or committed to the spool."""
+        ...

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from service.core.framing.base import Block, Fault, Frame, Piece
-from service.received import Origin
+from service.received import Origin, Receipts
 
 
 class FakeIntake:
-    """Keeps what listeners hand over; its room is a switch."""
+    """Keeps what listeners hand over; its room is a switch. Frames that hold `EVENT` give one event
+    each, which is durable when a test says so."""
+
+    EVENT = b"status=bounced"
 
     def __init__(self) -> None:
         self.has_room = True
@@ -18,16 +21,26 @@ class FakeIntake:
         self.faults: list[Fault] = []
         self.origins: list[Origin] = []
         self._resumes: list[Callable[[], None]] = []
+        self.undurable: list[tuple[Receipts, int]] = []
         self._changed = asyncio.Event()
 
     @property
     def should_hold_back(self) -> bool:
         return not self.has_room
 
-    def take(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> None:
+    def take(
+        self,
+        pieces: list[Piece],
+        origin: Origin,
+        received_at: datetime,
+        receipts: Receipts | None = None,
+    ) -> None:
         assert received_at.tzinfo is not None
-        for piece in pieces:
+        for index, piece in enumerate(pieces):
             self.origins.append(origin)
+            if receipts is not None and isinstance(piece, Frame) and self.EVENT in piece.data:
+                receipts.expect(index)
+                self.undurable.append((receipts, index))
             if isinstance(piece, Block):
                 lines = piece.data.split(b"\n")[:-1]
                 assert len(lines) == piece.count
@@ -39,6 +52,13 @@ class FakeIntake:
             else:
                 self.faults.append(piece)
         self._changed.set()
+
+    def make_durable(self, count: int | None = None) -> None:
+        """The oldest `count` events, or all of them."""
+        count = len(self.undurable) if count is None else count
+        done, self.undurable = self.undurable[:count], self.undurable[count:]
+        for receipts, index in done:
+            receipts.durable(index)
 
     def when_room(self, resume: Callable[[], None]) -> None:
         self._resumes.append(resume)

@@ -6,6 +6,7 @@ header unescaped.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
@@ -37,6 +38,9 @@ class Envelope:
     not a dict: thousands of envelopes may wait, and encoding headers one by one is dear."""
     received: float = 0.0
     """Unix time, seconds, when the line was read: for the lag histogram."""
+    on_durable: Callable[[], None] | None = None
+    """Called once, when the event is acknowledged by JetStream or committed to the spool, or a
+    dead letter in its place is."""
 
 
 class SubjectTemplate:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from service.core.framing.base import Piece
-from service.received import Origin
+from service.received import Origin, Receipts
 
 
 class Intake(Protocol):
@@ -26,8 +26,15 @@ class Intake(Protocol):
         """True, well before there is no room: who can wait should read no further."""
         ...
 
-    def take(self, pieces: list[Piece], origin: Origin, received_at: datetime) -> None:
-        """Never blocks and never refuses: ask before reading more."""
+    def take(
+        self,
+        pieces: list[Piece],
+        origin: Origin,
+        received_at: datetime,
+        receipts: Receipts | None = None,
+    ) -> None:
+        """Never blocks and never refuses: ask before reading more. `receipts` is told, now and
+        later, which pieces gave events and when these are durable."""
         ...
 
     def when_room(self, resume: Callable[[], None]) -> None:
