@@ -161,7 +161,7 @@ class Pipeline:
 
 
 def _candidate_lines(data: bytes) -> list[bytes]:
-    lines = [data[start:end] for start, end in candidates(data)]
+    lines = candidates(data)
     if b"\r" not in data:
         return lines
     bare = [line.removesuffix(b"\r") for line in lines]

@@ -35,7 +35,7 @@ _RETRY_FIRST = 0.25
 _RETRY_MAX = 5.0
 _DOUBLINGS_MAX = 8
 """Two to the power of some thousand sendings is no number to calculate with."""
-_UNSENT_BYTES = 256 * 1024
+_UNSENT_BYTES = 1024 * 1024
 """With this much waiting in nats-py the loop gets a turn to write it to the socket."""
 _HEADER_OVERHEAD = len(head("", "x")) - len("x")
 """The server counts headers as part of the payload."""
