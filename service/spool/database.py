@@ -123,8 +123,13 @@ def identify(db: sqlite3.Connection) -> None:
         raise SpoolRefused(f"has version {version}; this mailfault knows version {VERSION}")
 
 
-def examine(db: sqlite3.Connection) -> None:
+def examine(db: sqlite3.Connection, path: Path) -> None:
     """Raises `Damaged`. Reads the whole file."""
+    (is_busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    # SQLite reads zeros where the last page ends early.
+    if not is_busy and path.stat().st_size < pages * PAGE_BYTES:
+        raise Damaged("the file is shorter than it says")
     findings = [str(row[0]) for row in db.execute("PRAGMA quick_check(3)")]
     if findings != ["ok"]:
         raise Damaged("; ".join(findings))

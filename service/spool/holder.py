@@ -86,7 +86,8 @@ class Holder:
                     self._replace(why)
             elif self._identity() != self._file:
                 log.error("spool_file_gone", file=str(self._path), events=self.totals.events)
-                self._reopen()
+                self.close()
+                self._open()
             db = self._connection()
             self._take(read_totals(db))  # an operator may have put letters back
             tidy(db, self._path, is_idle)
@@ -116,9 +117,12 @@ class Holder:
             raise OSError(self.last_error or "closed")
         return self._db
 
-    def _open(self) -> None:
+    def _lock_folder(self) -> None:
         if self._lock is None:
             self._lock = opening.lock(self._path.parent)
+
+    def _open(self) -> None:
+        self._lock_folder()
         self._use(opening.open_database(self._path))
 
     def _use(self, db: sqlite3.Connection) -> None:
@@ -129,10 +133,6 @@ class Holder:
         with transaction(db) as totals:  # writes: only so a read-only place shows itself
             totals.last_id = max(totals.last_id, known)
         self._take(totals)
-
-    def _reopen(self) -> None:
-        self._drop_connection()
-        self._open()
 
     def _replace(self, why: str) -> None:
         self._drop_connection()
@@ -146,6 +146,9 @@ class Holder:
             self._on_change()
 
     def _try_again(self) -> None:
+        if not self._path.parent.exists():
+            self.close()
+        self._lock_folder()
         look_for_space(self._path.parent)
         if self._db is None:
             self._open()

@@ -82,7 +82,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         db = connect(path)
         identify(db)
-        examine(db)
+        examine(db, path)
     except SpoolRefused as error:
         _close(db)
         raise SpoolRefused(f"{path} {error}") from None

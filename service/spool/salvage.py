@@ -106,6 +106,8 @@ def _readable(damaged: Path, query: str) -> Iterator[tuple[Any, ...]]:
     db = None
     try:
         db = connect_reader(damaged)
+        # Else SQLite refuses all of a file that is shorter than it says.
+        db.execute("PRAGMA writable_schema = ON")
         yield from db.execute(query)
     except sqlite3.Error as error:
         log.warning("spool_salvage_stopped", file=str(damaged), reason=str(error))
