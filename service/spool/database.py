@@ -17,7 +17,7 @@ from service.spool.errors import SpoolRefused
 VERSION = 1
 PAGE_BYTES = 8192
 """Four events a page, which leaves little unused."""
-WAL_BYTES = 16 * 1024 * 1024
+WAL_BYTES = 8 * 1024 * 1024
 """The write-ahead log is moved into the database when it is this long, and cut down to it."""
 BUSY_SECONDS = 5.0
 """How long an operator's command may hold the lock before we call the spool unavailable."""
@@ -67,8 +67,7 @@ class Totals:
 def create(path: Path) -> None:
     """Complete or not at all: a crash in between leaves no half-made database under its name."""
     draft = path.with_name(path.name + ".new")
-    for left_over in family(draft):
-        left_over.unlink(missing_ok=True)
+    _forget(draft)
     db = sqlite3.connect(draft, isolation_level=None)
     try:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -76,10 +75,12 @@ def create(path: Path) -> None:
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         db.execute("PRAGMA journal_mode = WAL")
+        db.close()
+        draft.chmod(0o600)
+        draft.rename(path)
     finally:
         db.close()
-    draft.chmod(0o600)
-    draft.rename(path)
+        _forget(draft)
     sync_folder(path.parent)
 
 
@@ -169,6 +170,11 @@ def transaction(db: sqlite3.Connection) -> Iterator[Totals]:
 def family(path: Path) -> list[Path]:
     """The files of a database. SQLite finds the others by the name of the first."""
     return [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]
+
+
+def _forget(draft: Path) -> None:
+    for path in family(draft):
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """Holds the database for the writer thread, through whatever the disk does.
 
 A transaction either is on disk or raises `SpoolUnavailable` and left nothing. A damaged file is
-replaced at once. After any other failure the holder looks, once a second, whether the disk takes
-writes again; a connection that had an IO error is not trusted any more but opened anew.
+replaced at once. After any other failure the holder gives up its reserve of space, and looks, once
+a second, whether it can have it back. Until then it is failing, and what little room there is
+belongs to removals. A connection that had an IO error is not trusted any more but opened anew.
 """
 
 import os
@@ -16,7 +17,7 @@ import structlog
 from service.spool import opening
 from service.spool.database import Damaged, Totals, read_totals, transaction
 from service.spool.errors import SpoolRefused, SpoolUnavailable
-from service.spool.housekeeping import look_for_space, tidy
+from service.spool.housekeeping import Reserve, tidy
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ class Holder:
         self._lock: IO[bytes] | None = None
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._reserve = Reserve(path.parent)
         self._suspicion: tuple[int, str] | None = None
         self.totals = Totals()
         self.generation = 0
@@ -44,31 +46,29 @@ class Holder:
         """Raises `SpoolRefused`. A full disk is no reason: it is waited for."""
         try:
             self._open()
+            self._reserve.take()
         except (OSError, sqlite3.Error) as error:
-            self.close()
             if opening.is_refusal(error):
+                self.close()
                 raise SpoolRefused(f"{self._path}: {error}") from None
             self._failed(error)
         except SpoolRefused:
             self.close()
             raise
 
-    def transact(self, work: Work[T], proves: bool) -> T:
-        """Raises `SpoolUnavailable`. `proves`: success shows that the disk takes events again."""
+    def transact(self, work: Work[T]) -> T:
+        """Raises `SpoolUnavailable`. While the holder is failing, for removals only."""
         try:
             try:
-                done = self._transact(work)
+                return self._transact(work)
             except (sqlite3.Error, Damaged) as error:
                 if not opening.is_damage(error):
                     raise
                 self._replace(str(error))
-                done = self._transact(work)
+                return self._transact(work)
         except (sqlite3.Error, OSError, Damaged) as error:
             self._failed(error)
             raise SpoolUnavailable(str(error)) from error
-        if proves and self.last_error is not None:
-            self._recovered()
-        return done
 
     def suspect(self, generation: int, why: str) -> None:
         """A reader met damage; acted upon at the next look. From any thread."""
@@ -78,7 +78,7 @@ class Holder:
         """What is done unasked, now and then."""
         try:
             if self.last_error is not None:
-                self._try_again()
+                self._try_again(is_idle)
                 return
             if self._suspicion is not None:
                 (generation, why), self._suspicion = self._suspicion, None
@@ -117,12 +117,9 @@ class Holder:
             raise OSError(self.last_error or "closed")
         return self._db
 
-    def _lock_folder(self) -> None:
+    def _open(self) -> None:
         if self._lock is None:
             self._lock = opening.lock(self._path.parent)
-
-    def _open(self) -> None:
-        self._lock_folder()
         self._use(opening.open_database(self._path))
 
     def _use(self, db: sqlite3.Connection) -> None:
@@ -145,28 +142,27 @@ class Holder:
         if has_changed:
             self._on_change()
 
-    def _try_again(self) -> None:
+    def _try_again(self, is_idle: Callable[[], bool]) -> None:
         if not self._path.parent.exists():
             self.close()
-        self._lock_folder()
-        look_for_space(self._path.parent)
         if self._db is None:
             self._open()
-        self.transact(lambda db, totals: None, proves=True)
+        tidy(self._connection(), self._path, is_idle, keep=0)
+        self._reserve.take()
+        self._transact(lambda db, totals: None)
+        self.last_error = None
+        log.warning("spool_available", file=str(self._path), events=self.totals.events)
+        self._on_change()
 
     def _failed(self, error: Exception) -> None:
         if not opening.is_full(error):
             self._drop_connection()
+        self._reserve.give_up()
         is_new = self.last_error is None
         self.last_error = str(error)
         if is_new:
             log.error("spool_unavailable", file=str(self._path), reason=str(error))
             self._on_change()
-
-    def _recovered(self) -> None:
-        self.last_error = None
-        log.warning("spool_available", file=str(self._path), events=self.totals.events)
-        self._on_change()
 
     def _drop_connection(self) -> None:
         if self._db is not None:

@@ -3,6 +3,7 @@
 `open_database` opens the file, creates one, or sets a damaged one aside and creates one.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -24,6 +25,7 @@ FILE_NAME = "spool.sqlite3"
 _LOCK_SECONDS = 2.0
 """A predecessor that was killed needs a moment to be gone."""
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 _REFUSALS = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
@@ -39,12 +41,13 @@ def is_damage(error: Exception) -> bool:
 
 def is_refusal(error: Exception) -> bool:
     """Whether waiting would not help."""
-    if isinstance(error, PermissionError | NotADirectoryError | FileExistsError):
-        return True
+    if isinstance(error, OSError):
+        return error.errno in _REFUSED
     return isinstance(error, sqlite3.Error) and _primary_code(error) in _REFUSALS
 
 
 def is_full(error: Exception) -> bool:
+    """After which the connection is as good as before."""
     return isinstance(error, sqlite3.Error) and _primary_code(error) == sqlite3.SQLITE_FULL
 
 

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import structlog
 
@@ -21,6 +21,8 @@ class Request(Protocol):
     """`answer` is for the event loop; `None` where nobody waits."""
 
     answer: asyncio.Future[Any] | None
+    needs_room: ClassVar[bool]
+    """False: it makes room, so it is done on a full disk too."""
 
     @property
     def weight(self) -> int:
@@ -32,6 +34,8 @@ class Request(Protocol):
 
 @dataclass(slots=True)
 class Append:
+    needs_room: ClassVar[bool] = True
+
     rows: Sequence[Row]
     answer: asyncio.Future[range] | None
 
@@ -49,6 +53,8 @@ class Append:
 
 @dataclass(slots=True)
 class Remove:
+    needs_room: ClassVar[bool] = False
+
     ids: Sequence[int]
     answer: asyncio.Future[int] | None
 
@@ -62,6 +68,8 @@ class Remove:
 
 @dataclass(slots=True)
 class Bury:
+    needs_room: ClassVar[bool] = True
+
     row: Row
     reason: str
     detail: str
@@ -80,6 +88,8 @@ class Bury:
 
 @dataclass(slots=True)
 class BuryDamaged:
+    needs_room: ClassVar[bool] = True
+
     ids: Sequence[int]
     now: float
     answer: asyncio.Future[None] | None

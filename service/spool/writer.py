@@ -10,7 +10,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from service.spool.config import SpoolConfig
 from service.spool.database import Totals
 from service.spool.errors import SpoolError, SpoolRefused, SpoolUnavailable
 from service.spool.holder import Holder
-from service.spool.requests import Append, Remove, Request
+from service.spool.requests import Remove, Request
 
 log = structlog.get_logger(__name__)
 
@@ -100,9 +101,9 @@ class Writer:
             self._commit(batch)
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_SECONDS
+            if self._unremoved:
+                self._commit(())  # before the look: it makes room
             self.holder.look(self._requests.empty)
-            if self._unremoved and self.holder.last_error is None:
-                self._commit(())
         return goes_on
 
     def _collect(self, batch: list[Request]) -> bool:
@@ -124,31 +125,34 @@ class Writer:
         return False
 
     def _commit(self, batch: Sequence[Request]) -> None:
-        def work(db: sqlite3.Connection, totals: Totals) -> list[Any]:
-            if self._unremoved:
-                operations.remove(db, totals, self._unremoved)
-            return [request.apply(db, totals, self._config) for request in batch]
-
+        if (why := self.holder.last_error) is not None:
+            self._answer(
+                (request, SpoolUnavailable(why)) for request in batch if request.needs_room
+            )
+            batch = [request for request in batch if not request.needs_room]
         try:
-            answers = self.holder.transact(work, any(isinstance(r, Append) for r in batch))
+            answers = self.holder.transact(partial(self._work, batch))
+        except SpoolUnavailable as error:
+            for request in batch:
+                if isinstance(request, Remove):
+                    self._unremoved += request.ids
+            self._answer((request, error if request.needs_room else None) for request in batch)
+        else:
             self.commits += 1
             self._unremoved.clear()
-        except SpoolUnavailable as error:
-            answers = [self._not_done(request, error) for request in batch]
-        self._tell(
-            _resolve,
-            [
-                (request.answer, answer)
-                for request, answer in zip(batch, answers, strict=True)
-                if request.answer is not None
-            ],
-        )
+            self._answer(zip(batch, answers, strict=True))
 
-    def _not_done(self, request: Request, error: SpoolUnavailable) -> SpoolUnavailable | None:
-        if isinstance(request, Remove):
-            self._unremoved += request.ids
-            return None
-        return error
+    def _work(self, batch: Sequence[Request], db: sqlite3.Connection, totals: Totals) -> list[Any]:
+        if self._unremoved:
+            operations.remove(db, totals, self._unremoved)
+        return [request.apply(db, totals, self._config) for request in batch]
+
+    def _answer(self, answers: Iterable[tuple[Request, Any]]) -> None:
+        waited_for = [
+            (request.answer, answer) for request, answer in answers if request.answer is not None
+        ]
+        if waited_for:
+            self._tell(_resolve, waited_for)
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
         try:

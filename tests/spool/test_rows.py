@@ -16,11 +16,7 @@ def stored(row: Row) -> list[object]:
     return [value.encode() if isinstance(value, str) else value for value in row]
 
 
-@given(
-    st.builds(
-        Envelope, ASCII, ASCII, ASCII, st.binary(), ASCII, st.floats(allow_nan=False)
-    )
-)
+@given(st.builds(Envelope, ASCII, ASCII, ASCII, st.binary(), ASCII, st.floats(allow_nan=False)))
 def test_there_and_back(event: Envelope) -> None:
     found = from_row(tuple(stored(to_row(event))))
     assert found is not None

@@ -13,7 +13,8 @@ from tests.spool.stores import envelope, envelopes, fields, file_of, numbers, op
 
 
 async def test_what_goes_in_comes_out_oldest_first(tmp_path: Path) -> None:
-    given = envelopes(range(20)) + [
+    given = [
+        *envelopes(range(20)),
         Envelope("postfix.invalid.unknown", "id", "invalid", bytes(range(256)), "", 0.0),
         Envelope("a", "", "", b"", "", -1.5),
     ]
@@ -103,7 +104,9 @@ async def test_gauges(tmp_path: Path) -> None:
         assert (store.events, store.bytes, store.dead_letters) == (0, 0, 1)
 
 
-@pytest.mark.parametrize("config", [SpoolConfig(max_events=3), SpoolConfig(max_bytes=3000)], ids=str)
+@pytest.mark.parametrize(
+    "config", [SpoolConfig(max_events=3), SpoolConfig(max_bytes=3000)], ids=str
+)
 async def test_the_cap(tmp_path: Path, config: SpoolConfig) -> None:
     async with opened(tmp_path, config) as store:
         ids = await store.append(envelopes(range(2), size=900))
@@ -192,9 +195,9 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
         await store.append([envelope(1)])
 
 
-async def test_a_closed_store_leaves_one_file(tmp_path: Path) -> None:
+async def test_a_closed_store_leaves_no_log(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.append([envelope(1)])
     names = {path.name for path in file_of(tmp_path).parent.iterdir()}
-    assert names == {"spool.sqlite3", "lock"}
+    assert names == {"spool.sqlite3", "lock", "reserve"}
     assert file_of(tmp_path).stat().st_mode & 0o077 == 0, "addresses are personal data"
