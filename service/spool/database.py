@@ -71,7 +71,6 @@ def create(path: Path) -> None:
     db = sqlite3.connect(draft, isolation_level=None)
     try:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         db.execute("PRAGMA journal_mode = WAL")
@@ -93,6 +92,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA secure_delete = OFF")
+        db.execute("PRAGMA temp_store = MEMORY")
         db.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE_BYTES}")
         db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     except sqlite3.Error:

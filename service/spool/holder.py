@@ -74,11 +74,11 @@ class Holder:
         """A reader met damage; acted upon at the next look. From any thread."""
         self._suspicion = (generation, why)
 
-    def look(self, is_idle: Callable[[], bool]) -> None:
+    def look(self) -> None:
         """What is done unasked, now and then."""
         try:
             if self.last_error is not None:
-                self._try_again(is_idle)
+                self._try_again()
                 return
             if self._suspicion is not None:
                 (generation, why), self._suspicion = self._suspicion, None
@@ -90,13 +90,13 @@ class Holder:
                 self._open()
             db = self._connection()
             self._take(read_totals(db))  # an operator may have put letters back
-            tidy(db, self._path, is_idle)
+            tidy(db, self._path)
         except SpoolRefused as error:
             self._failed(error)
         except (OSError, sqlite3.Error, Damaged) as error:
             if opening.is_damage(error):
                 self._suspicion = (self.generation, str(error))
-            else:
+            elif not opening.is_busy(error) or self.last_error is not None:
                 self._failed(error)
 
     def close(self) -> None:
@@ -142,12 +142,12 @@ class Holder:
         if has_changed:
             self._on_change()
 
-    def _try_again(self, is_idle: Callable[[], bool]) -> None:
+    def _try_again(self) -> None:
         if not self._path.parent.exists():
             self.close()
         if self._db is None:
             self._open()
-        tidy(self._connection(), self._path, is_idle, keep=0)
+        tidy(self._connection(), self._path, keep=0)
         self._reserve.take()
         self._transact(lambda db, totals: None)
         self.last_error = None

@@ -2,18 +2,18 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from service.spool.database import PAGE_BYTES, WAL_BYTES, family
 
 KEEP_BYTES = 16 * 1024 * 1024
 """Free pages that stay in the file for the next events; giving them back and forth costs writes."""
+LIVE_BYTES = 8 * 1024 * 1024
+"""The file is written anew when no more than this is in it, which takes a moment. SQLite's way of
+giving back page by page takes longer the more there is: minutes, after an outage."""
 RESERVE_BYTES = 16 * 1024 * 1024
 """More than the log ever holds: a transaction beyond `WAL_BYTES`."""
 
-_STEP_PAGES = 500
-"""Given back in one transaction: some milliseconds in which nobody else can commit."""
 _LONG_WAL_BYTES = 2 * WAL_BYTES
 """A write-ahead log this long had a reader in its way when it should have begun anew."""
 
@@ -51,22 +51,14 @@ class Reserve:
             pass
 
 
-def tidy(
-    db: sqlite3.Connection, path: Path, is_idle: Callable[[], bool], keep: int = KEEP_BYTES
-) -> None:
-    """Give back what an outage took, as long as nobody waits. Raises `sqlite3.Error`, `OSError`."""
-    is_cut = False
-    while (free := _free_pages(db)) > keep // PAGE_BYTES + (_STEP_PAGES if keep else 0):
-        # It frees one page each time it is stepped.
-        db.execute(f"PRAGMA incremental_vacuum({min(free, _STEP_PAGES)})").fetchall()
-        is_cut = True
-        if not is_idle():
-            return
+def tidy(db: sqlite3.Connection, path: Path, keep: int = KEEP_BYTES) -> None:
+    """Give back what an outage took, once little is left of it; and cut a log that grew too long.
+    Raises `sqlite3.Error`, `OSError`."""
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    is_cut = free * PAGE_BYTES > keep and (pages - free) * PAGE_BYTES <= LIVE_BYTES
+    if is_cut:
+        db.execute("VACUUM")
     _, wal, _ = family(path)
-    if is_cut or not keep or (wal.exists() and wal.stat().st_size > _LONG_WAL_BYTES):
+    if is_cut or keep == 0 or (wal.exists() and wal.stat().st_size > _LONG_WAL_BYTES):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def _free_pages(db: sqlite3.Connection) -> int:
-    (pages,) = db.execute("PRAGMA freelist_count").fetchone()
-    return int(pages)

@@ -89,6 +89,7 @@ def put_back(path: Path, ids: Sequence[int] | None, reason: str | None) -> int:
     """Dead letters with those ids and that reason become events again; `None`: all. How many.
     Damaged ones stay: nobody may publish them. Raises `SpoolRefused`, `sqlite3.Error`."""
     done = 0
+    chosen = None if ids is None else set(ids)
     _must_exist(path)
     db = connect(path)
     try:
@@ -96,7 +97,7 @@ def put_back(path: Path, ids: Sequence[int] | None, reason: str | None) -> int:
         wanted = [
             id
             for id, why in db.execute("SELECT id, reason FROM dead ORDER BY id").fetchall()
-            if why != DAMAGED and reason in (None, why) and (ids is None or id in ids)
+            if why != DAMAGED and reason in (None, why) and (chosen is None or id in chosen)
         ]
         for start in range(0, len(wanted), _PIECE):
             with transaction(db) as totals:

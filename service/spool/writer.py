@@ -103,7 +103,7 @@ class Writer:
             self._next_look = time.monotonic() + _LOOK_SECONDS
             if self._unremoved:
                 self._commit(())  # before the look: it makes room
-            self.holder.look(self._requests.empty)
+            self.holder.look()
         return goes_on
 
     def _collect(self, batch: list[Request]) -> bool:
@@ -130,6 +130,8 @@ class Writer:
                 (request, SpoolUnavailable(why)) for request in batch if request.needs_room
             )
             batch = [request for request in batch if not request.needs_room]
+            if not batch and not self._unremoved:
+                return
         try:
             answers = self.holder.transact(partial(self._work, batch))
         except SpoolUnavailable as error:
