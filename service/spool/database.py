@@ -65,21 +65,30 @@ class Totals:
 
 
 def create(path: Path) -> None:
-    """Complete or not at all: a crash in between leaves no half-made database under its name."""
+    put_in_place(create_draft(path), path)
+
+
+def create_draft(path: Path) -> Path:
+    """Complete or not at all: a crash leaves no half-made database under its final name."""
     draft = path.with_name(path.name + ".new")
-    _forget(draft)
+    forget(draft)
     db = sqlite3.connect(draft, isolation_level=None)
     try:
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         db.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error:
         db.close()
-        draft.chmod(0o600)
-        draft.rename(path)
-    finally:
-        db.close()
-        _forget(draft)
+        forget(draft)
+        raise
+    db.close()
+    draft.chmod(0o600)
+    return draft
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    draft.rename(path)
     sync_folder(path.parent)
 
 
@@ -172,7 +181,8 @@ def family(path: Path) -> list[Path]:
     return [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]
 
 
-def _forget(draft: Path) -> None:
+def forget(draft: Path) -> None:
+    """A database that never was in its place."""
     for path in family(draft):
         path.unlink(missing_ok=True)
 

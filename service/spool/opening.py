@@ -9,12 +9,23 @@ import os
 import sqlite3
 import stat
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
 import structlog
 
-from service.spool.database import Damaged, connect, create, examine, family, identify
+from service.spool.database import (
+    Damaged,
+    connect,
+    create,
+    create_draft,
+    examine,
+    family,
+    forget,
+    identify,
+    put_in_place,
+)
 from service.spool.errors import SpoolRefused
 from service.spool.salvage import set_aside, take_over
 
@@ -103,15 +114,18 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def replace(path: Path, why: str) -> sqlite3.Connection:
-    """A new database where the old one is damaged, with what can be read of the old one."""
-    damaged = set_aside(path, why)
-    create(path)
-    db = connect(path)
+    """A new database where the old one is damaged, with what can be read of the old one. Should
+    we die on the way, the damaged one is still in its place."""
+    draft = create_draft(path)
     try:
-        take_over(damaged, db)
-    except sqlite3.Error as error:
-        log.error("spool_salvage_failed", file=str(damaged), reason=str(error))
-    return db
+        with closing(connect(draft)) as db:
+            salvaged = take_over(path, db)
+        set_aside(path, why, salvaged)
+    except (OSError, sqlite3.Error):
+        forget(draft)  # the disk may be full: of that too
+        raise
+    put_in_place(draft, path)
+    return connect(path)
 
 
 def _damage_before_opening(path: Path) -> str | None:

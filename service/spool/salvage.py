@@ -1,10 +1,10 @@
-"""A damaged database file: moved out of the way, and what can still be read of it taken over.
+"""A damaged database file: what can still be read of it, and how it is moved out of the way.
 
-In: the path. Out: the name it has now. Nothing of it is ever deleted.
+Nothing of it is ever deleted.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 _BATCH = 500
 
 
-def set_aside(path: Path, why: str) -> Path:
+def set_aside(path: Path, why: str, salvaged: Mapping[str, int]) -> None:
     """Its companions keep their names beside it: SQLite can still open it. Raises `OSError`."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     target = path.with_name(f"{path.name}.damaged-{stamp}")
@@ -34,13 +34,12 @@ def set_aside(path: Path, why: str) -> Path:
         if old.exists():
             old.rename(new)
     sync_folder(path.parent)
-    log.error("spool_set_aside", file=str(path), now=str(target), reason=why)
-    return target
+    log.error("spool_set_aside", file=str(path), now=str(target), reason=why, **salvaged)
 
 
-def take_over(damaged: Path, db: sqlite3.Connection) -> None:
-    """Copy each row that is whole into `db`. The ids stay: who is about to remove one may.
-    Raises `sqlite3.Error` where `db` cannot be written; what is not copied stays in the file."""
+def take_over(damaged: Path, db: sqlite3.Connection) -> dict[str, int]:
+    """Copy each row that is whole into `db`; how many, by table. The ids stay: who is about to
+    remove one may. Raises `sqlite3.Error` where `db` cannot be written."""
     copied = {}
     for table in _TABLES:
         copied[table.name] = 0
@@ -51,7 +50,7 @@ def take_over(damaged: Path, db: sqlite3.Connection) -> None:
                     if db.execute(table.insert, (*head, *row)).rowcount == 1:
                         table.count(totals, head[0], row)
                         copied[table.name] += 1
-    log.error("spool_salvaged", file=str(damaged), **copied)
+    return copied
 
 
 def _count_event(totals: Totals, id: int, row: Row) -> None:

@@ -37,11 +37,11 @@ class Writer:
 
     def __init__(self, path: Path, config: SpoolConfig, on_change: Callable[[], None]) -> None:
         self._config = config
-        self._loop = asyncio.get_running_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
-        self._started: asyncio.Future[None] = self._loop.create_future()
         self._ended = asyncio.Event()
+        self._batch: list[Request] = []
         self._unremoved: list[int] = []
         """Events that are done, which the disk did not let us remove."""
         self._next_look = 0.0
@@ -51,13 +51,16 @@ class Writer:
 
     async def start(self) -> None:
         """Raises `SpoolRefused`."""
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[None] = self._loop.create_future()
         self._thread.start()
         await self._started
 
     async def stop(self) -> None:
         """After what was asked before."""
-        self._requests.put(None)
-        await self._ended.wait()
+        if self._loop is not None:
+            self._requests.put(None)
+            await self._ended.wait()
 
     def submit(self, request: Request) -> None:
         """Raises `SpoolUnavailable` after the end."""
@@ -80,6 +83,11 @@ class Writer:
             self._tell(_resolve, [(self._started, None)])
             while self._turn():
                 pass
+        except BaseException as error:
+            # A defect. Who has handed something over must not wait for ever.
+            self.holder.last_error = repr(error)
+            log.critical("spool_writer_failed", exc_info=error)
+            raise
         finally:
             self.holder.close()
             if self._unremoved:
@@ -88,17 +96,19 @@ class Writer:
 
     def _end(self) -> None:
         self._ended.set()
+        batch = self._batch
         while not self._requests.empty():  # after `stop`, or after a defect has ended the thread
             request = self._requests.get()
-            if request is not None and request.answer is not None:
-                _resolve([(request.answer, SpoolUnavailable("the spool is closed"))])
+            if request is not None:
+                batch.append(request)
+        self._answer((request, SpoolUnavailable("the spool is closed")) for request in batch)
 
     def _turn(self) -> bool:
         """False: that was the last one."""
-        batch: list[Request] = []
-        goes_on = self._collect(batch)
-        if batch:
-            self._commit(batch)
+        self._batch = []
+        goes_on = self._collect(self._batch)
+        if self._batch:
+            self._commit(self._batch)
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_SECONDS
             if self._unremoved:
@@ -157,6 +167,8 @@ class Writer:
             self._tell(_resolve, waited_for)
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
+        if self._loop is None:  # nobody has opened us
+            return
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:  # the loop is closed: nobody is there to be told

@@ -107,25 +107,6 @@ async def test_a_damaged_file_is_set_aside(
     assert set_aside(tmp_path) == [kept]
 
 
-async def test_one_broken_page_costs_its_own_events_only(tmp_path: Path) -> None:
-    await filled(tmp_path)
-    broken_inner_page(file_of(tmp_path))
-    async with opened(tmp_path) as store:
-        assert 2000 - 10 <= store.events < 2000
-
-
-async def test_dead_letters_are_salvaged_too(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
-        await store.append(envelopes(range(2000), size=1500))
-        await store.bury(envelopes(range(1))[0], "too_large", "1 MB")
-    broken_inner_page(file_of(tmp_path))
-    async with opened(tmp_path) as store:
-        assert store.dead_letters == 1
-    with sqlite3.connect(file_of(tmp_path)) as db:
-        assert db.execute("SELECT reason, detail FROM dead").fetchall() == [("too_large", "1 MB")]
-    db.close()
-
-
 async def test_a_second_damaged_file_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
     for _ in range(3):
         await filled(tmp_path, 1)

@@ -1,9 +1,14 @@
 """Group commits: callers at the same time share one, and each waits for the disk."""
 
 import asyncio
+import os
 from pathlib import Path
 
+import pytest
+
 from service.spool.config import SpoolConfig
+from service.spool.errors import SpoolUnavailable
+from service.spool.store import SpoolStore
 from tests.spool.stores import envelope, numbers, opened
 
 
@@ -54,3 +59,26 @@ async def test_the_least_time_between_commits(tmp_path: Path) -> None:
         for number in range(4):
             await store.append([envelope(number)])
         assert clock() - begin >= 0.15
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_defect_leaves_nobody_waiting(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.append([envelope(1)])
+        answers = await asyncio.gather(
+            store.append([envelope(2)]),
+            store.remove([2**70]),  # no id can be so large
+            store.append([envelope(3)]),
+            return_exceptions=True,
+        )
+        assert [type(answer) for answer in answers] == [SpoolUnavailable] * 3
+        assert store.is_failing
+        with pytest.raises(SpoolUnavailable):
+            await store.append([envelope(4)])
+    async with opened(tmp_path) as store:
+        assert await numbers(store) == [1]
+
+
+async def test_a_store_that_was_never_opened_can_be_closed(tmp_path: Path) -> None:
+    await SpoolStore(tmp_path, SpoolConfig()).close()
+    assert os.listdir(tmp_path) == []
