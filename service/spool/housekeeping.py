@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from service.spool.database import PAGE_BYTES, WAL_BYTES, family
+from service.spool.database import BUSY_SECONDS, PAGE_BYTES, WAL_BYTES, family
 
 KEEP_BYTES = 16 * 1024 * 1024
 """Free pages that stay in the file for the next events; giving them back and forth costs writes."""
@@ -14,6 +14,7 @@ giving back page by page takes longer the more there is: minutes, after an outag
 RESERVE_BYTES = 16 * 1024 * 1024
 """More than the log ever holds: a transaction beyond `WAL_BYTES`."""
 
+_WAIT_MILLISECONDS = 50
 _LONG_WAL_BYTES = 2 * WAL_BYTES
 """A write-ahead log this long had a reader in its way when it should have begun anew."""
 
@@ -57,8 +58,13 @@ def tidy(db: sqlite3.Connection, path: Path, keep: int = KEEP_BYTES) -> None:
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     is_cut = free * PAGE_BYTES > keep and (pages - free) * PAGE_BYTES <= LIVE_BYTES
-    if is_cut:
-        db.execute("VACUUM")
     _, wal, _ = family(path)
-    if is_cut or keep == 0 or (wal.exists() and wal.stat().st_size > _LONG_WAL_BYTES):
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    # Somebody who reads may be in the way. Then it is done another time: events wait for us.
+    db.execute(f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}")
+    try:
+        if is_cut:
+            db.execute("VACUUM")
+        if is_cut or keep == 0 or (wal.exists() and wal.stat().st_size > _LONG_WAL_BYTES):
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")

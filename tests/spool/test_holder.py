@@ -7,6 +7,7 @@ import asyncio
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,6 +179,19 @@ async def test_a_bound_on_the_size_of_files(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
     assert set_aside(tmp_path) == []
+
+
+async def test_an_operator_who_writes_is_waited_for(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        other = sqlite3.connect(file_of(tmp_path), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        append = asyncio.create_task(store.append([envelope(1)]))
+        await asyncio.wait([append], timeout=1.5)
+        assert not append.done()
+        other.execute("ROLLBACK")
+        assert len(await append) == 1
+        assert not store.is_failing
+        other.close()
 
 
 async def test_failing_and_back_under_load(small_disk: Path) -> None:

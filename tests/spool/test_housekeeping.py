@@ -1,5 +1,6 @@
 """Disk space: an outage's file shrinks again, the log stays short, the reserve is there."""
 
+import asyncio
 import resource
 import sqlite3
 from pathlib import Path
@@ -55,6 +56,11 @@ async def test_a_reader_that_stays_does_not_make_the_log_grow_for_ever(tmp_path:
             ids = await store.append(envelopes(range(2000), size=1500))
             await store.remove(ids)
         assert wal.stat().st_size > 2 * WAL_BYTES
+        clock = asyncio.get_running_loop().time
+        looked = clock() + 2.5
+        while (begin := clock()) < looked:
+            await store.append([envelope(1)])
+            assert clock() - begin < 2, "nobody waits for the one who reads"
         reader.close()
         while wal.stat().st_size > WAL_BYTES:
             await store.remove([12345])
