@@ -24,7 +24,8 @@ from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
-from service.spool.memory import MemoryQueue
+from service.spool.errors import SpoolRefused
+from service.spool.store import SpoolStore
 from service.web import Health, WebServer
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
     loop.add_signal_handler(signal.SIGHUP, _reload, settings, reload)
     try:
         await receiver.start()
-    except (OSError, EmbeddedServerError) as error:
+    except (OSError, EmbeddedServerError, SpoolRefused) as error:
         log.error("start_failed", error=str(error))
         await receiver.stop()
         return 1
@@ -93,8 +94,10 @@ class Receiver:
         nats = settings.nats
         self.metrics = Metrics()
         template = SubjectTemplate(nats.subject_template, nats.subject_prefix)
-        self._queue = MemoryQueue(settings.queue)
-        self._outlet = Outlet(self._queue, template, self.metrics)
+        self._store = SpoolStore(
+            settings.data_dir, settings.spool, on_change=lambda: self._outlet.spooler.changed()
+        )
+        self._outlet = Outlet(settings.queue, settings.spool, self._store, template, self.metrics)
         self._stream = StreamKeeper(nats)
         self._publisher = Publisher(
             nats.window,
@@ -129,9 +132,10 @@ class Receiver:
         self._export_gauges()
 
     async def start(self) -> None:
-        """Raises `OSError` or `EmbeddedServerError` where the receiver cannot run as asked."""
+        """Raises `OSError`, `EmbeddedServerError` or `SpoolRefused` where it cannot run as asked."""
         self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
         _log_listening("http", self.web.address)
+        await self._store.open()
         if self._embedded is not None:
             await self._embedded.start()
         self._run(self._connection.run(), "nats-connection")
@@ -156,11 +160,12 @@ class Receiver:
             await listener.stop(_LISTENERS_STOP_SECONDS)
         left = await self._outlet.drain(self._publisher, deadline)
         if left:
-            log.error("events_lost", events=left, reason="not acknowledged before the deadline")
+            log.error("events_lost", events=left, reason="neither NATS nor the disk took them")
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_TASKS_STOP_SECONDS)
+        await self._store.close()
         if self._embedded is not None:
             await self._embedded.stop()
         self.web.stop()
@@ -178,10 +183,10 @@ class Receiver:
         await self._outlet.settled(self._publisher)
 
     def health(self) -> Health:
-        has_way_out = self._connection.is_connected or self._queue.has_room
         report = self._stream.report
+        store, outlet = self._store, self._outlet
         return Health(
-            ready=self._is_listening and has_way_out,
+            ready=self._is_listening and outlet.is_safe,
             detail={
                 "listening": self._is_listening,
                 "nats": {
@@ -192,10 +197,13 @@ class Receiver:
                     "in_flight": self._publisher.in_flight,
                     "oldest_unacknowledged_seconds": round(self._publisher.oldest_seconds, 3),
                 },
-                "waiting": {
-                    "events": len(self._queue),
-                    "bytes": self._queue.bytes,
-                    "has_room": self._queue.has_room,
+                "waiting": {"events": outlet.waiting, "has_room": outlet.has_room},
+                "spool": {
+                    "events": store.events,
+                    "bytes": store.bytes,
+                    "dead_letters": store.dead_letters,
+                    "has_room": store.has_room,
+                    "last_error": store.last_error,
                 },
             },
         )
@@ -211,6 +219,7 @@ class Receiver:
         self._stream_check = asyncio.create_task(self._stream.check(client), name="stream-check")
         await asyncio.wait([self._stream_check], timeout=_STREAM_CHECK_SECONDS)
         await self._publisher.attach(client)
+        self._outlet.flow_started()
         self.metrics.nats_connected()
 
     def _disconnected(self) -> None:
@@ -224,11 +233,21 @@ class Receiver:
 
     def _export_gauges(self) -> None:
         watch = self.metrics.watch
-        queue, publisher = self._queue, self._publisher
-        watch("spool_events", "Events waiting for NATS", lambda: len(queue))
-        watch("spool_bytes", "Bytes of events waiting for NATS", lambda: queue.bytes)
-        watch("spool_capacity_events", "Bound of waiting events", lambda: queue.max_events)
-        watch("spool_capacity_bytes", "Bound of waiting bytes", lambda: queue.max_bytes)
+        store, outlet, publisher = self._store, self._outlet, self._publisher
+        queue, incoming = outlet.queue, outlet.spooler.incoming
+        spool, bounds = self._settings.spool, self._settings.queue
+        watch("spool_events", "Events on disk, waiting for NATS", lambda: store.events)
+        watch("spool_bytes", "Bytes of events on disk", lambda: store.bytes)
+        watch("spool_capacity_events", "Bound of events on disk", lambda: spool.max_events)
+        watch("spool_capacity_bytes", "Bound of bytes on disk", lambda: spool.max_bytes)
+        watch("spool_dead_letters", "Dead letters for operators", lambda: store.dead_letters)
+        watch("spool_failing", "1 while the disk takes nothing", lambda: store.is_failing)
+        watch("queue_events", "Events in memory, waiting for NATS", lambda: len(queue))
+        watch("queue_bytes", "Bytes of events in memory, waiting for NATS", lambda: queue.bytes)
+        watch("unsaved_events", "Events in memory, waiting for the disk", lambda: len(incoming))
+        watch("unsaved_bytes", "Bytes waiting for the disk", lambda: incoming.bytes)
+        watch("queue_capacity_events", "Bound of each wait in memory", lambda: bounds.max_events)
+        watch("queue_capacity_bytes", "Bound of each wait in memory", lambda: bounds.max_bytes)
         watch("in_flight", "Messages sent, not yet acknowledged", lambda: publisher.in_flight)
         watch("in_flight_capacity", "Bound of messages in flight", lambda: publisher.window)
         watch(

@@ -31,11 +31,17 @@ class Way:
     """An outlet with all that is behind it, wired as the application does."""
 
     def __init__(
-        self, config: NatsConfig, queue: MemoryQueueConfig, template: SubjectTemplate = TEMPLATE
+        self,
+        config: NatsConfig,
+        queue: MemoryQueueConfig,
+        home: Path,
+        spool: SpoolConfig,
+        template: SubjectTemplate = TEMPLATE,
     ) -> None:
         self.metrics = Metrics()
-        self.queue = MemoryQueue(queue)
-        self.outlet = Outlet(self.queue, template, self.metrics)
+        self.store = SpoolStore(home, spool, on_change=lambda: self.outlet.spooler.changed())
+        self.outlet = Outlet(queue, spool, self.store, template, self.metrics)
+        self.queue = self.outlet.queue
         self._stream = StreamKeeper(config)
         self.publisher = Publisher(
             config.window,

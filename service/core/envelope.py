@@ -44,6 +44,8 @@ class Envelope:
     on_durable: Callable[[], None] | None = None
     """Called once, when the event is acknowledged by JetStream or committed to the spool, or a
     dead letter in its place is."""
+    row: int | None = None
+    """Its place in the spool; None while it is in memory only."""
 
 
 class SubjectTemplate:

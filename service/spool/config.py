@@ -15,6 +15,13 @@ class SpoolConfig(BaseModel):
         description="`on-outage`: events go to disk while NATS is away or slow. `write-ahead`: "
         "each goes to disk before it is published, so that a crash loses nothing that was read.",
     )
+    after: float = Field(
+        1.0,
+        ge=0,
+        le=3600,
+        description="Seconds that NATS may be away, or owe an acknowledgement, before what waits "
+        "goes to disk. With RELP, senders wait for it.",
+    )
     max_bytes: int = Field(
         1024 * 1024 * 1024,
         ge=1,
