@@ -36,6 +36,7 @@ FILE_NAME = "spool.sqlite3"
 _LOCK_SECONDS = 2.0
 """A predecessor that was killed needs a moment to be gone."""
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 _REFUSALS = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
@@ -59,6 +60,8 @@ def is_refusal(error: Exception) -> bool:
 
 def is_full(error: Exception) -> bool:
     """After which the connection is as good as before."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
     return isinstance(error, sqlite3.Error) and _primary_code(error) == sqlite3.SQLITE_FULL
 
 

@@ -42,7 +42,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._ended = asyncio.Event()
         self._batch: list[Request] = []
-        self._unremoved: list[int] = []
+        self._unremoved: set[int] = set()
         """Events that are done, which the disk did not let us remove."""
         self._next_look = 0.0
         self._next_commit = 0.0
@@ -147,7 +147,7 @@ class Writer:
         except SpoolUnavailable as error:
             for request in batch:
                 if isinstance(request, Remove):
-                    self._unremoved += request.ids
+                    self._unremoved.update(request.ids)
             self._answer((request, error if request.needs_room else None) for request in batch)
         else:
             self.commits += 1

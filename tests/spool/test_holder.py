@@ -9,7 +9,7 @@ import resource
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "mailfault-test", folder], check=True)
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def limit_file_size() -> Iterator[Callable[[int | None], None]]:
+    """Of any file this process writes; `None`: as before."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def limit(most: int | None) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft if most is None else most, hard))
+
+    yield limit
+    limit(None)
+    signal.signal(signal.SIGXFSZ, handler)
 
 
 def fill(disk: Path, leave: int = 0) -> Path:
@@ -113,6 +127,33 @@ async def test_what_could_not_be_removed_is_removed_later(small_disk: Path) -> N
         assert await numbers(store) == [*range(901, 1000), *durable]
 
 
+async def test_a_drain_goes_on_while_the_disk_stays_full(
+    tmp_path: Path, limit_file_size: Callable[[int | None], None]
+) -> None:
+    """There is room for removals, but none for the reserve."""
+    clock = asyncio.get_running_loop().time
+    async with opened(tmp_path) as store:
+        ids = await store.append(envelopes(range(5500), size=1500))
+        limit_file_size(MEGABYTE // 2)
+        durable = await append_until_full(store, first=5500)
+        limit_file_size(15 * MEGABYTE)
+        before = store.commits
+        while store.commits == before:  # until the file has been opened anew
+            await store.remove([12345])
+        enough = clock() + 3.5  # more than three looks
+        for id in ids[:700]:
+            before = store.commits
+            await store.remove([id])
+            assert store.commits == before + 1, "on the disk, not only remembered"
+        while clock() < enough:
+            before = store.commits
+            await store.remove([12345])
+            assert store.commits == before + 1
+        assert store.is_failing
+        assert store.events == 4800 + len(durable)
+        assert await numbers(store) == [*range(700, 5500), *durable]
+
+
 async def test_a_disk_that_is_full_from_the_start(small_disk: Path) -> None:
     ballast = fill(small_disk)
     async with opened(small_disk) as store:
@@ -160,24 +201,20 @@ async def test_a_disk_that_becomes_read_only(small_disk: Path) -> None:
     assert set_aside(small_disk) == []
 
 
-async def test_a_bound_on_the_size_of_files(tmp_path: Path) -> None:
+async def test_a_bound_on_the_size_of_files(
+    tmp_path: Path, limit_file_size: Callable[[int | None], None]
+) -> None:
     """Where there is no root: the kernel refuses to let any file grow (EFBIG)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        async with opened(tmp_path) as store:
-            await store.append(envelopes(range(100), size=1500))
-            resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE // 2, hard))
-            durable = await append_until_full(store, first=100)
-            assert store.is_failing
-            assert await numbers(store) == [*range(100), *durable]
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            await store.until(lambda: not store.is_failing)
-            await store.append(envelopes(range(50_000, 51_000), size=1500))
-            assert await numbers(store) == [*range(100), *durable, *range(50_000, 51_000)]
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
+    async with opened(tmp_path) as store:
+        await store.append(envelopes(range(100), size=1500))
+        limit_file_size(MEGABYTE // 2)
+        durable = await append_until_full(store, first=100)
+        assert store.is_failing
+        assert await numbers(store) == [*range(100), *durable]
+        limit_file_size(None)
+        await store.until(lambda: not store.is_failing)
+        await store.append(envelopes(range(50_000, 51_000), size=1500))
+        assert await numbers(store) == [*range(100), *durable, *range(50_000, 51_000)]
     assert set_aside(tmp_path) == []
 
 
