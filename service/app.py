@@ -14,7 +14,11 @@ from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
+from service.listeners.stream import StreamServer
 from service.listeners.tcp import TcpListener
+from service.listeners.tls import TlsListener
+from service.listeners.tls_config import CERTIFICATE_SETTINGS
+from service.listeners.tls_context import ServerTls, TlsError
 from service.listeners.udp import UdpListener
 from service.metrics import Metrics
 from service.nats.connection import Connection
@@ -56,7 +60,7 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop_signal)
-    loop.add_signal_handler(signal.SIGHUP, _reload, settings, reload)
+    loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload)
     try:
         await receiver.start()
     except (OSError, EmbeddedServerError) as error:
@@ -68,12 +72,14 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
     return 0 if left == 0 and not supervision.has_failed() else 1
 
 
-def _reload(running: Settings, load: Callable[[], Settings]) -> None:
-    """SIGHUP: validate first; take over the log level, name what needs a restart."""
+def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings]) -> None:
+    """SIGHUP: validate first; take over certificates and log level, name what needs a restart."""
     try:
         wanted = load()
-    except ConfigError as error:
-        log.error("reload_refused", problems=error.problems)
+        receiver.reload(wanted)
+    except (ConfigError, TlsError) as error:
+        problems = error.problems if isinstance(error, ConfigError) else [f"tls.{error}"]
+        log.error("reload_refused", problems=problems)
         return
     logs.set_level(wanted.log.level)
     running.log = wanted.log
@@ -120,7 +126,13 @@ class Receiver:
             TcpListener(address, settings.tcp, intake, self.metrics)
             for address in settings.tcp.listen
         ]
-        self.listeners: list[Listener] = [*self._udp, *self._tcp]
+        self._server_tls = ServerTls(settings.tls) if settings.tls.listen else None
+        self._tls = [
+            TlsListener(address, settings.tls, intake, self.metrics, self._server_tls)
+            for address in settings.tls.listen
+            if self._server_tls is not None
+        ]
+        self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls]
         self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -168,6 +180,15 @@ class Receiver:
             await self._web_task
         log.info("stopped")
         return left
+
+    def reload(self, wanted: Settings) -> None:
+        """New connections get the certificates of `wanted`, and its terms for clients; those that
+        are open keep theirs. Raises `TlsError`, and then nothing has changed."""
+        if self._server_tls is None or not wanted.tls.listen:
+            return
+        self._server_tls.reload(wanted.tls)
+        taken = {name: getattr(wanted.tls, name) for name in CERTIFICATE_SETTINGS}
+        self._settings.tls = self._settings.tls.model_copy(update=taken)
 
     @property
     def nats_url(self) -> str:
@@ -225,6 +246,7 @@ class Receiver:
     def _export_gauges(self) -> None:
         watch = self.metrics.watch
         queue, publisher = self._queue, self._publisher
+        streams: list[StreamServer] = [*self._tcp, *self._tls]
         watch("spool_events", "Events waiting for NATS", lambda: len(queue))
         watch("spool_bytes", "Bytes of events waiting for NATS", lambda: queue.bytes)
         watch("spool_capacity_events", "Bound of waiting events", lambda: queue.max_events)
@@ -238,9 +260,24 @@ class Receiver:
         )
         watch(
             "frame_buffer_bytes",
-            "Bytes of unfinished frames held for TCP connections",
-            lambda: sum(listener.buffered_bytes for listener in self._tcp),
+            "Bytes of unfinished frames held for connections",
+            lambda: sum(listener.buffered_bytes for listener in streams),
         )
+        watch(
+            "rate_limit_sources",
+            "Addresses whose rate is remembered",
+            lambda: (
+                sum(listener.rated_sources for listener in self._udp)
+                + sum(listener.rated_sources for listener in streams)
+            ),
+        )
+        server_tls = self._server_tls
+        if server_tls is not None:
+            watch(
+                "tls_certificate_expiry_timestamp_seconds",
+                "When the certificate of the TLS listener expires",
+                lambda: server_tls.expires.timestamp(),
+            )
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

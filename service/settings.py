@@ -20,7 +20,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from service.listeners import tls_context
 from service.listeners.tcp import TcpConfig
+from service.listeners.tls import TlsConfig
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.pipeline import PipelineConfig
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     )
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
+    tls: TlsConfig = Field(default_factory=TlsConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
@@ -101,10 +104,19 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
     if problems:
         raise ConfigError(problems)
-    if not settings.udp.listen and not settings.tcp.listen:
+    if not (settings.udp.listen or settings.tcp.listen or settings.tls.listen):
         settings.udp.listen.append(DEFAULT_LISTEN)
         settings.tcp.listen.append(DEFAULT_LISTEN)
     return settings
+
+
+def check_files(settings: Settings) -> None:
+    """Read what settings only name, as `serve` will. Raises `ConfigError`."""
+    if settings.tls.listen:
+        try:
+            tls_context.prepare(settings.tls)
+        except tls_context.TlsError as error:
+            raise ConfigError([f"tls.{error}"]) from None
 
 
 def fixed(options: Mapping[str, Any]) -> Settings:
