@@ -18,7 +18,7 @@ from service.listeners.stream import StreamServer
 from service.listeners.tcp import TcpListener
 from service.listeners.tls import TlsListener
 from service.listeners.tls_config import CERTIFICATE_SETTINGS
-from service.listeners.tls_context import ServerTls, TlsError
+from service.listeners.tls_context import ServerTls
 from service.listeners.udp import UdpListener
 from service.metrics import Metrics
 from service.nats.connection import Connection
@@ -27,7 +27,7 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.settings import ConfigError, Settings
+from service.settings import TLS_TABLES, ConfigError, Settings, prepare_tls
 from service.spool.memory import MemoryQueue
 from service.web import Health, WebServer
 
@@ -77,9 +77,8 @@ def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings
     try:
         wanted = load()
         receiver.reload(wanted)
-    except (ConfigError, TlsError) as error:
-        problems = error.problems if isinstance(error, ConfigError) else [f"tls.{error}"]
-        log.error("reload_refused", problems=problems)
+    except ConfigError as error:
+        log.error("reload_refused", problems=error.problems)
         return
     logs.set_level(wanted.log.level)
     running.log = wanted.log
@@ -126,11 +125,14 @@ class Receiver:
             TcpListener(address, settings.tcp, intake, self.metrics)
             for address in settings.tcp.listen
         ]
-        self._server_tls = ServerTls(settings.tls) if settings.tls.listen else None
+        self._server_tls = {
+            name: ServerTls(getattr(settings, name))
+            for name in TLS_TABLES
+            if getattr(settings, name).listen
+        }
         self._tls = [
-            TlsListener(address, settings.tls, intake, self.metrics, self._server_tls)
+            TlsListener(address, settings.tls, intake, self.metrics, self._server_tls["tls"])
             for address in settings.tls.listen
-            if self._server_tls is not None
         ]
         self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls]
         self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
@@ -183,12 +185,14 @@ class Receiver:
 
     def reload(self, wanted: Settings) -> None:
         """New connections get the certificates of `wanted`, and its terms for clients; those that
-        are open keep theirs. Raises `TlsError`, and then nothing has changed."""
-        if self._server_tls is None or not wanted.tls.listen:
-            return
-        self._server_tls.reload(wanted.tls)
-        taken = {name: getattr(wanted.tls, name) for name in CERTIFICATE_SETTINGS}
-        self._settings.tls = self._settings.tls.model_copy(update=taken)
+        are open keep theirs. Raises `ConfigError`, and then nothing has changed."""
+        for table, identity in prepare_tls(wanted).items():
+            if table not in self._server_tls:
+                continue  # it did not listen: that needs a restart
+            self._server_tls[table].swap(identity)
+            news = getattr(wanted, table)
+            taken = {name: getattr(news, name) for name in CERTIFICATE_SETTINGS}
+            setattr(self._settings, table, getattr(self._settings, table).model_copy(update=taken))
 
     @property
     def nats_url(self) -> str:
@@ -271,12 +275,11 @@ class Receiver:
                 + sum(listener.rated_sources for listener in streams)
             ),
         )
-        server_tls = self._server_tls
-        if server_tls is not None:
+        if self._server_tls:
             watch(
                 "tls_certificate_expiry_timestamp_seconds",
-                "When the certificate of the TLS listener expires",
-                lambda: server_tls.expires.timestamp(),
+                "When the first certificate of a TLS listener expires",
+                lambda: min(tls.expires.timestamp() for tls in self._server_tls.values()),
             )
 
 

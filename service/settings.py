@@ -23,6 +23,8 @@ from pydantic_settings import (
 from service.listeners import tls_context
 from service.listeners.tcp import TcpConfig
 from service.listeners.tls import TlsConfig
+from service.listeners.tls_config import TlsStreamConfig
+from service.listeners.tls_context import Identity
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.pipeline import PipelineConfig
@@ -32,6 +34,8 @@ from service.web import HttpConfig
 ENV_PREFIX = "MAILFAULT_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 DEFAULT_LISTEN = "127.0.0.1:5514"
+TLS_TABLES = ("tls",)
+"""Each of a TLS listener; its certificates are taken over at a reload."""
 
 _SERVICE_LINK = re.compile(
     r"MAILFAULT_([A-Z0-9_]*_)?(SERVICE_HOST=.*|SERVICE_PORT(_[A-Z0-9_]+)?=.*"
@@ -110,13 +114,19 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
     return settings
 
 
-def check_files(settings: Settings) -> None:
-    """Read what settings only name, as `serve` will. Raises `ConfigError`."""
-    if settings.tls.listen:
+def prepare_tls(settings: Settings) -> dict[str, Identity]:
+    """From the files that the tables of TLS listeners name. Raises `ConfigError`."""
+    prepared, problems = {}, []
+    for name in TLS_TABLES:
+        table: TlsStreamConfig = getattr(settings, name)
         try:
-            tls_context.prepare(settings.tls)
+            if table.listen:
+                prepared[name] = tls_context.prepare(table)
         except tls_context.TlsError as error:
-            raise ConfigError([f"tls.{error}"]) from None
+            problems.append(f"{name}.{error}")
+    if problems:
+        raise ConfigError(problems)
+    return prepared
 
 
 def fixed(options: Mapping[str, Any]) -> Settings:
