@@ -274,6 +274,7 @@ async def test_garbage_inside_the_connection_ends_it(site: Site) -> None:
         await asyncio.get_running_loop().run_in_executor(None, _raw_send, sock.fileno())
         await intake.until(lambda seen: len(seen.faults) == 1)
         writer.transport.abort()
+    assert intake.frames == [b"<22>whole"], "and the half one is not taken for a whole line"
     assert intake.faults[0].kind is Drop.CUT_SHORT
 
 
