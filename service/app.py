@@ -12,9 +12,13 @@ from nats.aio.client import Client
 
 from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
+from service.gauges import export_flow, export_listeners
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
 from service.listeners.tcp import TcpListener
+from service.listeners.tls import TlsListener
+from service.listeners.tls_config import CERTIFICATE_SETTINGS
+from service.listeners.tls_context import ServerTls
 from service.listeners.udp import UdpListener
 from service.metrics import Metrics
 from service.nats.connection import Connection
@@ -23,7 +27,7 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.settings import ConfigError, Settings
+from service.settings import TLS_TABLES, ConfigError, Settings, prepare_tls
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.web import Health, WebServer
@@ -57,7 +61,7 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop_signal)
-    loop.add_signal_handler(signal.SIGHUP, _reload, settings, reload)
+    loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload)
     try:
         await receiver.start()
     except (OSError, EmbeddedServerError, SpoolRefused) as error:
@@ -69,10 +73,11 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
     return 0 if left == 0 and not supervision.has_failed() else 1
 
 
-def _reload(running: Settings, load: Callable[[], Settings]) -> None:
-    """SIGHUP: validate first; take over the log level, name what needs a restart."""
+def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings]) -> None:
+    """SIGHUP: validate first; take over certificates and log level, name what needs a restart."""
     try:
         wanted = load()
+        receiver.reload(wanted)
     except ConfigError as error:
         log.error("reload_refused", problems=error.problems)
         return
@@ -114,7 +119,8 @@ class Receiver:
             if nats.servers
             else EmbeddedServer(settings.data_dir, nats.embedded_port, nats.embedded_binary)
         )
-        intake = PipelineIntake(Pipeline(settings.pipeline, template, self.metrics), self._outlet)
+        pipeline = Pipeline(settings.pipeline, template, self.metrics)
+        intake = PipelineIntake(pipeline, self._outlet)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)
             for address in settings.udp.listen
@@ -123,16 +129,26 @@ class Receiver:
             TcpListener(address, settings.tcp, intake, self.metrics)
             for address in settings.tcp.listen
         ]
-        self.listeners: list[Listener] = [*self._udp, *self._tcp]
+        self._server_tls = {
+            name: ServerTls(getattr(settings, name))
+            for name in TLS_TABLES
+            if getattr(settings, name).listen
+        }
+        self._tls = [
+            TlsListener(address, settings.tls, intake, self.metrics, self._server_tls["tls"])
+            for address in settings.tls.listen
+        ]
+        self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls]
         self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
         self._stream_check: asyncio.Task[None] | None = None
         self._web_task: asyncio.Task[None] | None = None
-        self._export_gauges()
+        export_flow(self.metrics, settings, pipeline, self._outlet, self._store, self._publisher)
+        export_listeners(self.metrics, self._udp, [*self._tcp, *self._tls], self._server_tls)
 
     async def start(self) -> None:
-        """Raises `OSError`, `EmbeddedServerError` or `SpoolRefused` where it cannot run as asked."""
+        """Raises `OSError`, `EmbeddedServerError` or `SpoolRefused` where it cannot run."""
         self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
         _log_listening("http", self.web.address)
         await self._store.open()
@@ -173,6 +189,17 @@ class Receiver:
             await self._web_task
         log.info("stopped")
         return left
+
+    def reload(self, wanted: Settings) -> None:
+        """New connections get the certificates of `wanted`, and its terms for clients; those that
+        are open keep theirs. Raises `ConfigError`, and then nothing has changed."""
+        for table, identity in prepare_tls(wanted).items():
+            if table not in self._server_tls:
+                continue  # it did not listen: that needs a restart
+            self._server_tls[table].swap(identity)
+            news = getattr(wanted, table)
+            taken = {name: getattr(news, name) for name in CERTIFICATE_SETTINGS}
+            setattr(self._settings, table, getattr(self._settings, table).model_copy(update=taken))
 
     @property
     def nats_url(self) -> str:
@@ -230,36 +257,6 @@ class Receiver:
     def _count_kernel_drops(self) -> None:
         for listener in self._udp:
             listener.count_kernel_drops()
-
-    def _export_gauges(self) -> None:
-        watch = self.metrics.watch
-        store, outlet, publisher = self._store, self._outlet, self._publisher
-        queue, incoming = outlet.queue, outlet.spooler.incoming
-        spool, bounds = self._settings.spool, self._settings.queue
-        watch("spool_events", "Events on disk, waiting for NATS", lambda: store.events)
-        watch("spool_bytes", "Bytes of events on disk", lambda: store.bytes)
-        watch("spool_capacity_events", "Bound of events on disk", lambda: spool.max_events)
-        watch("spool_capacity_bytes", "Bound of bytes on disk", lambda: spool.max_bytes)
-        watch("spool_dead_letters", "Dead letters for operators", lambda: store.dead_letters)
-        watch("spool_failing", "1 while the disk takes nothing", lambda: store.is_failing)
-        watch("queue_events", "Events in memory, waiting for NATS", lambda: len(queue))
-        watch("queue_bytes", "Bytes of events in memory, waiting for NATS", lambda: queue.bytes)
-        watch("unsaved_events", "Events in memory, waiting for the disk", lambda: len(incoming))
-        watch("unsaved_bytes", "Bytes waiting for the disk", lambda: incoming.bytes)
-        watch("queue_capacity_events", "Bound of each wait in memory", lambda: bounds.max_events)
-        watch("queue_capacity_bytes", "Bound of each wait in memory", lambda: bounds.max_bytes)
-        watch("in_flight", "Messages sent, not yet acknowledged", lambda: publisher.in_flight)
-        watch("in_flight_capacity", "Bound of messages in flight", lambda: publisher.window)
-        watch(
-            "oldest_unacknowledged_seconds",
-            "Age of the oldest message without acknowledgement",
-            lambda: publisher.oldest_seconds,
-        )
-        watch(
-            "frame_buffer_bytes",
-            "Bytes of unfinished frames held for TCP connections",
-            lambda: sum(listener.buffered_bytes for listener in self._tcp),
-        )
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

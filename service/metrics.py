@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from schemas.vocabulary import EventType, Transport
 from service import __version__
-from service.core.outcomes import Drop, Skip
+from service.core.outcomes import Drop, Refusal, Skip
 
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG_BUCKETS = (
@@ -104,6 +104,18 @@ class Counts(Collector):
         yield family
 
 
+class _Total(Collector):
+    """A counter that somebody else keeps."""
+
+    def __init__(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        self._name = name
+        self._help = help_text
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(self._name, self._help, value=self._read())
+
+
 class Metrics:
     """One registry; labelled children are made at start, so that every series exists from zero."""
 
@@ -143,7 +155,7 @@ class Metrics:
             registry,
         )
         letters = counter("dead_letters", "Dead letters for refused events", "result")
-        self._letters = {r: letters.labels(r) for r in ("stored", "lost")}
+        self._letters = {r: letters.labels(r) for r in ("stored", "buried")}
         self._resends = counter("publish_resends", "Messages sent again for want of an answer")
         self._publish_seconds = Distribution(
             "mailfault_publish_seconds",
@@ -162,10 +174,20 @@ class Metrics:
         self._connections = {t.value: connections.labels(t.value) for t in Transport}
         opened = counter("connections_opened", "Connections accepted", "transport")
         self._opened = {t.value: opened.labels(t.value) for t in Transport}
-        refused = counter("connections_refused", "Connections over the limit", "transport")
-        self._refused = {t.value: refused.labels(t.value) for t in Transport}
+        refused = counter("connections_refused", "Connections refused", "transport", "reason")
+        self._refused = {
+            (t.value, reason): refused.labels(t.value, reason.value)
+            for t in Transport
+            for reason in Refusal
+        }
         pauses = counter("reads_paused", "Times a connection was held back", "transport")
         self._pauses = {t.value: pauses.labels(t.value) for t in Transport}
+        limited = counter("rate_limited", "Times a source was over its rate", "transport")
+        self._limited = {t.value: limited.labels(t.value) for t in Transport}
+        forgotten = counter(
+            "rate_sources_forgotten", "Sources let off for want of room", "transport"
+        )
+        self._forgotten = {t.value: forgotten.labels(t.value) for t in Transport}
         self._kernel_drops = counter("udp_kernel_drops", "Datagrams the kernel dropped")
         self._nats_connected = gauge("nats_connected", "1 while connected to NATS")
         self._connects = counter("nats_connects", "Connections to NATS made")
@@ -174,6 +196,10 @@ class Metrics:
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Export a value that somebody else keeps, read at each scrape."""
         Gauge(f"mailfault_{name}", help_text, registry=self.registry).set_function(read)
+
+    def watch_total(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """The same for a counter."""
+        self.registry.register(_Total(f"mailfault_{name}", help_text, read))
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -225,7 +251,7 @@ class Metrics:
         self._published.count("dead")
 
     def dead_letter(self, *, stored: bool) -> None:
-        self._letters["stored" if stored else "lost"].inc()
+        self._letters["stored" if stored else "buried"].inc()
 
     def resent(self, count: int) -> None:
         self._resends.inc(count)
@@ -239,11 +265,19 @@ class Metrics:
     def connection_closed(self, transport: str) -> None:
         self._connections[transport].dec()
 
-    def connection_refused(self, transport: str) -> None:
-        self._refused[transport].inc()
+    def connection_refused(self, transport: str, reason: Refusal) -> None:
+        self._refused[transport, reason].inc()
 
     def reading_paused(self, transport: str) -> None:
         self._pauses[transport].inc()
+
+    def rate_limited(self, transport: str) -> None:
+        """A datagram was dropped, or a connection held back, for the rate of its source."""
+        self._limited[transport].inc()
+
+    def rate_source_forgotten(self, transport: str) -> None:
+        """A source over its rate was forgotten: more sources than are kept."""
+        self._forgotten[transport].inc()
 
     def kernel_dropped(self, count: int) -> None:
         self._kernel_drops.inc(count)

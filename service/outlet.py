@@ -256,7 +256,7 @@ class Outlet:
 
     @property
     def _gets_on(self) -> bool:
-        return self._is_flowing or self.spooler.is_behind
+        return self._is_flowing or self._store.has_room
 
     def _let_go(self) -> None:
         share = _GO_ON if self._gets_on else 1 / 2

@@ -20,7 +20,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from service.listeners import tls_context
 from service.listeners.tcp import TcpConfig
+from service.listeners.tls import TlsConfig
+from service.listeners.tls_config import TlsStreamConfig
+from service.listeners.tls_context import Identity
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.pipeline import PipelineConfig
@@ -31,6 +35,8 @@ from service.web import HttpConfig
 ENV_PREFIX = "MAILFAULT_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 DEFAULT_LISTEN = "127.0.0.1:5514"
+TLS_TABLES = ("tls",)
+"""Each of a TLS listener; its certificates are taken over at a reload."""
 
 _SERVICE_LINK = re.compile(
     r"MAILFAULT_([A-Z0-9_]*_)?(SERVICE_HOST=.*|SERVICE_PORT(_[A-Z0-9_]+)?=.*"
@@ -70,6 +76,7 @@ class Settings(BaseSettings):
     )
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
+    tls: TlsConfig = Field(default_factory=TlsConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
@@ -103,10 +110,25 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
     if problems:
         raise ConfigError(problems)
-    if not settings.udp.listen and not settings.tcp.listen:
+    if not (settings.udp.listen or settings.tcp.listen or settings.tls.listen):
         settings.udp.listen.append(DEFAULT_LISTEN)
         settings.tcp.listen.append(DEFAULT_LISTEN)
     return settings
+
+
+def prepare_tls(settings: Settings) -> dict[str, Identity]:
+    """From the files that the tables of TLS listeners name. Raises `ConfigError`."""
+    prepared, problems = {}, []
+    for name in TLS_TABLES:
+        table: TlsStreamConfig = getattr(settings, name)
+        try:
+            if table.listen:
+                prepared[name] = tls_context.prepare(table)
+        except tls_context.TlsError as error:
+            problems.append(f"{name}.{error}")
+    if problems:
+        raise ConfigError(problems)
+    return prepared
 
 
 def fixed(options: Mapping[str, Any]) -> Settings:

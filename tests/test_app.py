@@ -5,8 +5,11 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
@@ -17,6 +20,7 @@ from service.app import Receiver
 from service.settings import fixed
 from tests import sample_lines as lines
 from tests.cli.run import environment
+from tests.listeners.certificates import Identity, Site
 from tests.metric_values import assert_balanced, value
 from tests.nats_server import RealNats, client_of, real_nats, stream_messages
 from tests.serve import serve
@@ -169,8 +173,89 @@ class TestStopping:
             assert (await receiver.get("/livez"))[0] == 200
 
 
+class TestLimits:
+    async def test_what_they_cost_is_counted_and_balances(self, tmp_path: Path) -> None:
+        limits: dict[str, Any] = {
+            "MAILFAULT_TCP__HALF_FRAME_TIMEOUT": "0.05",
+            "MAILFAULT_UDP__RATE_LIMIT": "0.001",
+            "MAILFAULT_UDP__RATE_LIMIT_BURST": "3",
+            "MAILFAULT_UDP__ALLOW": "127.0.0.0/30",
+        }
+        async with serve(tmp_path, "--nats", "nats://127.0.0.1:1", **limits) as receiver:
+            reader, writer = await asyncio.open_connection(*receiver.address("tcp"))
+            writer.write(block(lines.REJECT) + lines.BOUNCED)
+            assert await reader.read() == b""
+            writer.close()
+            receiver.send_udp(*[lines.SENT] * 10)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+                stranger.bind(("127.0.0.9", 0))
+                stranger.sendto(lines.REJECT, receiver.address("udp"))
+            text = await receiver.until("frames_received_total", 13)
+            assert value(text, "events_total", type="reject") == 1
+            assert value(text, "frames_dropped_total", transport="tcp", reason="stalled") == 1
+            assert value(text, "frames_dropped_total", transport="udp", reason="rate_limited") == 7
+            assert value(text, "frames_dropped_total", transport="udp", reason="not_allowed") == 1
+            assert value(text, "rate_limit_sources") == 1
+            assert_balanced(text)
+
+
 class TestReloading:
     CONFIG = '[log]\nlevel = "{level}"\n[queue]\nmax_events = {room}\n'
+
+    async def test_certificates_are_taken_over(self, tmp_path: Path) -> None:
+        site = Site.build(tmp_path / "certificates")
+        config = tmp_path / "c.toml"
+
+        def write(server: Identity, peer: str, ca_file: Path, frames: int = 65536) -> None:
+            config.write_text(
+                f'[tls]\nlisten = ["127.0.0.1:0"]\nca_file = "{ca_file}"\n'
+                f'cert_file = "{server.cert_file}"\nkey_file = "{server.key_file}"\n'
+                f'auth_mode = "x509/name"\npermitted_peers = ["{peer}"]\n'
+                f"max_frame_bytes = {frames}\n"
+            )
+
+        async def shown() -> bytes:
+            _, writer = await asyncio.open_connection(
+                *receiver.address("tls"), ssl=context, server_hostname="receiver.example.net"
+            )
+            writer.write(lines.BOUNCED + b"\n")
+            certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(True)
+            writers.append(writer)
+            return certificate
+
+        authority = site.authority.cert_file
+        context = ssl.create_default_context(cafile=str(authority))
+        context.load_cert_chain(site.client.cert_file, site.client.key_file)
+        writers: list[asyncio.StreamWriter] = []
+        write(site.server, "mx1.example.net", authority)
+        nats_options = ("--nats", "nats://127.0.0.1:1", "--config", str(config))
+        async with serve(tmp_path, *nats_options) as receiver:
+            assert await shown() == site.server.der
+            await receiver.until("frames_received_total", 1, transport="tls")
+
+            renewed = site.issue("receiver.example.net")
+            write(renewed, "mx*.example.net", authority)
+            receiver.process.send_signal(signal.SIGHUP)
+            assert (await receiver.said("reloaded"))["needs_restart"] == []
+            assert await shown() == renewed.der
+
+            write(site.server, "mx1.example.net", tmp_path / "gone.pem")
+            receiver.process.send_signal(signal.SIGHUP)
+            [problem] = (await receiver.said("reload_refused"))["problems"]
+            assert problem.startswith("tls.ca_file: ")
+            assert await shown() == renewed.der
+
+            write(renewed, "mx*.example.net", authority, frames=1000)
+            receiver.process.send_signal(signal.SIGHUP)
+            assert (await receiver.said("reloaded", 2))["needs_restart"] == ["tls"]
+
+            writers[0].write(lines.REJECT + b"\n")
+            text = await receiver.until("frames_received_total", 4, transport="tls")
+            assert value(text, "connections", transport="tls") == 3
+            assert value(text, "tls_certificate_expiry_timestamp_seconds") > time.time()
+            assert_balanced(text)
+            for writer in writers:
+                writer.close()
 
     async def test_good_and_bad(self, tmp_path: Path) -> None:
         config = tmp_path / "c.toml"

@@ -7,7 +7,7 @@ import typer
 
 from service import app, logs
 from service import settings as settings_module
-from service.cli.configuration import load, nested
+from service.cli.configuration import check_files, load, nested
 
 
 def serve(
@@ -16,6 +16,10 @@ def serve(
     ] = None,
     tcp: Annotated[
         list[str] | None, typer.Option(help="Listen on TCP, HOST:PORT; repeatable.")
+    ] = None,
+    tls: Annotated[
+        list[str] | None,
+        typer.Option(help="Listen on TLS, HOST:PORT; repeatable. Certificates: table [tls]."),
     ] = None,
     http: Annotated[
         str | None,
@@ -45,6 +49,7 @@ def serve(
     options = nested(
         udp__listen=udp,
         tcp__listen=tcp,
+        tls__listen=tls,
         http__listen=http,
         # An empty list overrides servers from the environment or the file.
         nats__servers=nats or None,
@@ -53,5 +58,6 @@ def serve(
     if embedded_nats:
         options.setdefault("nats", {})["servers"] = []
     settings = load(config, options)
+    check_files(settings)
     logs.configure(settings.log.level)
     raise typer.Exit(app.run(settings, reload=lambda: settings_module.load(config, options)))

@@ -7,8 +7,17 @@ import pytest
 from service import __version__
 from tests.cli.run import run
 
-CONTRACT = ("--udp", "--tcp", "--http", "--nats", "--embedded-nats", "--data-dir", "--config")
-NOT_YET = ("--tls", "--relp", "--relp-tls", "--workers")
+CONTRACT = (
+    "--udp",
+    "--tcp",
+    "--tls",
+    "--http",
+    "--nats",
+    "--embedded-nats",
+    "--data-dir",
+    "--config",
+)
+NOT_YET = ("--relp", "--relp-tls", "--workers")
 """Of the contract too; their rooms are not built."""
 
 
@@ -54,6 +63,7 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
         (["--udp", "::1:5514"], "udp.listen.0: '::1:5514': write an IPv6 address in brackets"),
         (["--http", "x"], "http.listen: 'x' is not HOST:PORT"),
         (["--nats", "h:4222"], "nats.servers.0: 'h:4222' is no NATS URL"),
+        (["--tls", "127.0.0.1:0"], "tls: cert_file and key_file are needed to listen"),
         (["--config", "/nowhere.toml"], "/nowhere.toml: cannot be read"),
     ],
     ids=str,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.packages import require_program
+from tests.e2e.packages import require_program, require_rsyslog_module
 from tests.e2e.rsyslog import SNIPPETS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(360)]
@@ -15,6 +15,8 @@ FILES = sorted(SNIPPETS.glob("*.conf"))
 
 
 def check(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    if "gtls" in config:
+        require_rsyslog_module("lmnsd_gtls", "rsyslog-gnutls")
     path = directory / "rsyslog.conf"
     path.write_text(f'global(workDirectory="{directory}")\n{config}', encoding="utf-8")
     return subprocess.run(
