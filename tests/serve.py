@@ -68,6 +68,13 @@ class Serve:
                     return text
                 await asyncio.sleep(0.02)
 
+    async def until_at_most(self, name: str, wanted: float, seconds: float = 40) -> None:
+        async with asyncio.timeout(seconds):
+            while True:
+                if value(await self.metrics(), name) <= wanted:
+                    return
+                await asyncio.sleep(0.02)
+
     async def send_tcp(self, data: bytes) -> None:
         _, writer = await asyncio.open_connection(*self.address("tcp"))
         writer.write(data)

@@ -143,28 +143,57 @@ class TestStopping:
     async def test_a_second_signal_exits_at_once(
         self, tmp_path: Path, first: signal.Signals
     ) -> None:
-        async with serve(tmp_path, "--nats", "nats://127.0.0.1:1") as receiver:
+        # A cap of one event, and a second one that nobody takes: it waits for the disk.
+        async with serve(
+            tmp_path, "--nats", "nats://127.0.0.1:1", MAILFAULT_SPOOL__MAX_EVENTS="1"
+        ) as receiver:
             await receiver.send_tcp(block(lines.REJECT))
             await receiver.until("spool_events", 1)
+            await receiver.send_tcp(block(lines.BOUNCED))
+            await receiver.until("unsaved_events", 1)
             receiver.process.send_signal(first)
             await receiver.said("stopping")
-            # It waits for a NATS that does not come.
             receiver.process.send_signal(signal.SIGTERM)
             assert await receiver.ended(10) == -signal.SIGTERM
 
-    async def test_events_that_cannot_be_delivered_are_told(self, tmp_path: Path) -> None:
-        async with serve(
-            tmp_path, "--nats", "nats://127.0.0.1:1", MAILFAULT_SHUTDOWN_TIMEOUT="0.2"
-        ) as receiver:
+    async def test_what_nats_does_not_take_stays_on_disk(self, tmp_path: Path) -> None:
+        async with serve(tmp_path, "--nats", "nats://127.0.0.1:1") as receiver:
             await receiver.send_tcp(block(*numbered(0, 7)))
-            await receiver.until("spool_events", 7)
+            await receiver.until("frames_with_events_total", 7)
+            assert await receiver.stop() == 0
+        async with real_nats(tmp_path) as server:
+            async with serve(tmp_path, "--nats", server.url) as receiver:
+                await receiver.until("published_total", 7, result="ok")
+                assert await receiver.stop() == 0
+            async with client_of(server) as client:
+                assert await stream_messages(client) == 7
+
+    async def test_events_that_neither_nats_nor_the_disk_takes_are_told(
+        self, tmp_path: Path
+    ) -> None:
+        async with serve(
+            tmp_path,
+            "--nats",
+            "nats://127.0.0.1:1",
+            MAILFAULT_SHUTDOWN_TIMEOUT="0.2",
+            MAILFAULT_SPOOL__MAX_EVENTS="1",
+        ) as receiver:
+            await receiver.send_tcp(block(*numbered(0, 1)))
+            await receiver.until("spool_events", 1)
+            await receiver.send_tcp(block(*numbered(1, 7)))
+            await receiver.until("unsaved_events", 7)
             assert await receiver.stop() == 1
         assert receiver.events("events_lost")[0]["events"] == 7
 
     async def test_is_not_ready_while_it_stops(self, tmp_path: Path) -> None:
-        async with serve(tmp_path, "--nats", "nats://127.0.0.1:1") as receiver:
+        # A cap of one event, and a second one that nobody takes: it waits for the disk.
+        async with serve(
+            tmp_path, "--nats", "nats://127.0.0.1:1", MAILFAULT_SPOOL__MAX_EVENTS="1"
+        ) as receiver:
             await receiver.send_tcp(block(lines.REJECT))
             await receiver.until("spool_events", 1)
+            await receiver.send_tcp(block(lines.BOUNCED))
+            await receiver.until("unsaved_events", 1)
             receiver.process.send_signal(signal.SIGTERM)
             await receiver.said("stopping")
             status, body = await receiver.get("/readyz")
@@ -339,9 +368,9 @@ class TestWithoutNats:
                 text = await receiver.until("published_total", 100, result="ok")
                 assert_balanced(text)
                 assert value(text, "nats_connected") == 1
-                assert value(text, "spool_events") == 0
                 async with client_of(server) as client:
                     assert await stream_messages(client) == 100
+                await receiver.until_at_most("spool_events", 0)
                 assert await receiver.stop() == 0
             finally:
                 await server.kill()
@@ -353,15 +382,20 @@ class TestWithoutNats:
         await server.stop()
         sent = 60_000
         async with serve(
-            tmp_path, "--nats", server.url, MAILFAULT_QUEUE__MAX_EVENTS="500"
+            tmp_path,
+            "--nats",
+            server.url,
+            MAILFAULT_QUEUE__MAX_EVENTS="500",
+            MAILFAULT_SPOOL__MAX_EVENTS="500",
         ) as receiver:
             memory = _memory(receiver.process.pid)
             _, writer = await asyncio.open_connection(*receiver.address("tcp"))
             sending = asyncio.create_task(_send(writer, numbered(0, sent)))
             await receiver.until("reads_paused_total", 1, transport="tcp")
             text = await receiver.metrics()
-            waiting = value(text, "spool_events")
-            assert 500 <= waiting < sent / 2
+            text = await receiver.until("unsaved_events", 500)
+            waiting = value(text, "spool_events") + value(text, "unsaved_events")
+            assert 1000 <= waiting < sent / 2
             status, body = await receiver.get("/readyz")
             assert status == 503
             assert json.loads(body)["waiting"]["has_room"] is False
@@ -370,7 +404,9 @@ class TestWithoutNats:
                 "frames_dropped_total", 20, transport="udp", reason="queue_full"
             )
             assert_balanced(text)
-            assert value(text, "spool_events") == waiting, "the sender is held back"
+            assert value(text, "spool_events") + value(text, "unsaved_events") == waiting, (
+                "the sender is held back"
+            )
             assert not sending.done()
             assert _memory(receiver.process.pid) < memory + 64 * 1024 * 1024
             await server.start()
@@ -423,6 +459,7 @@ async def test_a_receiver_in_this_process(tmp_path: Path) -> None:
         receiver = Receiver(
             fixed(
                 {
+                    "data_dir": tmp_path / "data",
                     "udp": {"listen": ["127.0.0.1:0"]},
                     "tcp": {"listen": ["127.0.0.1:0"]},
                     "http": {"listen": "127.0.0.1:0"},
@@ -447,7 +484,8 @@ async def test_a_receiver_in_this_process(tmp_path: Path) -> None:
             assert health.ready
             assert health.detail["nats"]["connected"]
             assert health.detail["nats"]["stream"] == "ready"
-            assert health.detail["waiting"] == {"events": 0, "bytes": 0, "has_room": True}
+            assert health.detail["waiting"] == {"events": 0, "has_room": True}
+            assert health.detail["spool"]["has_room"]
         finally:
             assert await receiver.stop() == 0
         assert not receiver.health().ready

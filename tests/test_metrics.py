@@ -39,7 +39,7 @@ BOUNDED = {
     "transport": {transport.value for transport in Transport},
     "type": {event_type.value for event_type in EventType},
     "reason": {reason.value for reason in (*Skip, *Drop, *Refusal)},
-    "result": {"ok", "duplicate", "dead", "stored", "lost"},
+    "result": {"ok", "duplicate", "dead", "stored", "buried"},
     "version": {__version__},
 }
 
@@ -117,7 +117,7 @@ def test_what_happens_to_events() -> None:
     assert value(metrics, "published_total", result="duplicate") == 1
     assert value(metrics, "published_total", result="dead") == 1
     assert value(metrics, "dead_letters_total", result="stored") == 1
-    assert value(metrics, "dead_letters_total", result="lost") == 1
+    assert value(metrics, "dead_letters_total", result="buried") == 1
     assert value(metrics, "publish_resends_total") == 3
 
 

@@ -138,6 +138,7 @@ class Spooler:
                     self._hand_on(batch)
                 else:
                     self.incoming.put_back(batch)
+                    self._appending = 0
                     await self._pause(wait)
                     wait = min(2 * wait, _RETRY_MAX)
             finally:
