@@ -506,12 +506,18 @@ async def main():
     return await app.serve(settings, lambda: settings)
 
 logs.configure()
-settings = fixed({"tcp": {"listen": ["127.0.0.1:0"]}, "http": {"listen": "127.0.0.1:0"},
+settings = fixed({"data_dir": sys.argv[1],
+                  "tcp": {"listen": ["127.0.0.1:0"]}, "http": {"listen": "127.0.0.1:0"},
                   "nats": {"servers": ["nats://127.0.0.1:1"]}})
 sys.exit(asyncio.run(main()))
 """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE, env=environment()
+        sys.executable,
+        "-c",
+        program,
+        str(tmp_path),
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(),
     )
     async with asyncio.timeout(30):
         _, said = await process.communicate()
