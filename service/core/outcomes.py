@@ -30,6 +30,29 @@ class Drop(StrEnum):
     """An octet count that is no frame length; the stream is lost and its connection closed."""
     BAD_COMPRESSION = "bad_compression"
     """A `z` payload that does not inflate, or inflates past the bound."""
+    BAD_FRAME = "bad_frame"
+    """RELP: a header or trailer that is none; like the next three, its connection is closed and
+    its sender sends again what was not acknowledged."""
+    OUT_OF_SEQUENCE = "out_of_sequence"
+    """RELP: not the transaction number that was due."""
+    TOO_LONG = "too_long"
+    """RELP: over the length that is skipped."""
+    NOT_OPEN = "not_open"
+    """RELP: a syslog frame before the session was opened."""
+
+
+class Refusal(StrEnum):
+    """Why a RELP session was ended by the receiver, other than at shutdown."""
+
+    BAD_FRAME = "bad_frame"
+    OUT_OF_SEQUENCE = "out_of_sequence"
+    TOO_LONG = "too_long"
+    NOT_OPEN = "not_open"
+    """These as the `Drop` of the same name."""
+    BAD_OFFERS = "bad_offers"
+    """`open` without a protocol version, or without the command `syslog`."""
+    ANSWERS_UNREAD = "answers_unread"
+    """The peer did not read its answers, and the buffer for them is full."""
 
 
 class Malformed(StrEnum):
