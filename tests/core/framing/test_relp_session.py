@@ -1,5 +1,7 @@
 """RelpSession: what is answered, when, and in which order."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
