@@ -41,8 +41,8 @@ class Drop(StrEnum):
     """RELP: a syslog frame before the session was opened."""
 
 
-class Refusal(StrEnum):
-    """Why a RELP session was ended by the receiver, other than at shutdown."""
+class RelpRefusal(StrEnum):
+    """Why the receiver ended a RELP session before its time."""
 
     BAD_FRAME = "bad_frame"
     OUT_OF_SEQUENCE = "out_of_sequence"

@@ -159,6 +159,10 @@ class RelpFramer:
         return [Fault(Drop.CUT_SHORT, lost)] if lost else []
 
     @property
+    def is_inside_frame(self) -> bool:
+        return bool(self._head) or self._open is not None
+
+    @property
     def buffered_bytes(self) -> int:
         return len(self._head) + (0 if self._open is None else self._open.buffered_bytes)
 

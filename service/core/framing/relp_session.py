@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from service.core.framing.base import Fault, Frame, Piece
 from service.core.framing.relp import MAX_TXNR, Command, RelpFramer
-from service.core.outcomes import Drop, Refusal
+from service.core.outcomes import Drop, RelpRefusal
 
 SERVERCLOSE = b"0 serverclose 0\n"
 """Told to the peer before the receiver closes; it connects again and sends what is unanswered."""
@@ -62,8 +62,10 @@ class RelpSession:
         """Answers to other commands than syslog."""
         self._is_open = False
         self._is_over = False
-        self.refusal: Refusal | None = None
+        self.refusal: RelpRefusal | None = None
         """Set when we end the session; the connection is to be closed once `is_done`."""
+        self.detail = ""
+        """For the log."""
 
     def feed(self, data: bytes) -> Batch:
         """After the intake has taken the pieces, ask for `answers`."""
@@ -97,7 +99,8 @@ class RelpSession:
     def _broken(self, fault: Fault) -> Fault:
         """What is unanswered stays so: the peer sends it again."""
         if fault.fatal:
-            self.refusal = Refusal(fault.kind.value)
+            self.refusal = RelpRefusal(fault.kind.value)
+            self.detail = fault.detail
             self._is_over = True
         return fault
 
@@ -125,9 +128,10 @@ class RelpSession:
         return b"200 OK\nrelp_version=0\nrelp_software=%s\ncommands=syslog" % self._software
 
     def _bad_offers(self, name: bytes) -> bytes:
-        self.refusal = Refusal.BAD_OFFERS
+        self.refusal = RelpRefusal.BAD_OFFERS
+        self.detail = "offer missing or not supported: " + name.decode()
         self._is_over = True
-        return b"500 offer missing or not supported: " + name
+        return b"500 " + self.detail.encode()
 
     # Receipts
 
@@ -159,14 +163,15 @@ class RelpSession:
         while self._special and self._special[0][0] <= limit:
             ticket, answer = self._special.popleft()
             self._acknowledge(ticket - 1, out)
-            out.append(b"%d rsp %d %s\n" % (_txnr(ticket), len(answer), answer))
+            txnr = (ticket - 1) % MAX_TXNR + 1
+            out.append(b"%d rsp %d %s\n" % (txnr, len(answer), answer))
             self._answered = ticket
         self._acknowledge(limit, out)
         return b"".join(out)
 
     def _acknowledge(self, up_to: int, out: list[bytes]) -> None:
         first, self._answered = self._answered + 1, up_to
-        out += [b"%d rsp 6 200 OK\n" % _txnr(ticket) for ticket in range(first, up_to + 1)]
+        out += [b"%d rsp 6 200 OK\n" % (before % MAX_TXNR + 1) for before in range(first - 1, up_to)]
 
     @property
     def unanswered(self) -> int:
@@ -182,8 +187,13 @@ class RelpSession:
     def is_done(self) -> bool:
         """The connection is to be closed: it is over, and what can be answered is. A peer whose
         frame was broken gets no further answers."""
-        is_broken = self.refusal is not None and self.refusal is not Refusal.BAD_OFFERS
+        is_broken = self.refusal is not None and self.refusal is not RelpRefusal.BAD_OFFERS
         return self._is_over and (is_broken or not self.unanswered)
+
+    @property
+    def unfinished(self) -> int | None:
+        """The ticket of a frame that has begun and not ended; None between frames."""
+        return self._received + 1 if self._framer.is_inside_frame else None
 
     @property
     def buffered_bytes(self) -> int:
@@ -193,7 +203,3 @@ class RelpSession:
 def _offer(line: bytes) -> tuple[bytes, bytes]:
     name, _, value = line.partition(b"=")
     return name.strip(), value.strip()
-
-
-def _txnr(ticket: int) -> int:
-    return (ticket - 1) % MAX_TXNR + 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.core.framing.base import Fault, Frame
 from service.core.framing.relp import MAX_TXNR
 from service.core.framing.relp_session import Batch, RelpSession
-from service.core.outcomes import Drop, Refusal
+from service.core.outcomes import Drop, RelpRefusal
 from tests.relp_wires import SOFTWARE, frame, ok, opening, syslog
 from tests.strategies import cut, cuts
 
@@ -92,7 +92,7 @@ class TestOpen:
         answer = peer.send(frame(1, b"open", offers) + syslog(2, EVENT))
         assert answer.startswith(b"1 rsp ")
         assert answer.endswith(b" 500 offer missing or not supported: " + missing + b"\n")
-        assert peer.session.refusal is Refusal.BAD_OFFERS
+        assert peer.session.refusal is RelpRefusal.BAD_OFFERS
         assert peer.session.is_done
         assert not peer.frames
 
@@ -105,7 +105,7 @@ class TestOpen:
         peer = Peer()
         assert peer.send(syslog(1, EVENT)) == b""
         assert peer.session.is_done
-        assert peer.session.refusal is Refusal.NOT_OPEN
+        assert peer.session.refusal is RelpRefusal.NOT_OPEN
         assert [fault.kind for fault in peer.faults] == [Drop.NOT_OPEN]
 
 
@@ -163,7 +163,7 @@ class TestEnd:
         answer = peer.send(syslog(2, b"a") + syslog(3, EVENT) + syslog(4, b"b") + b"6 syslog 1 c\n")
         assert answer == ok(2)
         assert peer.session.is_done
-        assert peer.session.refusal is Refusal.OUT_OF_SEQUENCE
+        assert peer.session.refusal is RelpRefusal.OUT_OF_SEQUENCE
         assert [fault.kind for fault in peer.faults] == [Drop.OUT_OF_SEQUENCE]
 
     def test_half_a_frame_is_lost(self, peer: Peer) -> None:
@@ -181,7 +181,7 @@ class TestEnd:
 
 def test_every_fault_that_ends_a_session_has_a_reason() -> None:
     for kind in (Drop.BAD_FRAME, Drop.OUT_OF_SEQUENCE, Drop.TOO_LONG, Drop.NOT_OPEN):
-        assert Refusal(kind.value)
+        assert RelpRefusal(kind.value)
 
 
 @given(
