@@ -22,7 +22,8 @@ def _checked(value: str) -> str:
     return value
 
 
-def _split_commas(value: Any) -> Any:
+def split_commas(value: Any) -> Any:
+    """Lists as environment variables hold them; whatever else is left as it is."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
@@ -31,5 +32,5 @@ def _split_commas(value: Any) -> Any:
 Address = Annotated[str, AfterValidator(_checked)]
 """`HOST:PORT` in settings."""
 
-Addresses = Annotated[list[Address], BeforeValidator(_split_commas)]
+Addresses = Annotated[list[Address], BeforeValidator(split_commas)]
 """Several; an environment variable holds them divided by commas."""

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from schemas.vocabulary import EventType, Transport
 from service import __version__
-from service.core.outcomes import Drop, Skip
+from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG_BUCKETS = (
@@ -162,10 +162,28 @@ class Metrics:
         self._connections = {t.value: connections.labels(t.value) for t in Transport}
         opened = counter("connections_opened", "Connections accepted", "transport")
         self._opened = {t.value: opened.labels(t.value) for t in Transport}
-        refused = counter("connections_refused", "Connections over the limit", "transport")
-        self._refused = {t.value: refused.labels(t.value) for t in Transport}
+        refused = counter("connections_refused", "Connections refused", "transport", "reason")
+        self._refused = {
+            (t.value, reason): refused.labels(t.value, reason.value)
+            for t in Transport
+            for reason in Refusal
+        }
+        broken = counter(
+            "relp_sessions_refused", "RELP sessions ended by the receiver", "transport", "reason"
+        )
+        self._relp_refused = {
+            (t.value, reason): broken.labels(t.value, reason.value)
+            for t in (Transport.RELP, Transport.RELP_TLS)
+            for reason in RelpRefusal
+        }
         pauses = counter("reads_paused", "Times a connection was held back", "transport")
         self._pauses = {t.value: pauses.labels(t.value) for t in Transport}
+        limited = counter("rate_limited", "Times a source was over its rate", "transport")
+        self._limited = {t.value: limited.labels(t.value) for t in Transport}
+        forgotten = counter(
+            "rate_sources_forgotten", "Sources let off for want of room", "transport"
+        )
+        self._forgotten = {t.value: forgotten.labels(t.value) for t in Transport}
         self._kernel_drops = counter("udp_kernel_drops", "Datagrams the kernel dropped")
         self._nats_connected = gauge("nats_connected", "1 while connected to NATS")
         self._connects = counter("nats_connects", "Connections to NATS made")
@@ -239,11 +257,23 @@ class Metrics:
     def connection_closed(self, transport: str) -> None:
         self._connections[transport].dec()
 
-    def connection_refused(self, transport: str) -> None:
-        self._refused[transport].inc()
+    def connection_refused(self, transport: str, reason: Refusal) -> None:
+        self._refused[transport, reason].inc()
+
+    def relp_session_refused(self, transport: str, reason: RelpRefusal) -> None:
+        """After it was let in: what it said, or that it did not read, ended it."""
+        self._relp_refused[transport, reason].inc()
 
     def reading_paused(self, transport: str) -> None:
         self._pauses[transport].inc()
+
+    def rate_limited(self, transport: str) -> None:
+        """A datagram was dropped, or a connection held back, for the rate of its source."""
+        self._limited[transport].inc()
+
+    def rate_source_forgotten(self, transport: str) -> None:
+        """A source over its rate was forgotten: more sources than are kept."""
+        self._forgotten[transport].inc()
 
     def kernel_dropped(self, count: int) -> None:
         self._kernel_drops.inc(count)

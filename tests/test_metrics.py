@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemas.vocabulary import EventType, Transport
 from service import __version__
 from service.app import Receiver
-from service.core.outcomes import Drop, Skip
+from service.core.outcomes import Drop, Refusal, Skip
 from service.metrics import Metrics, Tally
 from service.settings import fixed
 from tests.metric_values import assert_balanced, samples, value
@@ -38,7 +38,7 @@ NOT_YET = {"correlation_entries", "correlation_evictions_total"}
 BOUNDED = {
     "transport": {transport.value for transport in Transport},
     "type": {event_type.value for event_type in EventType},
-    "reason": {reason.value for reason in (*Skip, *Drop)},
+    "reason": {reason.value for reason in (*Skip, *Drop, *Refusal)},
     "result": {"ok", "duplicate", "dead", "stored", "lost"},
     "version": {__version__},
 }
@@ -140,14 +140,14 @@ def test_what_happens_to_connections() -> None:
     metrics.connection_opened("tcp")
     metrics.connection_opened("tcp")
     metrics.connection_closed("tcp")
-    metrics.connection_refused("tcp")
+    metrics.connection_refused("tcp", Refusal.NOT_ALLOWED)
     metrics.reading_paused("tcp")
     metrics.read("tcp", 100)
     metrics.kernel_dropped(7)
     metrics.nats_connected()
     assert value(metrics, "connections", transport="tcp") == 1
     assert value(metrics, "connections_opened_total", transport="tcp") == 2
-    assert value(metrics, "connections_refused_total", transport="tcp") == 1
+    assert value(metrics, "connections_refused_total", transport="tcp", reason="not_allowed") == 1
     assert value(metrics, "reads_paused_total", transport="tcp") == 1
     assert value(metrics, "bytes_received_total", transport="tcp") == 100
     assert value(metrics, "udp_kernel_drops_total") == 7

@@ -138,5 +138,10 @@ class StreamFramer:
         return [] if last is None else [last]
 
     @property
+    def is_inside_frame(self) -> bool:
+        """Whether a frame has begun whose end has not arrived."""
+        return bool(self._head) or self._open is not None
+
+    @property
     def buffered_bytes(self) -> int:
         return len(self._head) + (0 if self._open is None else self._open.buffered_bytes)

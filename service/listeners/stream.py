@@ -1,0 +1,126 @@
+"""The server of every listener with connections: accept, limits, backpressure, and the end.
+
+In: a `StreamConfig` and a factory of sessions (`service.listeners.session`), which say what is
+spoken. The rest, the same for plain TCP, TLS and RELP, is here and in `connection`.
+"""
+
+import asyncio
+
+import structlog
+
+from service.address import split_address
+from service.listeners.base import Intake
+from service.listeners.config import StreamConfig
+from service.listeners.connection import Connection, Terms
+from service.listeners.door import Door
+from service.listeners.rate import Rates, rates_of
+from service.listeners.session import OpenSession
+from service.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_BACKLOG = 1024
+_LOG_LINES_A_SECOND = 1.0
+_LOG_LINES_BURST = 10
+_LOG_ADDRESSES = 1024
+"""Refusals of one address in the log: a hostile one must not fill the disk. All are counted."""
+
+_LOOKS_A_TIMEOUT = 4
+"""How often unfinished frames are looked at within `half_frame_timeout`."""
+
+
+class StreamServer:
+    def __init__(
+        self,
+        transport: str,
+        listen: str,
+        config: StreamConfig,
+        intake: Intake,
+        metrics: Metrics,
+        open_session: OpenSession,
+    ) -> None:
+        self._host, self._port = split_address(listen)
+        self._config = config
+        self._transport = transport
+        self._rates = rates_of(config, lambda: metrics.rate_source_forgotten(transport))
+        self._log_rates = Rates(_LOG_LINES_A_SECOND, _LOG_LINES_BURST, _LOG_ADDRESSES, lambda: None)
+        self._terms = Terms(
+            transport,
+            config,
+            intake,
+            metrics,
+            open_session,
+            False,
+            Door(config),
+            self._rates,
+            self._is_loud,
+        )
+        self._server: asyncio.Server | None = None
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._address = (self._host, self._port)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._address
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of unfinished frames held for all connections."""
+        return sum(connection.buffered_bytes for connection in self._terms.connections)
+
+    @property
+    def rated_sources(self) -> int:
+        """Addresses whose rate is remembered."""
+        return 0 if self._rates is None else len(self._rates)
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self._terms),
+            self._host,
+            self._port,
+            backlog=_BACKLOG,
+            reuse_address=True,
+        )
+        self._address = self._server.sockets[0].getsockname()[:2]
+        self._sweep()
+
+    async def stop(self, timeout: float) -> None:
+        """Accept no more, hear what the kernel holds, close; at most `timeout` seconds."""
+        self.finish()
+        await self.closed(timeout)
+        self.cut()
+
+    def finish(self) -> None:
+        """Accept no more and ask every session to finish; returns at once."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._terms.connections):
+            connection.finish()
+
+    async def closed(self, timeout: float) -> None:
+        """Wait until no connection is left, at most `timeout` seconds."""
+        closed = [connection.closed for connection in self._terms.connections]
+        if closed:
+            await asyncio.wait(closed, timeout=timeout)
+
+    def cut(self) -> None:
+        """Close what is left."""
+        late = list(self._terms.connections)
+        if late:
+            log.warning("connections_cut", transport=self._transport, connections=len(late))
+        for connection in late:
+            connection.abort()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._terms.connections):
+            connection.give_up_stalled(now)
+        pause = self._config.half_frame_timeout / _LOOKS_A_TIMEOUT
+        self._sweep_timer = loop.call_later(pause, self._sweep)
+
+    def _is_loud(self, address: str | None) -> bool:
+        return self._log_rates.has_room(address, asyncio.get_running_loop().time())
