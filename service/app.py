@@ -14,6 +14,7 @@ from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
+from service.listeners.relp import RelpListener
 from service.listeners.tcp import TcpListener
 from service.listeners.udp import UdpListener
 from service.metrics import Metrics
@@ -30,6 +31,7 @@ from service.web import Health, WebServer
 log = structlog.get_logger(__name__)
 
 _LISTENERS_STOP_SECONDS = 5.0
+_RELP_CLOSE_SECONDS = 2.0
 _TASKS_STOP_SECONDS = 5.0
 _STREAM_CHECK_SECONDS = 0.5
 
@@ -120,7 +122,11 @@ class Receiver:
             TcpListener(address, settings.tcp, intake, self.metrics)
             for address in settings.tcp.listen
         ]
-        self.listeners: list[Listener] = [*self._udp, *self._tcp]
+        self._relp = [
+            RelpListener(address, settings.relp, intake, self.metrics)
+            for address in settings.relp.listen
+        ]
+        self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._relp]
         self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -155,6 +161,8 @@ class Receiver:
         for listener in self.listeners:
             await listener.stop(_LISTENERS_STOP_SECONDS)
         left = await self._outlet.drain(self._publisher, deadline)
+        for relp in self._relp:
+            await relp.close(_RELP_CLOSE_SECONDS)
         if left:
             log.error("events_lost", events=left, reason="not acknowledged before the deadline")
         for task in self._tasks:
@@ -238,8 +246,18 @@ class Receiver:
         )
         watch(
             "frame_buffer_bytes",
-            "Bytes of unfinished frames held for TCP connections",
-            lambda: sum(listener.buffered_bytes for listener in self._tcp),
+            "Bytes of unfinished frames held for connections",
+            lambda: sum(listener.buffered_bytes for listener in (*self._tcp, *self._relp)),
+        )
+        watch(
+            "relp_unanswered_frames",
+            "RELP frames received, not yet acknowledged",
+            lambda: sum(listener.unanswered for listener in self._relp),
+        )
+        watch(
+            "relp_answer_buffer_bytes",
+            "Bytes of RELP answers that peers have not read",
+            lambda: sum(listener.answer_bytes for listener in self._relp),
         )
 
 

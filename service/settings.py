@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from service.listeners.relp import RelpConfig
 from service.listeners.tcp import TcpConfig
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
@@ -30,6 +31,7 @@ from service.web import HttpConfig
 ENV_PREFIX = "MAILFAULT_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 DEFAULT_LISTEN = "127.0.0.1:5514"
+DEFAULT_LISTEN_RELP = "127.0.0.1:2514"
 
 _SERVICE_LINK = re.compile(
     r"MAILFAULT_([A-Z0-9_]*_)?(SERVICE_HOST=.*|SERVICE_PORT(_[A-Z0-9_]+)?=.*"
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     )
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
+    relp: RelpConfig = Field(default_factory=RelpConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
@@ -101,9 +104,10 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
     if problems:
         raise ConfigError(problems)
-    if not settings.udp.listen and not settings.tcp.listen:
+    if not any(table.listen for table in (settings.udp, settings.tcp, settings.relp)):
         settings.udp.listen.append(DEFAULT_LISTEN)
         settings.tcp.listen.append(DEFAULT_LISTEN)
+        settings.relp.listen.append(DEFAULT_LISTEN_RELP)
     return settings
 
 

@@ -17,6 +17,9 @@ def serve(
     tcp: Annotated[
         list[str] | None, typer.Option(help="Listen on TCP, HOST:PORT; repeatable.")
     ] = None,
+    relp: Annotated[
+        list[str] | None, typer.Option(help="Listen on RELP, HOST:PORT; repeatable.")
+    ] = None,
     http: Annotated[
         str | None,
         typer.Option(help="Metrics and health, HOST:PORT.", show_default="127.0.0.1:9514"),
@@ -45,6 +48,7 @@ def serve(
     options = nested(
         udp__listen=udp,
         tcp__listen=tcp,
+        relp__listen=relp,
         http__listen=http,
         # An empty list overrides servers from the environment or the file.
         nats__servers=nats or None,

@@ -7,8 +7,17 @@ import pytest
 from service import __version__
 from tests.cli.run import run
 
-CONTRACT = ("--udp", "--tcp", "--http", "--nats", "--embedded-nats", "--data-dir", "--config")
-NOT_YET = ("--tls", "--relp", "--relp-tls", "--workers")
+CONTRACT = (
+    "--udp",
+    "--tcp",
+    "--relp",
+    "--http",
+    "--nats",
+    "--embedded-nats",
+    "--data-dir",
+    "--config",
+)
+NOT_YET = ("--tls", "--relp-tls", "--workers")
 """Of the contract too; their rooms are not built."""
 
 

@@ -170,8 +170,9 @@ class RelpSession:
         return b"".join(out)
 
     def _acknowledge(self, up_to: int, out: list[bytes]) -> None:
-        first, self._answered = self._answered + 1, up_to
-        out += [b"%d rsp 6 200 OK\n" % (before % MAX_TXNR + 1) for before in range(first - 1, up_to)]
+        before = range(self._answered, up_to)
+        out += [b"%d rsp 6 200 OK\n" % (ticket % MAX_TXNR + 1) for ticket in before]
+        self._answered = up_to
 
     @property
     def unanswered(self) -> int:
