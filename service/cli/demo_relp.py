@@ -14,11 +14,8 @@ class NotAcknowledged(OSError):
 
 async def send_relp(address: tuple[str, int], lines: list[str]) -> None:
     """Returns when the receiver says that what these lines gave is durable."""
-    commands = [
-        (b"open", _OFFERS),
-        *((b"syslog", line.encode()) for line in lines),
-        (b"close", b""),
-    ]
+    syslog = [(b"syslog", line.encode()) for line in lines]
+    commands = [(b"open", _OFFERS), *syslog, (b"close", b"")]
     reader, writer = await asyncio.open_connection(*address)
     try:
         for txnr, (command, data) in enumerate(commands, 1):
