@@ -21,7 +21,7 @@ from service.listeners.base import Intake, peer_ip
 from service.listeners.config import StreamConfig
 from service.listeners.door import Door
 from service.listeners.rate import Rates
-from service.listeners.session import OpenSession, Session
+from service.listeners.session import OpenConnection, Session
 from service.metrics import Metrics
 from service.received import Origin
 
@@ -44,7 +44,7 @@ class Terms:
     config: StreamConfig
     intake: Intake
     metrics: Metrics
-    open_session: OpenSession
+    open_session: OpenConnection
     has_handshake: bool
     """The session says when it is `ready`."""
     door: Door
@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._unfinished_since = 0.0
         self._loss = Drop.CUT_SHORT
         self._is_finishing = False
+        self._is_refused = False
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
     # What the event loop tells
@@ -201,6 +202,9 @@ class Connection(asyncio.Protocol):
             self._deadline = None
 
     def refuse(self, reason: Refusal, **facts: object) -> None:
+        if self._is_refused:
+            return
+        self._is_refused = True
         self._metrics.connection_refused(self._terms.transport, reason)
         self._warn("connection_refused", reason=reason.value, **facts)
         self._receive = _ignore

@@ -88,3 +88,5 @@ class HandshakeWire(Wire, Protocol):
 
 
 OpenSession = Callable[[Wire, Origin], Session]
+
+OpenConnection = Callable[[HandshakeWire, Origin], Session]

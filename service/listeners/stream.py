@@ -14,8 +14,11 @@ from service.listeners.config import StreamConfig
 from service.listeners.connection import Connection, Terms
 from service.listeners.door import Door
 from service.listeners.rate import Rates, rates_of
-from service.listeners.session import OpenSession
+from service.listeners.session import HandshakeWire, OpenConnection, OpenSession, Session
+from service.listeners.tls_context import ServerTls
+from service.listeners.tls_session import TlsSession
 from service.metrics import Metrics
+from service.received import Origin
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +41,9 @@ class StreamServer:
         intake: Intake,
         metrics: Metrics,
         open_session: OpenSession,
+        tls: ServerTls | None = None,
     ) -> None:
+        """`open_session` is for what is spoken inside TLS where there is TLS."""
         self._host, self._port = split_address(listen)
         self._config = config
         self._transport = transport
@@ -49,8 +54,8 @@ class StreamServer:
             config,
             intake,
             metrics,
-            open_session,
-            False,
+            open_session if tls is None else _inside(tls, open_session),
+            tls is not None,
             Door(config),
             self._rates,
             self._is_loud,
@@ -124,3 +129,10 @@ class StreamServer:
 
     def _is_loud(self, address: str | None) -> bool:
         return self._log_rates.has_room(address, asyncio.get_running_loop().time())
+
+
+def _inside(tls: ServerTls, open_session: OpenSession) -> OpenConnection:
+    def open_tls(wire: HandshakeWire, origin: Origin) -> Session:
+        return TlsSession(wire, origin, tls.context, open_session)
+
+    return open_tls

@@ -1,0 +1,189 @@
+"""TLS between a connection and the session inside it.
+
+A session to the connection, which hands it what came over the wire; a wire to the session inside,
+which is made once the handshake is done and the peer is permitted. OpenSSL works on memory here,
+so that the PROXY header before it and the limits around it are the same as without TLS.
+"""
+
+import structlog
+from OpenSSL import SSL
+
+from service.core.outcomes import Drop, Refusal
+from service.listeners.session import HandshakeWire, OpenSession, Session
+from service.listeners.tls_context import Judgement, words
+from service.received import Origin
+
+log = structlog.get_logger(__name__)
+
+_RECORD_BYTES = 16_384
+"""RFC 8446 5.1: the most one record holds."""
+_NO_CERTIFICATE = "peer did not return a certificate"
+
+
+class TlsSession:
+    """Implements `session.Session` and, for the session inside, `session.Wire`."""
+
+    def __init__(
+        self,
+        wire: HandshakeWire,
+        origin: Origin,
+        context: SSL.Context,
+        open_inner: OpenSession,
+    ) -> None:
+        self._wire = wire
+        self._origin = origin
+        self._open_inner = open_inner
+        self._inner: Session | None = None
+        self._judgement = Judgement()
+        self._tls = SSL.Connection(context, None)
+        self._tls.set_app_data(self._judgement)
+        self._tls.set_accept_state()
+        self._has_begun = False
+        self._is_finishing = False
+        self._is_over = False
+        """Nothing can be read from the peer any more."""
+
+    # To the connection
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
+        self._has_begun = True
+        self._tls.bio_write(data)
+        if self._inner is None and not self._shake_hands():
+            return
+        plain = self._decrypt()
+        self._flush()  # answers to key updates
+        if self._inner is not None:
+            if plain:
+                self._inner.data_received(plain)
+            if self._is_over and not self._inner.eof():
+                self.close()
+
+    def eof(self) -> bool:
+        if self._inner is None or self._is_over:
+            return self._is_over and self._inner is not None
+        if not self._is_finishing:
+            return False  # no close_notify: cut off, by whoever (RFC 8446 6.1)
+        self._is_over = True
+        if self._inner.eof():
+            return True
+        self.close()
+        return False
+
+    def lost(self, reason: Drop) -> None:
+        if self._inner is not None:
+            self._inner.lost(reason)
+        elif self._has_begun and not self._is_over and not self._is_finishing:
+            self._wire.refuse(Refusal.HANDSHAKE_FAILED, detail="closed during the handshake")
+        self._is_over = True
+
+    def finish(self) -> None:
+        self._is_finishing = True
+        if self._inner is not None:
+            self._inner.finish()
+        else:
+            self._wire.abort()
+
+    @property
+    def buffered_bytes(self) -> int:
+        return 0 if self._inner is None else self._inner.buffered_bytes
+
+    @property
+    def unfinished(self) -> int | None:
+        return None if self._inner is None else self._inner.unfinished
+
+    # To the session inside
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._tls.sendall(data)
+        except SSL.Error:
+            self._wire.abort()
+            return
+        self._flush()
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self._wire.unsent_bytes
+
+    def close(self) -> None:
+        try:
+            self._tls.shutdown()
+        except SSL.Error:
+            pass  # it is over already
+        self._flush()
+        self._wire.close()
+
+    def abort(self) -> None:
+        self._wire.abort()
+
+    def pause(self) -> None:
+        self._wire.pause()
+
+    def resume(self) -> None:
+        self._wire.resume()
+
+    def spent(self, frames: int) -> None:
+        self._wire.spent(frames)
+
+    @property
+    def is_rated(self) -> bool:
+        return self._wire.is_rated
+
+    def refuse(self, reason: Refusal, **facts: object) -> None:
+        self._wire.refuse(reason, **facts)
+
+    # TLS itself
+
+    def _shake_hands(self) -> bool:
+        """Whether it is done."""
+        try:
+            self._tls.do_handshake()
+        except SSL.WantReadError:
+            self._flush()
+            return False
+        except SSL.Error as error:
+            self._flush()  # the alert
+            self._is_over = True
+            self._refuse_handshake(words(error))
+            return False
+        self._flush()
+        self._wire.ready()
+        self._inner = self._open_inner(self, self._origin)
+        return True
+
+    def _refuse_handshake(self, detail: str) -> None:
+        if self._judgement.refusal is not None:
+            self._wire.refuse(self._judgement.refusal, **self._judgement.facts)
+        elif _NO_CERTIFICATE in detail:
+            self._wire.refuse(Refusal.NO_CERTIFICATE)
+        else:
+            self._wire.refuse(Refusal.HANDSHAKE_FAILED, detail=detail)
+
+    def _decrypt(self) -> bytes:
+        parts = []
+        try:
+            while True:
+                parts.append(self._tls.recv(_RECORD_BYTES))
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            self._is_over = True
+        except SSL.Error as error:
+            log.warning(
+                "connection_closed",
+                transport=self._origin.transport,
+                peer=self._origin.source_ip,
+                reason="tls_error",
+                detail=words(error),
+            )
+            self._wire.abort()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _flush(self) -> None:
+        try:
+            while True:
+                self._wire.write(self._tls.bio_read(_RECORD_BYTES))
+        except SSL.Error:
+            pass  # WantReadError: nothing more to send
