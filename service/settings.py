@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from service.listeners.relp import RelpConfig
+from service.listeners.relp_config import RelpConfig, RelpTlsConfig
 from service.listeners.tcp import TcpConfig
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
     relp: RelpConfig = Field(default_factory=RelpConfig)
+    relp_tls: RelpTlsConfig = Field(default_factory=RelpTlsConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
@@ -104,7 +105,9 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
     if problems:
         raise ConfigError(problems)
-    if not any(table.listen for table in (settings.udp, settings.tcp, settings.relp)):
+    if not any(
+        table.listen for table in (settings.udp, settings.tcp, settings.relp, settings.relp_tls)
+    ):
         settings.udp.listen.append(DEFAULT_LISTEN)
         settings.tcp.listen.append(DEFAULT_LISTEN)
         settings.relp.listen.append(DEFAULT_LISTEN_RELP)

@@ -1,68 +1,38 @@
 """Syslog over RELP, as rsyslog's omrelp speaks it: a frame is acknowledged once it is durable.
 
-What is said is decided in `service.core.framing.relp_session`; here are its socket, its bounds and
-its end. That has two steps: `stop` hears what the kernel holds and reads no further, `close` comes
-when everything is delivered, sends the last acknowledgements and `serverclose`.
+The end has two steps: `stop` hears what the kernel holds and reads no further, `close` comes when
+everything is delivered, sends the last acknowledgements and `serverclose`.
 """
 
 import asyncio
 
-import structlog
-from pydantic import Field
-
-from service import __version__
-from service.core.framing.base import MAX_FRAME_BYTES, Fault
-from service.core.framing.hints import looks_like
-from service.core.framing.relp_session import SERVERCLOSE, Batch, RelpSession
-from service.core.outcomes import Drop, RelpRefusal
-from service.listeners.base import Intake, now
-from service.listeners.config import StreamConfig
+from service.listeners.base import Intake
+from service.listeners.relp_config import RelpConfig
+from service.listeners.relp_speaker import RelpSpeaker
 from service.listeners.session import Session, Wire
 from service.listeners.stream import StreamServer
+from service.listeners.tls_context import ServerTls
 from service.metrics import Metrics
 from service.received import Origin
-
-log = structlog.get_logger(__name__)
-
-_SOFTWARE = b"mailfault,%s" % __version__.encode()
-
-_LINGER_SECONDS = 5.0
-"""A peer that has shut down its side may still read answers; one that is gone does not."""
-
-
-class RelpConfig(StreamConfig):
-    """Syslog over RELP: acknowledged once durable."""
-
-    max_frame_bytes: int = Field(
-        MAX_FRAME_BYTES,
-        ge=480,
-        le=1024 * 1024,
-        description="Longer lines are cut here and marked `truncated`. Over 1 MiB the connection "
-        "is closed.",
-    )
-    max_unanswered: int = Field(
-        4096,
-        ge=1,
-        description="Frames of one connection that may wait for their acknowledgement; it is read "
-        "no further at that number. omrelp itself waits at 128 (`windowSize`).",
-    )
-    max_answer_bytes: int = Field(
-        1024 * 1024,
-        ge=4096,
-        description="Answers that one peer may leave unread before its connection is closed.",
-    )
 
 
 class RelpListener(StreamServer):
     transport = "relp"
 
-    def __init__(self, listen: str, config: RelpConfig, intake: Intake, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        listen: str,
+        config: RelpConfig,
+        intake: Intake,
+        metrics: Metrics,
+        tls: ServerTls | None = None,
+    ) -> None:
         self._speakers: set[RelpSpeaker] = set()
 
         def open_session(wire: Wire, origin: Origin) -> Session:
             return RelpSpeaker(wire, origin, config, intake, metrics, self._speakers)
 
-        super().__init__(self.transport, listen, config, intake, metrics, open_session)
+        super().__init__(self.transport, listen, config, intake, metrics, open_session, tls)
 
     @property
     def unanswered(self) -> int:
@@ -89,156 +59,7 @@ class RelpListener(StreamServer):
         self.cut()
 
 
-class RelpSpeaker:
-    """One connection. Implements `service.listeners.session.Session`."""
+class RelpTlsListener(RelpListener):
+    """TLS from the first byte; omrelp knows no other way."""
 
-    def __init__(
-        self,
-        wire: Wire,
-        origin: Origin,
-        config: RelpConfig,
-        intake: Intake,
-        metrics: Metrics,
-        speakers: "set[RelpSpeaker]",
-    ) -> None:
-        self._wire = wire
-        self._origin = origin
-        self._config = config
-        self._intake = intake
-        self._metrics = metrics
-        self._speakers = speakers
-        self._loop = asyncio.get_running_loop()
-        self._session = RelpSession(config.max_frame_bytes, _SOFTWARE, self._became_answerable)
-        self._is_fresh = True
-        self._is_paused = False
-        self._is_finishing = False
-        self._has_hung_up = False
-        self._is_lost = False
-        self._answers_due: asyncio.Handle | None = None
-        self._linger: asyncio.TimerHandle | None = None
-        self.heard: asyncio.Future[None] = self._loop.create_future()
-        """Done when nothing more will be read."""
-        speakers.add(self)
-
-    @property
-    def unanswered(self) -> int:
-        return self._session.unanswered
-
-    @property
-    def answer_bytes(self) -> int:
-        return self._wire.unsent_bytes
-
-    @property
-    def buffered_bytes(self) -> int:
-        return self._session.buffered_bytes
-
-    @property
-    def unfinished(self) -> int | None:
-        return self._session.unfinished
-
-    def data_received(self, data: bytes) -> None:
-        if self._session.is_over:
-            return
-        if self._is_fresh:
-            self._is_fresh = False
-            self._hint(data)
-        self._take(self._session.feed(data))
-        self._answer()
-        if self._session.unanswered >= self._config.max_unanswered and not self._is_finishing:
-            self._is_paused = True
-            self._wire.pause()
-
-    def eof(self) -> bool:
-        self._hear_no_more()
-        if self._is_finishing:
-            return True
-        self._has_hung_up = True
-        self._take(self._session.end())
-        if not self._session.unanswered:
-            return False
-        self._linger = self._loop.call_later(_LINGER_SECONDS, self._wire.abort)
-        return True
-
-    def lost(self, reason: Drop) -> None:
-        """What is unanswered the sender sends again, to whoever listens then."""
-        self._hear_no_more()
-        batch = self._session.end()
-        for piece in batch.pieces:
-            if isinstance(piece, Fault):
-                piece.kind = reason
-        self._take(batch)
-        self._is_lost = True
-        for timer in (self._linger, self._answers_due):
-            if timer is not None:
-                timer.cancel()
-        self._speakers.discard(self)
-
-    def finish(self) -> None:
-        self._is_finishing = True
-        self._read_on()
-
-    def say_goodbye(self) -> None:
-        self._answer()
-        self._wire.write(SERVERCLOSE)
-        self._wire.close()
-
-    def _take(self, batch: Batch) -> None:
-        if batch.pieces:
-            self._intake.take(batch.pieces, self._origin, now(), batch)
-            if self._wire.is_rated:
-                self._wire.spent(len(batch.pieces))
-
-    def _became_answerable(self) -> None:
-        # Acknowledgements of NATS come many at a time: one write for all of them.
-        if self._answers_due is None and not self._is_lost:
-            self._answers_due = self._loop.call_soon(self._answer_later)
-
-    def _answer_later(self) -> None:
-        self._answers_due = None
-        self._answer()
-        if self._session.unanswered <= self._config.max_unanswered // 2:
-            self._read_on()
-
-    def _answer(self) -> None:
-        answers = self._session.answers()
-        if answers:
-            self._wire.write(answers)
-            if self._wire.unsent_bytes > self._config.max_answer_bytes:
-                self._refused(RelpRefusal.ANSWERS_UNREAD)
-                self._wire.abort()
-                return
-        if self._session.is_done:
-            if self._session.refusal is not None:
-                self._refused(self._session.refusal, detail=self._session.detail)
-            self._wire.close()
-        elif self._has_hung_up and not self._session.unanswered:
-            self._wire.close()
-
-    def _refused(self, reason: RelpRefusal, **facts: str) -> None:
-        self._metrics.relp_session_refused(self._origin.transport, reason)
-        log.warning(
-            "relp_session_refused",
-            transport=self._origin.transport,
-            peer=self._origin.source_ip,
-            reason=reason.value,
-            **facts,
-        )
-
-    def _read_on(self) -> None:
-        if self._is_paused:
-            self._is_paused = False
-            self._wire.resume()
-
-    def _hear_no_more(self) -> None:
-        if not self.heard.done():
-            self.heard.set_result(None)
-
-    def _hint(self, data: bytes) -> None:
-        hint = looks_like(data)
-        if hint is not None:
-            log.warning(
-                "not_plain_relp",
-                transport=self._origin.transport,
-                peer=self._origin.source_ip,
-                looks_like=hint,
-            )
+    transport = "relp-tls"

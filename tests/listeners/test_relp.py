@@ -11,7 +11,8 @@ import pytest
 
 from service.core.framing.relp import MAX_DATA
 from service.core.outcomes import Drop
-from service.listeners.relp import RelpConfig, RelpListener
+from service.listeners.relp import RelpListener
+from service.listeners.relp_config import RelpConfig
 from service.metrics import Metrics
 from tests.fakes import FakeIntake
 from tests.metric_values import value
