@@ -10,13 +10,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+_LIBRARIES = Path("/usr/lib")
 _LOCK = Path(tempfile.gettempdir()) / "mailfault-e2e-packages.lock"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _PRESEED = "postfix postfix/main_mailer_type select No configuration\n"
@@ -25,11 +26,20 @@ _INSTALL_SECONDS = 300
 
 def require_program(program: str, package: str) -> Path:
     """Where the program is; skips the test where it cannot be had."""
-    found = _find(program)
+    return _require(program, package, lambda: _find(program))
+
+
+def require_rsyslog_module(name: str, package: str) -> Path:
+    """Of rsyslogd, which does not find it on PATH."""
+    return _require(name, package, lambda: next(_LIBRARIES.glob(f"*/rsyslog/{name}.so"), None))
+
+
+def _require(name: str, package: str, find: Callable[[], Path | None]) -> Path:
+    found = find()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        found = _install(program, package)
+        found = _install(package, find)
     if found is None:
-        pytest.skip(f"{program} is not installed: as root, apt-get install {package}")
+        pytest.skip(f"{name} is not installed: as root, apt-get install {package}")
     return found
 
 
@@ -43,17 +53,17 @@ def _find(program: str) -> Path | None:
     return Path(path) if path else None
 
 
-def _install(program: str, package: str) -> Path | None:
+def _install(package: str, find: Callable[[], Path | None]) -> Path | None:
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs on one machine
-        found = _find(program)
+        found = find()
         if found is not None:
             return found
         with _no_services():
             _run(["debconf-set-selections"], stdin=_PRESEED)
             _run(["apt-get", "update", "-qq"])
             _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package])
-    return _find(program)
+    return find()
 
 
 def _run(command: list[str], stdin: str = "") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.packages import require_program
+from tests.e2e.packages import require_program, require_rsyslog_module
 from tests.e2e.rsyslog import SNIPPETS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(360)]
@@ -15,6 +15,8 @@ FILES = sorted(SNIPPETS.glob("*.conf"))
 
 
 def check(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    if "omrelp" in config:
+        require_rsyslog_module("omrelp", "rsyslog-relp")
     path = directory / "rsyslog.conf"
     path.write_text(f'global(workDirectory="{directory}")\n{config}', encoding="utf-8")
     return subprocess.run(
@@ -26,7 +28,7 @@ def check(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_files_are_found() -> None:
-    assert len(FILES) >= 4
+    assert len(FILES) >= 5
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
