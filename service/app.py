@@ -14,8 +14,12 @@ from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
-from service.listeners.relp import RelpListener
+from service.listeners.relp import RelpListener, RelpTlsListener
+from service.listeners.stream import StreamServer
 from service.listeners.tcp import TcpListener
+from service.listeners.tls import TlsListener
+from service.listeners.tls_config import CERTIFICATE_SETTINGS
+from service.listeners.tls_context import ServerTls, TlsError
 from service.listeners.udp import UdpListener
 from service.metrics import Metrics
 from service.nats.connection import Connection
@@ -24,7 +28,7 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.settings import ConfigError, Settings
+from service.settings import TLS_TABLES, ConfigError, Settings, check_files
 from service.spool.memory import MemoryQueue
 from service.web import Health, WebServer
 
@@ -58,7 +62,7 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop_signal)
-    loop.add_signal_handler(signal.SIGHUP, _reload, settings, reload)
+    loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload)
     try:
         await receiver.start()
     except (OSError, EmbeddedServerError) as error:
@@ -70,12 +74,14 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
     return 0 if left == 0 and not supervision.has_failed() else 1
 
 
-def _reload(running: Settings, load: Callable[[], Settings]) -> None:
-    """SIGHUP: validate first; take over the log level, name what needs a restart."""
+def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings]) -> None:
+    """SIGHUP: validate first; take over certificates and log level, name what needs a restart."""
     try:
         wanted = load()
-    except ConfigError as error:
-        log.error("reload_refused", problems=error.problems)
+        receiver.reload(wanted)
+    except (ConfigError, TlsError) as error:
+        problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+        log.error("reload_refused", problems=problems)
         return
     logs.set_level(wanted.log.level)
     running.log = wanted.log
@@ -122,11 +128,27 @@ class Receiver:
             TcpListener(address, settings.tcp, intake, self.metrics)
             for address in settings.tcp.listen
         ]
+        self._server_tls = {
+            name: ServerTls(table)
+            for name in TLS_TABLES
+            if (table := getattr(settings, name)).listen
+        }
+        self._tls = [
+            TlsListener(address, settings.tls, intake, self.metrics, self._server_tls["tls"])
+            for address in settings.tls.listen
+        ]
         self._relp = [
             RelpListener(address, settings.relp, intake, self.metrics)
             for address in settings.relp.listen
         ]
-        self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._relp]
+        self._relp += [
+            RelpTlsListener(
+                address, settings.relp_tls, intake, self.metrics, self._server_tls["relp_tls"]
+            )
+            for address in settings.relp_tls.listen
+        ]
+        self._streams: list[StreamServer] = [*self._tcp, *self._tls, *self._relp]
+        self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls, *self._relp]
         self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -176,6 +198,18 @@ class Receiver:
             await self._web_task
         log.info("stopped")
         return left
+
+    def reload(self, wanted: Settings) -> None:
+        """New connections get the certificates of `wanted`, and its terms for clients; those that
+        are open keep theirs. Raises `ConfigError`, and then nothing has changed."""
+        check_files(wanted)
+        for name, server_tls in self._server_tls.items():
+            table = getattr(wanted, name)
+            if table.listen:
+                server_tls.reload(table)
+                taken = {setting: getattr(table, setting) for setting in CERTIFICATE_SETTINGS}
+                running = getattr(self._settings, name)
+                setattr(self._settings, name, running.model_copy(update=taken))
 
     @property
     def nats_url(self) -> str:
@@ -247,7 +281,7 @@ class Receiver:
         watch(
             "frame_buffer_bytes",
             "Bytes of unfinished frames held for connections",
-            lambda: sum(listener.buffered_bytes for listener in (*self._tcp, *self._relp)),
+            lambda: sum(listener.buffered_bytes for listener in self._streams),
         )
         watch(
             "relp_unanswered_frames",
@@ -259,6 +293,21 @@ class Receiver:
             "Bytes of RELP answers that peers have not read",
             lambda: sum(listener.answer_bytes for listener in self._relp),
         )
+        watch(
+            "rate_limit_sources",
+            "Addresses whose rate is remembered",
+            lambda: (
+                sum(listener.rated_sources for listener in self._udp)
+                + sum(listener.rated_sources for listener in self._streams)
+            ),
+        )
+        server_tls = self._server_tls.values()
+        if server_tls:
+            watch(
+                "tls_certificate_expiry_timestamp_seconds",
+                "When the first certificate of a TLS listener expires",
+                lambda: min(tls.expires for tls in server_tls).timestamp(),
+            )
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -20,8 +20,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from service.listeners import tls_context
 from service.listeners.relp_config import RelpConfig, RelpTlsConfig
 from service.listeners.tcp import TcpConfig
+from service.listeners.tls import TlsConfig
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.pipeline import PipelineConfig
@@ -32,6 +34,8 @@ ENV_PREFIX = "MAILFAULT_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 DEFAULT_LISTEN = "127.0.0.1:5514"
 DEFAULT_LISTEN_RELP = "127.0.0.1:2514"
+TLS_TABLES = ("tls", "relp_tls")
+"""Settings that name certificates."""
 
 _SERVICE_LINK = re.compile(
     r"MAILFAULT_([A-Z0-9_]*_)?(SERVICE_HOST=.*|SERVICE_PORT(_[A-Z0-9_]+)?=.*"
@@ -71,6 +75,7 @@ class Settings(BaseSettings):
     )
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
+    tls: TlsConfig = Field(default_factory=TlsConfig)
     relp: RelpConfig = Field(default_factory=RelpConfig)
     relp_tls: RelpTlsConfig = Field(default_factory=RelpTlsConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
@@ -105,13 +110,23 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
     if problems:
         raise ConfigError(problems)
-    if not any(
-        table.listen for table in (settings.udp, settings.tcp, settings.relp, settings.relp_tls)
-    ):
+    tables = (settings.udp, settings.tcp, settings.tls, settings.relp, settings.relp_tls)
+    if not any(table.listen for table in tables):
         settings.udp.listen.append(DEFAULT_LISTEN)
         settings.tcp.listen.append(DEFAULT_LISTEN)
         settings.relp.listen.append(DEFAULT_LISTEN_RELP)
     return settings
+
+
+def check_files(settings: Settings) -> None:
+    """Read what settings only name, as `serve` will. Raises `ConfigError`."""
+    for name in TLS_TABLES:
+        table = getattr(settings, name)
+        if table.listen:
+            try:
+                tls_context.prepare(table)
+            except tls_context.TlsError as error:
+                raise ConfigError([f"{name}.{error}"]) from None
 
 
 def fixed(options: Mapping[str, Any]) -> Settings:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.configuration import load
+from service.cli.configuration import check_files, load
 
 
 def check_config(
@@ -17,4 +17,5 @@ def check_config(
     Example: mailfault check-config --config /etc/mailfault/mailfault.toml
     """
     settings = load(config, {})
+    check_files(settings)
     typer.echo(json.dumps(settings.model_dump(mode="json"), indent=2))

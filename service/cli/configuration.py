@@ -20,6 +20,14 @@ def load(file: Path | None, options: dict[str, Any]) -> Settings:
         fail(error)
 
 
+def check_files(checked: Settings) -> None:
+    """The certificates they name can be used; else the command's end, as above."""
+    try:
+        settings.check_files(checked)
+    except ConfigError as error:
+        fail(error)
+
+
 def fail(error: ConfigError) -> NoReturn:
     for problem in error.problems:
         typer.echo(f"configuration: {problem}", err=True)

@@ -7,7 +7,7 @@ import typer
 
 from service import app, logs
 from service import settings as settings_module
-from service.cli.configuration import load, nested
+from service.cli.configuration import check_files, load, nested
 
 
 def serve(
@@ -17,8 +17,18 @@ def serve(
     tcp: Annotated[
         list[str] | None, typer.Option(help="Listen on TCP, HOST:PORT; repeatable.")
     ] = None,
+    tls: Annotated[
+        list[str] | None,
+        typer.Option(help="Listen on TLS, HOST:PORT; repeatable. Certificates: table [tls]."),
+    ] = None,
     relp: Annotated[
         list[str] | None, typer.Option(help="Listen on RELP, HOST:PORT; repeatable.")
+    ] = None,
+    relp_tls: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Listen on RELP over TLS, HOST:PORT; repeatable. Certificates: table [relp_tls]."
+        ),
     ] = None,
     http: Annotated[
         str | None,
@@ -48,7 +58,9 @@ def serve(
     options = nested(
         udp__listen=udp,
         tcp__listen=tcp,
+        tls__listen=tls,
         relp__listen=relp,
+        relp_tls__listen=relp_tls,
         http__listen=http,
         # An empty list overrides servers from the environment or the file.
         nats__servers=nats or None,
@@ -57,5 +69,6 @@ def serve(
     if embedded_nats:
         options.setdefault("nats", {})["servers"] = []
     settings = load(config, options)
+    check_files(settings)
     logs.configure(settings.log.level)
     raise typer.Exit(app.run(settings, reload=lambda: settings_module.load(config, options)))

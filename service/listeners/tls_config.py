@@ -75,3 +75,9 @@ class TlsStreamConfig(StreamConfig):
             peers.name_pattern(peer)
             if self.auth_mode == "x509/fingerprint":
                 raise ValueError(f"{peer}: a name needs auth_mode x509/name")
+
+
+CERTIFICATE_SETTINGS = tuple(
+    name for name in TlsStreamConfig.model_fields if name not in StreamConfig.model_fields
+)
+"""What a reload takes over."""

@@ -81,7 +81,7 @@ def _load_identity(context: SSL.Context, config: TlsStreamConfig) -> datetime:
         raise TlsError(f"cert_file: {config.cert_file}: no certificate: {words(error)}") from None
     try:
         key = load_pem_private_key(key_bytes, _password(config))
-        context.use_privatekey(crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]
+        context.use_privatekey(key)  # type: ignore[arg-type]  # another kind: an error it raises
         context.check_privatekey()
     except (ValueError, TypeError, SSL.Error) as error:
         raise TlsError(

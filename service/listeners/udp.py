@@ -9,38 +9,39 @@ drops them at its buffer, and that count is exported too.
 
 import asyncio
 import socket
+import time
 from functools import lru_cache
 from typing import cast
 
 import asyncio_dgram
 import structlog
 from asyncio_dgram.aio import DatagramStream
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from service import supervision
-from service.address import Addresses, split_address
+from service.address import split_address
 from service.core.framing.base import MAX_FRAME_BYTES, Fault
 from service.core.framing.datagram import read_datagram
 from service.core.outcomes import Drop
 from service.listeners.base import Intake, now, peer_ip
+from service.listeners.config import ListenerConfig, is_within
 from service.listeners.kernel_drops import kernel_drops
+from service.listeners.rate import rates_of
 from service.metrics import Metrics
 from service.received import Origin
 
 log = structlog.get_logger(__name__)
 
+_KNOWN_ADDRESSES = 4096
+"""Addresses of which origin and right to send are remembered."""
+
 _DRAIN_DATAGRAMS = 1_000_000
 """At stop, the most that is read from the kernel's buffer: far more than it can hold."""
 
 
-class UdpConfig(BaseModel):
+class UdpConfig(ListenerConfig):
     """Syslog over UDP."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    listen: Addresses = Field(
-        default_factory=list, description="Addresses to listen on, as `0.0.0.0:5514`."
-    )
     max_frame_bytes: int = Field(
         MAX_FRAME_BYTES,
         ge=480,
@@ -67,6 +68,13 @@ class UdpListener:
         self._stream: DatagramStream | None = None
         self._task: asyncio.Task[None] | None = None
         self._kernel_drops_seen = 0
+        self._rates = rates_of(config, lambda: metrics.rate_source_forgotten(self.transport))
+        self._is_allowed = lru_cache(maxsize=_KNOWN_ADDRESSES)(self._look_up)
+
+    @property
+    def rated_sources(self) -> int:
+        """Addresses whose rate is remembered."""
+        return 0 if self._rates is None else len(self._rates)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -143,12 +151,29 @@ class UdpListener:
 
     def _take(self, data: bytes, address: str) -> None:
         self._metrics.read(self.transport, len(data))
-        piece = read_datagram(data, self._config.max_frame_bytes)
-        if not self._intake.has_room:
-            piece = Fault(Drop.QUEUE_FULL, len(data))
-        self._intake.take([piece], _origin(address), now())
+        origin = _origin(address)
+        refusal = self._refusal(origin.source_ip)
+        if refusal is None:
+            piece = read_datagram(data, self._config.max_frame_bytes)
+        else:
+            piece = Fault(refusal, len(data))
+        self._intake.take([piece], origin, now())
+
+    def _refusal(self, source: str | None) -> Drop | None:
+        if self._config.allow and not self._is_allowed(source):
+            return Drop.NOT_ALLOWED
+        if self._rates is not None and not self._rates.has_room(source, time.monotonic()):
+            self._metrics.rate_limited(self.transport)
+            return Drop.RATE_LIMITED
+        return None if self._intake.has_room else Drop.QUEUE_FULL
+
+    def _look_up(self, source: str | None) -> bool:
+        is_allowed = is_within(source, self._config.allow)
+        if not is_allowed:  # said again when the address was forgotten: it must not fill the log
+            log.warning("sender_not_allowed", transport=self.transport, peer=source)
+        return is_allowed
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_KNOWN_ADDRESSES)
 def _origin(address: str) -> Origin:
     return Origin(UdpListener.transport, peer_ip(address))

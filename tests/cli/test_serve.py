@@ -10,14 +10,16 @@ from tests.cli.run import run
 CONTRACT = (
     "--udp",
     "--tcp",
+    "--tls",
     "--relp",
+    "--relp-tls",
     "--http",
     "--nats",
     "--embedded-nats",
     "--data-dir",
     "--config",
 )
-NOT_YET = ("--tls", "--relp-tls", "--workers")
+NOT_YET = ("--workers",)
 """Of the contract too; their rooms are not built."""
 
 
