@@ -42,6 +42,10 @@ class Receiver:
         bound = {name: await child.until(partial(_port, name)) for name in _TRANSPORTS}
         return cls(child, bound)
 
+    async def port(self, transport: str) -> int:
+        """Of a listener that the environment asked for."""
+        return await self.child.until(partial(_port, transport))
+
     async def get(self, path: str) -> str:
         return await asyncio.to_thread(self._get, path)
 
