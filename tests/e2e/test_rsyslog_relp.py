@@ -72,5 +72,4 @@ async def _assert_each_came_once(house: House) -> None:
     metrics = await house.receiver.metrics()
     assert_balanced(metrics)
     assert value(metrics, "relp_unanswered_frames") == 0
-    print("COPIES", len(house.subscriber.copies), value(metrics, "frames_received_total"))
     assert len(house.subscriber.copies) <= ENDS * 128, "more than a window for each end"
