@@ -4,13 +4,16 @@ events. Over plain TCP the same kills lose what lies in socket buffers."""
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.house import House
+from tests.e2e.house import House, build
 from tests.e2e.rsyslog import Form
 from tests.e2e.test_rsyslog_queue import bounces
 from tests.metric_values import assert_balanced, value
+from tests.nats_server import real_nats
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -61,6 +64,30 @@ async def test_everything_is_acknowledged_and_the_session_closed(house: House) -
     assert value(metrics, "frames_dropped_total") == 0
     assert value(metrics, "relp_sessions_refused_total") == 0
     await house.receiver.stop()
+
+
+async def test_nothing_is_acknowledged_while_nats_is_away(tmp_path: Path) -> None:
+    """And so nothing is lost when the receiver is killed meanwhile."""
+    async with AsyncExitStack() as cleanup:
+        server = await cleanup.enter_async_context(real_nats(tmp_path))
+        house = await build(cleanup, server.url)
+        rsyslogd = await house.rsyslogd(RELP, house.receiver.ports["relp"])
+        await rsyslogd.log(bounces(0, 10))
+        await house.subscriber.until(lambda event: True, count=10)
+        await house.receiver.metrics()
+        server.freeze()
+        await rsyslogd.log(bounces(10, 110))
+        async with asyncio.timeout(30):
+            while value(await house.receiver.get("/metrics"), "relp_unanswered_frames") < 100:
+                pass
+        await server.kill()
+        await house.receiver.child.stop(signal.SIGKILL)
+        await server.start()
+        await house.restart_receiver()
+        # omrelp looks at its connection only when it has a line to send.
+        await rsyslogd.log(bounces(110, 111))
+        ids = await house.subscriber.stored(111)
+        assert len(set(ids)) == 111
 
 
 async def _assert_each_came_once(house: House) -> None:
