@@ -19,7 +19,7 @@ from service.listeners.stream import StreamServer
 from service.listeners.tcp import TcpListener
 from service.listeners.tls import TlsListener
 from service.listeners.tls_config import CERTIFICATE_SETTINGS
-from service.listeners.tls_context import ServerTls, TlsError
+from service.listeners.tls_context import ServerTls
 from service.listeners.udp import UdpListener
 from service.metrics import Metrics
 from service.nats.connection import Connection
@@ -28,7 +28,7 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.settings import TLS_TABLES, ConfigError, Settings, check_files
+from service.settings import TLS_TABLES, ConfigError, Settings, prepare_tls
 from service.spool.memory import MemoryQueue
 from service.web import Health, WebServer
 
@@ -79,9 +79,8 @@ def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings
     try:
         wanted = load()
         receiver.reload(wanted)
-    except (ConfigError, TlsError) as error:
-        problems = error.problems if isinstance(error, ConfigError) else [str(error)]
-        log.error("reload_refused", problems=problems)
+    except ConfigError as error:
+        log.error("reload_refused", problems=error.problems)
         return
     logs.set_level(wanted.log.level)
     running.log = wanted.log
@@ -129,9 +128,9 @@ class Receiver:
             for address in settings.tcp.listen
         ]
         self._server_tls = {
-            name: ServerTls(table)
+            name: ServerTls(getattr(settings, name))
             for name in TLS_TABLES
-            if (table := getattr(settings, name)).listen
+            if getattr(settings, name).listen
         }
         self._tls = [
             TlsListener(address, settings.tls, intake, self.metrics, self._server_tls["tls"])
@@ -202,14 +201,13 @@ class Receiver:
     def reload(self, wanted: Settings) -> None:
         """New connections get the certificates of `wanted`, and its terms for clients; those that
         are open keep theirs. Raises `ConfigError`, and then nothing has changed."""
-        check_files(wanted)
-        for name, server_tls in self._server_tls.items():
-            table = getattr(wanted, name)
-            if table.listen:
-                server_tls.reload(table)
-                taken = {setting: getattr(table, setting) for setting in CERTIFICATE_SETTINGS}
-                running = getattr(self._settings, name)
-                setattr(self._settings, name, running.model_copy(update=taken))
+        for table, identity in prepare_tls(wanted).items():
+            if table not in self._server_tls:
+                continue  # it did not listen: that needs a restart
+            self._server_tls[table].swap(identity)
+            news = getattr(wanted, table)
+            taken = {name: getattr(news, name) for name in CERTIFICATE_SETTINGS}
+            setattr(self._settings, table, getattr(self._settings, table).model_copy(update=taken))
 
     @property
     def nats_url(self) -> str:
@@ -301,12 +299,11 @@ class Receiver:
                 + sum(listener.rated_sources for listener in self._streams)
             ),
         )
-        server_tls = self._server_tls.values()
-        if server_tls:
+        if self._server_tls:
             watch(
                 "tls_certificate_expiry_timestamp_seconds",
                 "When the first certificate of a TLS listener expires",
-                lambda: min(tls.expires for tls in server_tls).timestamp(),
+                lambda: min(tls.expires.timestamp() for tls in self._server_tls.values()),
             )
 
 

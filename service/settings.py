@@ -24,6 +24,8 @@ from service.listeners import tls_context
 from service.listeners.relp_config import RelpConfig, RelpTlsConfig
 from service.listeners.tcp import TcpConfig
 from service.listeners.tls import TlsConfig
+from service.listeners.tls_config import TlsStreamConfig
+from service.listeners.tls_context import Identity
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.pipeline import PipelineConfig
@@ -35,7 +37,7 @@ CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 DEFAULT_LISTEN = "127.0.0.1:5514"
 DEFAULT_LISTEN_RELP = "127.0.0.1:2514"
 TLS_TABLES = ("tls", "relp_tls")
-"""Settings that name certificates."""
+"""Each of a TLS listener; its certificates are taken over at a reload."""
 
 _SERVICE_LINK = re.compile(
     r"MAILFAULT_([A-Z0-9_]*_)?(SERVICE_HOST=.*|SERVICE_PORT(_[A-Z0-9_]+)?=.*"
@@ -118,15 +120,19 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
     return settings
 
 
-def check_files(settings: Settings) -> None:
-    """Read what settings only name, as `serve` will. Raises `ConfigError`."""
+def prepare_tls(settings: Settings) -> dict[str, Identity]:
+    """From the files that the tables of TLS listeners name. Raises `ConfigError`."""
+    prepared, problems = {}, []
     for name in TLS_TABLES:
-        table = getattr(settings, name)
-        if table.listen:
-            try:
-                tls_context.prepare(table)
-            except tls_context.TlsError as error:
-                raise ConfigError([f"{name}.{error}"]) from None
+        table: TlsStreamConfig = getattr(settings, name)
+        try:
+            if table.listen:
+                prepared[name] = tls_context.prepare(table)
+        except tls_context.TlsError as error:
+            problems.append(f"{name}.{error}")
+    if problems:
+        raise ConfigError(problems)
+    return prepared
 
 
 def fixed(options: Mapping[str, Any]) -> Settings:

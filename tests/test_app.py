@@ -5,7 +5,9 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
+import time
 from pathlib import Path
 
 import nats
@@ -17,6 +19,7 @@ from service.app import Receiver
 from service.settings import fixed
 from tests import sample_lines as lines
 from tests.cli.run import environment
+from tests.listeners.certificates import Identity, Site
 from tests.metric_values import assert_balanced, value
 from tests.nats_server import RealNats, client_of, real_nats, stream_messages
 from tests.serve import serve
@@ -171,6 +174,61 @@ class TestStopping:
 
 class TestReloading:
     CONFIG = '[log]\nlevel = "{level}"\n[queue]\nmax_events = {room}\n'
+
+    async def test_certificates_are_taken_over(self, tmp_path: Path) -> None:
+        site = Site.build(tmp_path / "certificates")
+        config = tmp_path / "c.toml"
+
+        def write(server: Identity, peer: str, ca_file: Path, frames: int = 65536) -> None:
+            config.write_text(
+                f'[tls]\nlisten = ["127.0.0.1:0"]\nca_file = "{ca_file}"\n'
+                f'cert_file = "{server.cert_file}"\nkey_file = "{server.key_file}"\n'
+                f'auth_mode = "x509/name"\npermitted_peers = ["{peer}"]\n'
+                f"max_frame_bytes = {frames}\n"
+            )
+
+        async def shown() -> bytes:
+            _, writer = await asyncio.open_connection(
+                *receiver.address("tls"), ssl=context, server_hostname="receiver.example.net"
+            )
+            writer.write(lines.BOUNCED + b"\n")
+            certificate: bytes = writer.get_extra_info("ssl_object").getpeercert(True)
+            writers.append(writer)
+            return certificate
+
+        authority = site.authority.cert_file
+        context = ssl.create_default_context(cafile=str(authority))
+        context.load_cert_chain(site.client.cert_file, site.client.key_file)
+        writers: list[asyncio.StreamWriter] = []
+        write(site.server, "mx1.example.net", authority)
+        nats_options = ("--nats", "nats://127.0.0.1:1", "--config", str(config))
+        async with serve(tmp_path, *nats_options) as receiver:
+            assert await shown() == site.server.der
+            await receiver.until("frames_received_total", 1, transport="tls")
+
+            renewed = site.issue("receiver.example.net")
+            write(renewed, "mx*.example.net", authority)
+            receiver.process.send_signal(signal.SIGHUP)
+            assert (await receiver.said("reloaded"))["needs_restart"] == []
+            assert await shown() == renewed.der
+
+            write(site.server, "mx1.example.net", tmp_path / "gone.pem")
+            receiver.process.send_signal(signal.SIGHUP)
+            [problem] = (await receiver.said("reload_refused"))["problems"]
+            assert problem.startswith("tls.ca_file: ")
+            assert await shown() == renewed.der
+
+            write(renewed, "mx*.example.net", authority, frames=1000)
+            receiver.process.send_signal(signal.SIGHUP)
+            assert (await receiver.said("reloaded", 2))["needs_restart"] == ["tls"]
+
+            writers[0].write(lines.REJECT + b"\n")
+            text = await receiver.until("frames_received_total", 4, transport="tls")
+            assert value(text, "connections", transport="tls") == 3
+            assert value(text, "tls_certificate_expiry_timestamp_seconds") > time.time()
+            assert_balanced(text)
+            for writer in writers:
+                writer.close()
 
     async def test_good_and_bad(self, tmp_path: Path) -> None:
         config = tmp_path / "c.toml"

@@ -23,7 +23,7 @@ def load(file: Path | None, options: dict[str, Any]) -> Settings:
 def check_files(checked: Settings) -> None:
     """The certificates they name can be used; else the command's end, as above."""
     try:
-        settings.check_files(checked)
+        settings.prepare_tls(checked)
     except ConfigError as error:
         fail(error)
 

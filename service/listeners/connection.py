@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
+from functools import partial
 from typing import cast
 
 import structlog
@@ -21,19 +21,12 @@ from service.listeners.base import Intake, peer_ip
 from service.listeners.config import StreamConfig
 from service.listeners.door import Door
 from service.listeners.rate import Rates
+from service.listeners.reading import Pause, Reading
 from service.listeners.session import OpenConnection, Session
 from service.metrics import Metrics
 from service.received import Origin
 
 log = structlog.get_logger(__name__)
-
-
-class _Pause(Enum):
-    """Why a connection is not read. It is read again when no reason is left."""
-
-    INTAKE = 1
-    RATE = 2
-    SESSION = 3
 
 
 @dataclass(slots=True)
@@ -70,7 +63,7 @@ class Connection(asyncio.Protocol):
         self._receive: Callable[[bytes], None] = self._first_received
         self._proxy: ProxyHeaderReader | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._pauses: set[_Pause] = set()
+        self._reading: Reading | None = None
         self._unfinished: int | None = None
         self._unfinished_since = 0.0
         self._loss = Drop.CUT_SHORT
@@ -85,6 +78,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._peer = self._source = peer_ip(peer[0]) if peer else None
         self._transport = transport
+        self._reading = Reading(self._terms.transport, transport, self._metrics)
         self._metrics.connection_opened(self._terms.transport)
         is_full = len(self._terms.connections) >= self._terms.config.max_connections
         self._terms.connections.add(self)
@@ -112,7 +106,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ready()
-        self._transport = None
+        self._transport = self._reading = None
         if self._session is not None:
             self._session.lost(self._loss)
         if self._is_inside:
@@ -134,14 +128,14 @@ class Connection(asyncio.Protocol):
 
         `shutdown(SHUT_RD)` on Linux lets buffered bytes be read before the end is reported.
         """
-        if self._transport is None:
+        if self._transport is None or self._reading is None:
             return
         if self._session is None:
             self._transport.abort()
             return
         self._is_finishing = True
         self._session.finish()
-        self._resume(_Pause.RATE)
+        self._reading.resume(Pause.RATE)
         try:
             number = self._transport.get_extra_info("socket").fileno()
             with socket.socket(fileno=os.dup(number)) as duplicate:
@@ -151,7 +145,10 @@ class Connection(asyncio.Protocol):
 
     def give_up_stalled(self, now: float) -> None:
         """Close if one frame has stayed unfinished for too long while it was read."""
-        unfinished = None if self._session is None or self._pauses else self._session.unfinished
+        if self._session is None or self._reading is None or self._reading.is_paused:
+            unfinished = None
+        else:
+            unfinished = self._session.unfinished
         if unfinished is None or unfinished != self._unfinished:
             self._unfinished = unfinished
             self._unfinished_since = now
@@ -179,10 +176,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def pause(self) -> None:
-        self._pause(_Pause.SESSION)
+        if self._reading is not None:
+            self._reading.pause(Pause.SESSION)
 
     def resume(self) -> None:
-        self._resume(_Pause.SESSION)
+        if self._reading is not None:
+            self._reading.resume(Pause.SESSION)
 
     @property
     def is_rated(self) -> bool:
@@ -192,9 +191,9 @@ class Connection(asyncio.Protocol):
         if self._terms.rates is None or self._is_finishing or not frames:
             return
         wait = self._terms.rates.spend(self._source, frames, self._loop.time())
-        if wait and _Pause.RATE not in self._pauses and self._pause(_Pause.RATE):
+        if wait and self._reading is not None and self._reading.pause(Pause.RATE):
             self._metrics.rate_limited(self._terms.transport)
-            self._loop.call_later(wait, self._resume, _Pause.RATE)
+            self._loop.call_later(wait, self._reading.resume, Pause.RATE)
 
     def ready(self) -> None:
         if self._deadline is not None:
@@ -254,31 +253,9 @@ class Connection(asyncio.Protocol):
         self.refuse(Refusal.HANDSHAKE_TIMEOUT)
         self.abort()
 
-    # Reading and not reading
-
-    def _pause(self, reason: _Pause) -> bool:
-        """False: the connection is at its end, nothing is read anyway."""
-        if self._transport is None or self._transport.is_closing():
-            return False
-        if not self._pauses:
-            self._metrics.reading_paused(self._terms.transport)
-            self._transport.pause_reading()
-        self._pauses.add(reason)
-        return True
-
-    def _resume(self, reason: _Pause) -> None:
-        if reason not in self._pauses:
-            return
-        self._pauses.discard(reason)
-        if not self._pauses and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
     def _hold_back(self) -> None:
-        if _Pause.INTAKE not in self._pauses and self._pause(_Pause.INTAKE):
-            self._intake.when_room(self._has_room)
-
-    def _has_room(self) -> None:
-        self._resume(_Pause.INTAKE)
+        if self._reading is not None and self._reading.pause(Pause.INTAKE):
+            self._intake.when_room(partial(self._reading.resume, Pause.INTAKE))
 
     def _warn(self, event: str, **facts: object) -> None:
         if not self._terms.loud(self._source):

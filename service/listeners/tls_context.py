@@ -6,6 +6,7 @@ let in; and it does not show the certificate that it refused, which an operator 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -40,20 +41,40 @@ class Judgement:
         self.facts = {"detail": detail, **certificate.facts()}
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a new connection begins with."""
+
+    context: SSL.Context
+    expires: datetime
+    """The end of our own certificate."""
+
+
 class ServerTls:
     """Holds the context new connections begin with; those that are open keep theirs."""
 
     def __init__(self, config: TlsStreamConfig) -> None:
         """Raises `TlsError`."""
-        self.context, self.expires = prepare(config)
+        self._identity = prepare(config)
+
+    @property
+    def context(self) -> SSL.Context:
+        return self._identity.context
+
+    @property
+    def expires(self) -> datetime:
+        return self._identity.expires
+
+    def swap(self, identity: Identity) -> None:
+        self._identity = identity
 
     def reload(self, config: TlsStreamConfig) -> None:
         """Raises `TlsError`, and then nothing has changed."""
-        self.context, self.expires = prepare(config)
+        self.swap(prepare(config))
 
 
-def prepare(config: TlsStreamConfig) -> tuple[SSL.Context, datetime]:
-    """And when our certificate expires. Raises `TlsError`."""
+def prepare(config: TlsStreamConfig) -> Identity:
+    """Raises `TlsError`."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(_CIPHERS_TLS12)
@@ -66,7 +87,7 @@ def prepare(config: TlsStreamConfig) -> tuple[SSL.Context, datetime]:
         _load_authorities(context, config.ca_file)
     if config.auth_mode != "anon":
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(config))
-    return context, expires
+    return Identity(context, expires)
 
 
 def _load_identity(context: SSL.Context, config: TlsStreamConfig) -> datetime:

@@ -17,6 +17,9 @@ log = structlog.get_logger(__name__)
 
 _RECORD_BYTES = 16_384
 """RFC 8446 5.1: the most one record holds."""
+_MAX_UNSENT_BYTES = 2 * 1024 * 1024
+"""TLS itself answers a peer, to each of its key updates for one. A peer that asks and never reads
+would fill our memory. The session inside bounds its own answers, below this."""
 _NO_CERTIFICATE = "peer did not return a certificate"
 
 
@@ -41,7 +44,9 @@ class TlsSession:
         self._has_begun = False
         self._is_finishing = False
         self._is_over = False
-        """Nothing can be read from the peer any more."""
+        """Nothing is read from the peer any more."""
+        self._said_goodbye = False
+        """It said itself that this is all (close_notify)."""
 
     # To the connection
 
@@ -53,17 +58,19 @@ class TlsSession:
         if self._inner is None and not self._shake_hands():
             return
         plain = self._decrypt()
-        self._flush()  # answers to key updates
+        if self._flush() and self._wire.unsent_bytes > _MAX_UNSENT_BYTES:
+            self._cut("the peer does not read our answers")
+            return
         if self._inner is not None:
             if plain:
                 self._inner.data_received(plain)
-            if self._is_over and not self._inner.eof():
+            if self._said_goodbye and not self._inner.eof():
                 self.close()
 
     def eof(self) -> bool:
-        if self._inner is None or self._is_over:
-            return self._is_over and self._inner is not None
-        if not self._is_finishing:
+        if self._said_goodbye:
+            return True  # the session inside has been told, and closes when it likes
+        if self._inner is None or self._is_over or not self._is_finishing:
             return False  # no close_notify: cut off, by whoever (RFC 8446 6.1)
         self._is_over = True
         if self._inner.eof():
@@ -169,21 +176,28 @@ class TlsSession:
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
-            self._is_over = True
+            self._is_over = self._said_goodbye = True
         except SSL.Error as error:
-            log.warning(
-                "connection_closed",
-                transport=self._origin.transport,
-                peer=self._origin.source_ip,
-                reason="tls_error",
-                detail=words(error),
-            )
-            self._wire.abort()
+            self._cut(words(error))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """Whether there was something to send."""
+        had_some = False
         try:
             while True:
                 self._wire.write(self._tls.bio_read(_RECORD_BYTES))
+                had_some = True
         except SSL.Error:
-            pass  # WantReadError: nothing more to send
+            return had_some  # WantReadError: nothing more
+
+    def _cut(self, detail: str) -> None:
+        self._is_over = True
+        log.warning(
+            "connection_closed",
+            transport=self._origin.transport,
+            peer=self._origin.source_ip,
+            reason="tls_error",
+            detail=detail,
+        )
+        self._wire.abort()

@@ -7,6 +7,7 @@ import pytest
 
 from service.cli.configuration import nested
 from tests.cli.run import run
+from tests.listeners.certificates import make
 
 
 def test_what_is_in_force(tmp_path: Path) -> None:
@@ -91,6 +92,23 @@ def test_a_missing_file() -> None:
     done = run("check-config", "--config", "/nowhere.toml")
     assert done.returncode == 78
     assert b"/nowhere.toml: cannot be read: No such file" in done.stderr
+
+
+def test_certificates_are_looked_into(tmp_path: Path) -> None:
+    server = make(tmp_path, "receiver.example.net")
+    settings = {
+        "MAILFAULT_TLS__LISTEN": "127.0.0.1:6514",
+        "MAILFAULT_TLS__AUTH_MODE": "anon",
+        "MAILFAULT_TLS__CERT_FILE": str(server.cert_file),
+        "MAILFAULT_TLS__KEY_FILE": str(server.key_file),
+    }
+    done = run("check-config", settings=settings)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["tls"]["auth_mode"] == "anon"
+    done = run("check-config", settings={**settings, "MAILFAULT_TLS__KEY_FILE": "/gone.key"})
+    assert done.returncode == 78
+    told = b"configuration: tls.key_file: /gone.key: No such file or directory\n"
+    assert done.stderr == told
 
 
 def test_options_to_tables() -> None:

@@ -65,6 +65,7 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
         (["--udp", "::1:5514"], "udp.listen.0: '::1:5514': write an IPv6 address in brackets"),
         (["--http", "x"], "http.listen: 'x' is not HOST:PORT"),
         (["--nats", "h:4222"], "nats.servers.0: 'h:4222' is no NATS URL"),
+        (["--tls", "127.0.0.1:0"], "tls: cert_file and key_file are needed to listen"),
         (["--config", "/nowhere.toml"], "/nowhere.toml: cannot be read"),
     ],
     ids=str,

@@ -17,6 +17,8 @@ FILES = sorted(SNIPPETS.glob("*.conf"))
 def check(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
     if "omrelp" in config:
         require_rsyslog_module("omrelp", "rsyslog-relp")
+    if "gtls" in config:
+        require_rsyslog_module("lmnsd_gtls", "rsyslog-gnutls")
     path = directory / "rsyslog.conf"
     path.write_text(f'global(workDirectory="{directory}")\n{config}', encoding="utf-8")
     return subprocess.run(

@@ -22,6 +22,10 @@ class Identity:
     key_file: Path
 
     @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    @property
     def fingerprint(self) -> str:
         return "SHA256:" + self.certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 

@@ -98,7 +98,7 @@ async def test_a_sender_of_whole_frames_stays() -> None:
         while loop.time() < end:
             writer.write(b" end\n<22>begin")
             sent += 1
-            await intake.until(lambda seen: len(seen.frames) == sent)
+            await intake.until(lambda seen, n=sent: len(seen.frames) == n)  # type: ignore[misc]
         writer.write(b" end\n")
         await intake.until(lambda seen: len(seen.frames) == sent + 1)
         writer.close()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from service.core.outcomes import Drop, Refusal
 from service.listeners.tls import TlsConfig, TlsListener
 from service.listeners.tls_context import ServerTls, TlsError
 from service.metrics import Metrics
+from tests.core.framing.test_proxy_v2 import tcp4
 from tests.fakes import FakeIntake
 from tests.listeners.certificates import Identity, Site, make
 from tests.metric_values import value
@@ -271,6 +274,7 @@ async def test_garbage_inside_the_connection_ends_it(site: Site) -> None:
         await asyncio.get_running_loop().run_in_executor(None, _raw_send, sock.fileno())
         await intake.until(lambda seen: len(seen.faults) == 1)
         writer.transport.abort()
+    assert intake.frames == [b"<22>whole"], "and the half one is not taken for a whole line"
     assert intake.faults[0].kind is Drop.CUT_SHORT
 
 
@@ -356,7 +360,7 @@ async def test_reload_under_an_open_connection(site: Site) -> None:
         tls.reload(configured(site, **new, **NAMES))
         _, after = await connect(listener, context)
         shown = after.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        assert shown == _der(renewed)
+        assert shown == renewed.der
         await is_refused(listener, client_context(site, site.issue("mx2.example.net")))
 
         before.write(b"<22>two\n")
@@ -365,10 +369,6 @@ async def test_reload_under_an_open_connection(site: Site) -> None:
         for writer in (before, after):
             writer.close()
             await writer.wait_closed()
-
-
-def _der(identity: Identity) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(identity.cert_file.read_text())
 
 
 async def test_a_bad_reload_changes_nothing(site: Site) -> None:
@@ -401,6 +401,68 @@ async def test_the_openssl_command_is_let_in_by_its_fingerprint(site: Site) -> N
         )  # fmt: skip
         await process.communicate(b"<22>from the command\n")
         await intake.until(lambda seen: seen.frames == [b"<22>from the command"])
+
+
+async def test_a_proxy_header_comes_in_clear_before_tls(site: Site) -> None:
+    intake, metrics = FakeIntake(), Metrics()
+    async with listening(site, intake, metrics, proxy_protocol_from="127.0.0.5") as listener:
+        with socket.create_connection(listener.address, source_address=("127.0.0.5", 0)) as sock:
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_sendall(sock, tcp4("203.0.113.7"))
+            context = client_context(site, site.client)
+            _, writer = await asyncio.open_connection(
+                sock=sock, ssl=context, server_hostname="receiver.example.net"
+            )
+            writer.write(b"<22>line\n")
+            await intake.until(lambda seen: seen.frames == [b"<22>line"])
+            writer.close()
+            await writer.wait_closed()
+    assert intake.origins[0].source_ip == "203.0.113.7"
+
+
+async def test_half_a_frame_inside_tls_is_given_up(site: Site) -> None:
+    intake, metrics = FakeIntake(), Metrics()
+    async with listening(site, intake, metrics, half_frame_timeout=0.05) as listener:
+        reader, writer = await connect(listener, client_context(site, site.client))
+        writer.write(b"<22>whole\n9 <22>")
+        with pytest.raises((OSError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+        await listener.closed(timeout=10)
+    assert [fault.kind for fault in intake.faults] == [Drop.STALLED]
+
+
+BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
+    ({"cert_file": None}, "cert_file and key_file are needed"),
+    ({"ca_file": None}, "ca_file is needed with auth_mode x509/certvalid"),
+    ({"auth_mode": "anon", "ca_file": "ca.pem"}, "ca_file means nothing with auth_mode anon"),
+    ({"auth_mode": "x509/name"}, "permitted_peers is needed with auth_mode x509/name"),
+    ({"permitted_peers": ["a.b"]}, "permitted_peers means nothing with auth_mode x509/certvalid"),
+    ({"auth_mode": "x509/fingerprint"}, "permitted_peers is needed"),
+    ({**PRINTS, "permitted_peers": "SHA1:" + "AB:" * 19 + "AB"}, "SHA1 can be forged"),
+    ({**PRINTS, "permitted_peers": "mx1.example.net"}, "a name needs auth_mode x509/name"),
+    ({**NAMES, **{"permitted_peers": PRINTS["permitted_peers"]}}, "x509/fingerprint"),
+    ({**NAMES, "permitted_peers": "a*b.example.net"}, "is no host name"),
+    ({"key_password": "a", "key_password_file": "b"}, "not both"),
+]
+
+
+@pytest.mark.parametrize(("config", "told"), BAD_SETTINGS)
+def test_settings_that_do_not_fit_together(site: Site, config: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        configured(site, **config)
+
+
+@pytest.mark.parametrize("setting", ["cert_file", "key_file", "ca_file"])
+@pytest.mark.parametrize("content", [None, b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\nAAAA"])
+def test_files_that_cannot_be_used_are_named(
+    site: Site, tmp_path: Path, setting: str, content: bytes | None
+) -> None:
+    file = tmp_path / "file.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(TlsError, match=f"{setting}: {file}: "):
+        ServerTls(configured(site, **{setting: file}))
 
 
 def test_an_encrypted_key(site: Site, tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ import socket
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
+
+from structlog.testing import capture_logs
 
 from service.core.outcomes import Drop
 from service.listeners.udp import UdpConfig, UdpListener
@@ -15,7 +18,7 @@ from tests.metric_values import value
 
 @asynccontextmanager
 async def listening(
-    intake: FakeIntake, metrics: Metrics, host: str = "127.0.0.1:0", **config: int
+    intake: FakeIntake, metrics: Metrics, host: str = "127.0.0.1:0", **config: Any
 ) -> AsyncIterator[UdpListener]:
     listener = UdpListener(host, UdpConfig(**config), intake, metrics)
     await listener.start()
@@ -25,9 +28,11 @@ async def listening(
         await listener.stop(timeout=5)
 
 
-def sender(listener: UdpListener) -> socket.socket:
+def sender(listener: UdpListener, source: str | None = None) -> socket.socket:
     host, _ = listener.address
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    if source is not None:
+        sock.bind((source, 0))
     sock.connect(listener.address)
     return sock
 
@@ -83,3 +88,33 @@ async def test_the_kernel_s_drops_are_exported() -> None:
         dropped = value(metrics, "udp_kernel_drops_total")
         await intake.until(lambda seen: len(seen.frames) == 200 - dropped)
     assert dropped > 0
+
+
+async def test_only_allowed_networks() -> None:
+    intake, metrics = FakeIntake(), Metrics()
+    with capture_logs() as logs:
+        async with listening(intake, metrics, allow=["127.0.0.2/32"]) as listener:
+            with sender(listener, "127.0.0.1") as bad, sender(listener, "127.0.0.2") as good:
+                bad.send(b"<22>bad")
+                bad.send(b"<22>bad again")
+                good.send(b"<22>good")
+                await intake.until(lambda seen: len(seen.origins) == 3)
+    assert intake.frames == [b"<22>good"]
+    assert [fault.kind for fault in intake.faults] == [Drop.NOT_ALLOWED] * 2
+    said = [entry["peer"] for entry in logs if entry["event"] == "sender_not_allowed"]
+    assert said == ["127.0.0.1"]
+
+
+async def test_over_its_rate_a_source_loses_and_others_do_not() -> None:
+    intake, metrics = FakeIntake(), Metrics()
+    async with listening(intake, metrics, rate_limit=0.001, rate_limit_burst=10) as listener:
+        with sender(listener, "127.0.0.1") as loud, sender(listener, "127.0.0.2") as calm:
+            for _ in range(50):
+                loud.send(b"<22>loud")
+            calm.send(b"<22>calm")
+            await intake.until(lambda seen: len(seen.origins) == 51)
+        assert listener.rated_sources == 2
+    assert intake.frames.count(b"<22>loud") == 10
+    assert intake.frames.count(b"<22>calm") == 1
+    assert [fault.kind for fault in intake.faults] == [Drop.RATE_LIMITED] * 40
+    assert value(metrics, "rate_limited_total", transport="udp") == 40
