@@ -6,14 +6,16 @@ that leaves more than a bound of them is closed.
 """
 
 import asyncio
+from collections.abc import Iterator
 
 import structlog
 
 from service import __version__
-from service.core.framing.base import Fault
+from service.core.framing.base import Block, Fault, Frame, Piece
 from service.core.framing.hints import looks_like
 from service.core.framing.relp_session import SERVERCLOSE, Batch, RelpSession
 from service.core.outcomes import Drop, RelpRefusal
+from service.core.postfix.markers import candidates
 from service.listeners.base import Intake, now
 from service.listeners.relp_config import RelpConfig
 from service.listeners.session import Wire
@@ -47,7 +49,9 @@ class RelpSpeaker:
         self._metrics = metrics
         self._speakers = speakers
         self._loop = asyncio.get_running_loop()
-        self._session = RelpSession(config.max_frame_bytes, _SOFTWARE, self._became_answerable)
+        self._session = RelpSession(
+            config.max_frame_bytes, _SOFTWARE, split, self._became_answerable
+        )
         self._is_fresh = True
         self._is_paused = False
         self._is_finishing = False
@@ -125,7 +129,7 @@ class RelpSpeaker:
         if batch.pieces:
             self._intake.take(batch.pieces, self._origin, now(), batch)
             if self._wire.is_rated:
-                self._wire.spent(len(batch.pieces))
+                self._wire.spent(batch.frames)
 
     def _became_answerable(self) -> None:
         # Acknowledgements of NATS come many at a time: one write for all of them.
@@ -181,3 +185,17 @@ class RelpSpeaker:
                 peer=self._origin.source_ip,
                 looks_like=hint,
             )
+
+
+def split(block: Block) -> Iterator[Piece]:
+    """Each line that may give events alone, so that no other waits for it; what lies between, which
+    gives none, in blocks."""
+    data = block.data
+    start = 0
+    for begins, ends in candidates(data):
+        if start < begins:
+            yield Block(data[start:begins], data.count(b"\n", start, begins))
+        yield Frame(data[begins:ends])
+        start = ends + 1
+    if start < len(data):
+        yield Block(data[start:], data.count(b"\n", start))

@@ -8,10 +8,10 @@ instead, and the sender sends it again.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from service.core.framing.base import Fault, Frame, Piece
-from service.core.framing.relp import MAX_TXNR, Command, RelpFramer
+from service.core.framing.base import Block, Fault, Frame, Piece
+from service.core.framing.relp import MAX_TXNR, Command, Item, RelpFramer
 from service.core.outcomes import Drop, RelpRefusal
 
 SERVERCLOSE = b"0 serverclose 0\n"
@@ -33,6 +33,10 @@ class Batch:
         self._ticket_of = ticket_of
         self.pieces = pieces
 
+    @property
+    def frames(self) -> int:
+        return sum(p.count if isinstance(p, Block) else 1 for p in self.pieces)
+
     def expect(self, piece: int) -> None:
         self._session.expect(self._ticket_of[piece])
 
@@ -45,12 +49,18 @@ class RelpSession:
     long as that does not start again."""
 
     def __init__(
-        self, max_frame_bytes: int, software: bytes, on_answerable: Callable[[], None]
+        self,
+        max_frame_bytes: int,
+        software: bytes,
+        split: Callable[[Block], Iterable[Piece]],
+        on_answerable: Callable[[], None],
     ) -> None:
-        """`on_answerable` is called when something that was waited for has become durable, so that
-        `answers` has something to give."""
+        """The lines of a block are answered together; `split` divides one into pieces, all lines in
+        order, so that no line waits for another's events. `on_answerable` is called when something
+        that was waited for has become durable, so that `answers` has something to give."""
         self._framer = RelpFramer(max_frame_bytes)
         self._software = software
+        self._split = split
         self._on_answerable = on_answerable
         self._received = 0
         self._answered = 0
@@ -75,25 +85,24 @@ class RelpSession:
         """The connection is over, or nothing more will be read from it."""
         return self._batch(self._framer.end())
 
-    def _batch(self, items: Sequence[Frame | Command | Fault]) -> Batch:
+    def _batch(self, items: Iterable[Item]) -> Batch:
         pieces: list[Piece] = []
         ticket_of: list[int] = []
         for item in items:
             if self._is_over:
                 break
-            if isinstance(item, Frame):
-                if self._is_open:
-                    self._received += 1
-                    pieces.append(item)
-                    ticket_of.append(self._received)
-                else:
-                    detail = "a syslog frame before open"
-                    fault = Fault(Drop.NOT_OPEN, len(item.data), fatal=True, detail=detail)
-                    pieces.append(self._broken(fault))
-            elif isinstance(item, Command):
+            if isinstance(item, Command):
                 self._command(item)
-            else:
+            elif isinstance(item, Fault):
                 pieces.append(self._broken(item))
+            elif not self._is_open:
+                pieces.append(self._broken(_not_open(item)))
+            else:
+                for piece in (item,) if isinstance(item, Frame) else self._split(item):
+                    pieces.append(piece)
+                    # Of a block the first: when it may be answered, so may the rest.
+                    ticket_of.append(self._received + 1)
+                    self._received += piece.count if isinstance(piece, Block) else 1
         return Batch(self, pieces, ticket_of)
 
     def _broken(self, fault: Fault) -> Fault:
@@ -199,6 +208,11 @@ class RelpSession:
     @property
     def buffered_bytes(self) -> int:
         return self._framer.buffered_bytes
+
+
+def _not_open(item: Frame | Block) -> Fault:
+    first = item.data.partition(b"\n")[0] if isinstance(item, Block) else item.data
+    return Fault(Drop.NOT_OPEN, len(first), fatal=True, detail="a syslog frame before open")
 
 
 def _offer(line: bytes) -> tuple[bytes, bytes]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.framing.base import Fault, Frame
-from service.core.framing.relp import MAX_DATA, MAX_TXNR, Command, RelpFramer
+from service.core.framing.base import Block, Fault, Frame, flatten
+from service.core.framing.relp import MAX_DATA, MAX_TXNR, Command, Item, RelpFramer
 from service.core.outcomes import Drop
 from tests.relp_wires import (
     BOUND,
@@ -26,16 +26,24 @@ from tests.strategies import cut, cuts
 CUT_SHORT = Drop.CUT_SHORT
 
 
-def without_detail(items: Iterable[Outcome]) -> list[Outcome]:
+def flat(items: Iterable[Item]) -> Iterator[Outcome]:
+    for item in items:
+        if isinstance(item, Command):
+            yield item
+        else:
+            yield from flatten([item])
+
+
+def without_detail(items: Iterable[Item]) -> list[Outcome]:
     return [
         Fault(item.kind, item.lost_bytes, item.fatal) if isinstance(item, Fault) else item
-        for item in items
+        for item in flat(items)
     ]
 
 
 def read(reads: Iterable[bytes], bound: int = BOUND) -> list[Outcome]:
     framer = RelpFramer(bound)
-    items: list[Outcome] = []
+    items: list[Item] = []
     for data in reads:
         items += framer.feed(data)
         assert framer.buffered_bytes <= max(bound, 52, 4096)
@@ -124,10 +132,7 @@ def test_the_longest_that_is_skipped() -> None:
 def test_after_the_last_number_comes_1() -> None:
     framer = RelpFramer()
     framer._txnr = MAX_TXNR
-    assert framer.feed(syslog(MAX_TXNR, b"<1>a") + syslog(1, b"<1>b")) == [
-        Frame(b"<1>a"),
-        Frame(b"<1>b"),
-    ]
+    assert framer.feed(syslog(MAX_TXNR, b"a") + syslog(1, b"b")) == [Block(b"a\nb\n", 2)]
     framer._txnr = MAX_TXNR
     items = [
         item
@@ -135,6 +140,14 @@ def test_after_the_last_number_comes_1() -> None:
         for item in framer.feed(data)
     ]
     assert items == [Frame(b"a"), Frame(b"b")]
+
+
+@pytest.mark.parametrize("odd", [b"x\ny", b"x\0y", b"x\r\r\n"])
+def test_what_arrives_together_is_a_block_where_a_block_can_hold_it(odd: bytes) -> None:
+    wire = syslog(1, b"a") + syslog(2, b"b\n") + syslog(3, b"\n")
+    assert RelpFramer().feed(wire) == [Block(b"a\nb\n\n", 3)]
+    with_odd = RelpFramer().feed(wire + syslog(4, odd))
+    assert with_odd[:3] == [Frame(b"a"), Frame(b"b"), Frame(b"")]
 
 
 def test_a_fault_says_what_was_found() -> None:

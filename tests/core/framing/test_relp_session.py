@@ -1,12 +1,13 @@
 """RelpSession: what is answered, when, and in which order."""
 
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.framing.base import Fault, Frame
+from service.core.framing.base import Block, Fault, Frame, Piece, flatten
 from service.core.framing.relp import MAX_TXNR
 from service.core.framing.relp_session import Batch, RelpSession
 from service.core.outcomes import Drop, RelpRefusal
@@ -17,12 +18,21 @@ EVENT = b"status=bounced"
 OPENED = b"1 rsp 66 200 OK\nrelp_version=0\nrelp_software=mailfault,test\ncommands=syslog\n"
 
 
+def split(block: Block) -> Iterator[Piece]:
+    """The first line alone, two and two of the rest."""
+    lines = block.data.splitlines(keepends=True)
+    yield Frame(lines[0][:-1])
+    for place in range(1, len(lines), 2):
+        pair = lines[place : place + 2]
+        yield Block(b"".join(pair), len(pair))
+
+
 class Peer:
     """A session and an intake that takes each read whole. Frames that hold `EVENT` give as many
     events as they hold it."""
 
     def __init__(self) -> None:
-        self.session = RelpSession(65_536, SOFTWARE, self._answerable)
+        self.session = RelpSession(65_536, SOFTWARE, split, self._answerable)
         self.undurable: list[tuple[Batch, int]] = []
         self.frames: list[bytes] = []
         self.faults: list[Fault] = []
@@ -36,8 +46,7 @@ class Peer:
             if isinstance(piece, Fault):
                 self.faults.append(piece)
                 continue
-            assert isinstance(piece, Frame)
-            self.frames.append(piece.data)
+            self.frames += [frame.data for frame in flatten([piece]) if isinstance(frame, Frame)]
             for _ in range(piece.data.count(EVENT)):
                 batch.expect(index)
                 self.undurable.append((batch, index))
