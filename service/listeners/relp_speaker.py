@@ -56,7 +56,7 @@ class RelpSpeaker:
         self._is_paused = False
         self._is_finishing = False
         self._has_hung_up = False
-        self._is_lost = False
+        self._is_closing = False
         self._answers_due: asyncio.Handle | None = None
         self._linger: asyncio.TimerHandle | None = None
         self.heard: asyncio.Future[None] = self._loop.create_future()
@@ -99,7 +99,7 @@ class RelpSpeaker:
         self._take(self._session.end())
         if not self._session.unanswered:
             return False
-        self._linger = self._loop.call_later(_LINGER_SECONDS, self._wire.abort)
+        self._linger_on()
         return True
 
     def lost(self, reason: Drop) -> None:
@@ -110,7 +110,7 @@ class RelpSpeaker:
             if isinstance(piece, Fault):
                 piece.kind = reason
         self._take(batch)
-        self._is_lost = True
+        self._is_closing = True
         for timer in (self._linger, self._answers_due):
             if timer is not None:
                 timer.cancel()
@@ -122,8 +122,9 @@ class RelpSpeaker:
 
     def say_goodbye(self) -> None:
         self._answer()
-        self._wire.write(SERVERCLOSE)
-        self._wire.close()
+        if not self._is_closing:
+            self._wire.write(SERVERCLOSE)
+            self._close()
 
     def _take(self, batch: Batch) -> None:
         if batch.pieces:
@@ -133,7 +134,7 @@ class RelpSpeaker:
 
     def _became_answerable(self) -> None:
         # Acknowledgements of NATS come many at a time: one write for all of them.
-        if self._answers_due is None and not self._is_lost:
+        if self._answers_due is None and not self._is_closing:
             self._answers_due = self._loop.call_soon(self._answer_later)
 
     def _answer_later(self) -> None:
@@ -143,19 +144,32 @@ class RelpSpeaker:
             self._read_on()
 
     def _answer(self) -> None:
+        if self._is_closing:
+            return
         answers = self._session.answers()
         if answers:
             self._wire.write(answers)
             if self._wire.unsent_bytes > self._config.max_answer_bytes:
+                self._is_closing = True
                 self._refused(RelpRefusal.ANSWERS_UNREAD)
                 self._wire.abort()
                 return
         if self._session.is_done:
             if self._session.refusal is not None:
                 self._refused(self._session.refusal, detail=self._session.detail)
-            self._wire.close()
+            self._close()
         elif self._has_hung_up and not self._session.unanswered:
-            self._wire.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Once what was written is sent, or the peer has had time to read it."""
+        self._is_closing = True
+        self._wire.close()
+        self._linger_on()
+
+    def _linger_on(self) -> None:
+        if self._linger is None:
+            self._linger = self._loop.call_later(_LINGER_SECONDS, self._wire.abort)
 
     def _refused(self, reason: RelpRefusal, **facts: str) -> None:
         self._metrics.relp_session_refused(self._origin.transport, reason)

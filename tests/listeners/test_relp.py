@@ -5,7 +5,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -31,12 +31,12 @@ class Peer:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, listener: RelpListener) -> Self:
-        return cls(*await asyncio.open_connection(*listener.address))
+    async def connect(cls, listener: RelpListener, **tls: Any) -> Self:
+        return cls(*await asyncio.open_connection(*listener.address, **tls))
 
     @classmethod
-    async def open(cls, listener: RelpListener) -> Self:
-        peer = await cls.connect(listener)
+    async def open(cls, listener: RelpListener, **tls: Any) -> Self:
+        peer = await cls.connect(listener, **tls)
         peer.writer.write(opening())
         header = await peer.reader.readuntil(b" 200 OK\n")
         length = int(header.split()[2])
@@ -175,6 +175,21 @@ async def test_a_broken_frame_ends_the_session_unanswered(wire: bytes, reason: s
     assert value(metrics, "connections", transport="relp") == 0
 
 
+async def test_what_becomes_durable_after_a_broken_frame_changes_nothing() -> None:
+    class Durable(FakeIntake):
+        def take(self, *arguments: Any) -> None:
+            super().take(*arguments)
+            asyncio.get_running_loop().call_soon(self.make_durable)
+
+    metrics = Metrics()
+    async with listening(Durable(), metrics) as listener:
+        peer = await Peer.open(listener)
+        peer.send(syslog(2, EVENT), syslog(7, PLAIN))
+        await peer.hears_nothing_more()
+        await peer.close()
+    assert value(metrics, "relp_sessions_refused_total") == 1
+
+
 async def test_syslog_before_open_ends_the_connection_unanswered() -> None:
     intake, metrics = FakeIntake(), Metrics()
     async with listening(intake, metrics) as listener:
@@ -238,10 +253,14 @@ async def test_a_window_of_unanswered_frames_is_read_no_further() -> None:
     async with listening(intake, metrics, max_unanswered=100) as listener:
         peer = await Peer.open(listener)
         sent = 2
+
+        def has_all(seen: FakeIntake) -> bool:
+            return len(seen.frames) == sent - 2
+
         while not value(metrics, "reads_paused_total", transport="relp"):
             peer.send(syslog(sent, EVENT))
             sent += 1
-            await intake.until(lambda seen, count=sent - 2: len(seen.frames) == count)  # type: ignore[misc]
+            await intake.until(has_all)
         assert sent - 2 == listener.unanswered == 100
         peer.send(syslog(sent, EVENT))
         intake.make_durable(49)
