@@ -24,6 +24,8 @@ _BUSY = 0.1
 """Share of the waiting room that is used while NATS takes events."""
 _GO_ON = 0.05
 """Held-back senders go on here: a distance to `_BUSY`, so that they do not flutter."""
+_AT_ONCE = 256
+"""Events handed to the publisher in one go, at most."""
 
 
 class Outlet:
@@ -70,8 +72,8 @@ class Outlet:
                 self._empty.set()
                 self._not_empty.clear()
                 await self._not_empty.wait()
-            await publisher.publish(queue.first)
-            queue.popleft()
+            for _ in range(await publisher.publish_some(queue.first(_AT_ONCE))):
+                queue.popleft()
             if self._held_back:
                 self._let_go()
 

@@ -9,6 +9,7 @@ import ssl
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
@@ -170,6 +171,32 @@ class TestStopping:
             assert status == 503
             assert json.loads(body)["listening"] is False
             assert (await receiver.get("/livez"))[0] == 200
+
+
+class TestLimits:
+    async def test_what_they_cost_is_counted_and_balances(self, tmp_path: Path) -> None:
+        limits: dict[str, Any] = {
+            "MAILFAULT_TCP__HALF_FRAME_TIMEOUT": "0.05",
+            "MAILFAULT_UDP__RATE_LIMIT": "0.001",
+            "MAILFAULT_UDP__RATE_LIMIT_BURST": "3",
+            "MAILFAULT_UDP__ALLOW": "127.0.0.0/30",
+        }
+        async with serve(tmp_path, "--nats", "nats://127.0.0.1:1", **limits) as receiver:
+            reader, writer = await asyncio.open_connection(*receiver.address("tcp"))
+            writer.write(block(lines.REJECT) + lines.BOUNCED)
+            assert await reader.read() == b""
+            writer.close()
+            receiver.send_udp(*[lines.SENT] * 10)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+                stranger.bind(("127.0.0.9", 0))
+                stranger.sendto(lines.REJECT, receiver.address("udp"))
+            text = await receiver.until("frames_received_total", 13)
+            assert value(text, "events_total", type="reject") == 1
+            assert value(text, "frames_dropped_total", transport="tcp", reason="stalled") == 1
+            assert value(text, "frames_dropped_total", transport="udp", reason="rate_limited") == 7
+            assert value(text, "frames_dropped_total", transport="udp", reason="not_allowed") == 1
+            assert value(text, "rate_limit_sources") == 1
+            assert_balanced(text)
 
 
 class TestReloading:

@@ -277,7 +277,8 @@ async def test_the_answer_to_a_dead_letter_is_no_event(tmp_path: Path) -> None:
     made = way("nats://127.0.0.1:1")
     refused = envelope(1)
     made.outlet.done(refused, Rejected(Refusal.REFUSED, "no (400/1)"))
-    letter: Envelope = made.queue.first
+    letter: Envelope
+    (letter,) = made.queue.first(1)
     assert letter.event_type == "invalid"
     made.outlet.done(letter, Published(duplicate=False, seconds=0.1))
     assert value(made.metrics, "published_total", result="ok") == 0

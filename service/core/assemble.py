@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -37,6 +37,9 @@ _NO_CONTEXT = Message()
 UNKNOWN_HOST = "unknown"
 NAME_MAX = 255
 """RFC 5424 6: HOSTNAME. A line may hold a longer one; where room is scarce, that is cut."""
+
+_ID_BYTES = 16
+_HASH = blake2b(digest_size=_ID_BYTES)
 
 _DEAD_LETTER_BYTES = 4096
 _DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queue_id")
@@ -64,43 +67,39 @@ def event_id(line: Line, ordinal: int = 0) -> str:
     RFC 3339 stamp and as RFC 5424 has the same id. `ordinal` tells apart the events of one line.
     """
     message = line.message
+    return _event_id(line, _origin_key(line.host, message.tag, message.pid), ordinal)
+
+
+def _event_id(line: Line, origin_key: str, ordinal: int) -> str:
+    message = line.message
     text = message.text
-    key = (
-        f"{message.stamp}\x1f{line.host.lower()}\x1f{message.tag}\x1f{message.pid}\x1f{text}"
-    ).encode("utf-8", "replace")
+    key = f"{message.stamp}{origin_key}{text}".encode("utf-8", "replace")
     if "\ufffd" in text:  # decoding may have made different lines equal
         key += line.raw
-    # As salt, not as part of the key: there it could be imitated by the text.
-    return blake2b(key, digest_size=16, salt=ordinal.to_bytes(16)).hexdigest()
+    # As salt, not as part of the key: there it could be imitated by the text. A copy costs half
+    # of what setting the hash up does.
+    hashed = (
+        _HASH.copy() if ordinal == 0 else blake2b(digest_size=_ID_BYTES, salt=ordinal.to_bytes(16))
+    )
+    hashed.update(key)
+    return hashed.hexdigest()
+
+
+def _origin_key(host: str, tag: str, pid: int | None) -> str:
+    return f"\x1f{host.lower()}\x1f{tag}\x1f{pid}\x1f"
 
 
 def assemble(line: Line, record: Record, facts: Facts, ordinal: int = 0) -> Event:
     """Raises `pydantic.ValidationError` where a value breaks the schema: publish a dead letter."""
-    values = _common(line, record, ordinal)
-    verdict = classify(facts)
-    values["category"] = verdict.category
-    values["scope"] = verdict.scope
-    # What is None is left out, where it mostly is: it is the default, and so costs nothing.
-    if verdict.provider is not None:
-        values["provider"] = verdict.provider
-        values["provider_code"] = verdict.provider_code
-    values["response"] = facts.response
-    values["sender"] = facts.sender
-    values["recipient"] = recipient = facts.recipient
-    values["enhanced_code"] = facts.enhanced_code
-    if recipient and (at := recipient.rfind("@")) >= 0:
-        values["recipient_domain"] = recipient[at + 1 :].lower() or None
-    if facts.truncated or line.truncated:
-        values["truncated"] = True
     if isinstance(facts, Reject):
-        return _assemble_reject(values, facts)
-    return _assemble_delivery(values, facts)
+        return _assemble_reject(line, record, facts, ordinal)
+    return _assemble_delivery(line, record, facts, ordinal)
 
 
 def assemble_invalid(
     line: Line, record: Record | None, reason: Malformed, detail: str | None = None
 ) -> InvalidEvent:
-    values = _common(line, record, 0)
+    values = _common(line, record)
     values["reason"] = reason.value
     values["detail"] = detail
     values["truncated"] = line.truncated or reason is Malformed.CUT_BEFORE_STATUS
@@ -122,7 +121,7 @@ def dead_letter(body: bytes, reason: str, detail: str) -> InvalidEvent:
         name: value[:NAME_MAX] if isinstance(value, str) else value
         for name, value in refused["mta"].items()
     }
-    values["event_id"] = blake2b(refused["event_id"].encode(), digest_size=16).hexdigest()
+    values["event_id"] = blake2b(refused["event_id"].encode(), digest_size=_ID_BYTES).hexdigest()
     values["reason"] = reason
     values["detail"] = f"{refused['event_type']} {refused['event_id']}: {detail}"
     values["truncated"] = True
@@ -130,94 +129,177 @@ def dead_letter(body: bytes, reason: str, detail: str) -> InvalidEvent:
     return _INVALID.validate_python(values)
 
 
-def _common(line: Line, record: Record | None, ordinal: int) -> dict[str, Any]:
+class _Source(NamedTuple):
+    """What is the same for all lines of one process, received in one way."""
+
+    mta: Mta
+    key: str
+    """Its part of the event id."""
+
+
+def _describe(
+    host: str,
+    tag: str,
+    pid: int | None,
+    instance: str | None,
+    daemon: str | None,
+    source_ip: str | None,
+    transport: str,
+) -> _Source:
+    mta = Mta.model_validate(
+        {
+            "host": host,
+            "instance": instance,
+            "service": tag or None,
+            "daemon": daemon,
+            "pid": pid,
+            "source_ip": source_ip,
+            "transport": transport,
+        }
+    )
+    return _Source(mta, _origin_key(host, tag, pid))
+
+
+_remembered_source = lru_cache(maxsize=4096)(_describe)
+
+
+def _source(line: Line, record: Record | None) -> _Source:
     message = line.message
-    instance: str | None = None
-    service: str | None = message.tag or None
-    daemon: str | None = None
-    queue_id: str | None = None
-    if record is not None:
-        instance, service = record.instance, record.service
-        daemon, queue_id = record.daemon, record.queue_id
     host = line.host
+    tag = message.tag if record is None else record.service
     # What is remembered must be bounded, the names in it too.
-    is_short = len(host) <= NAME_MAX and len(service or "") <= NAME_MAX
-    describe = _remembered_mta if is_short else _mta
-    values: dict[str, Any] = {
-        "event_id": event_id(line, ordinal),
+    describe = _remembered_source if len(host) <= NAME_MAX >= len(tag) else _describe
+    instance = daemon = None
+    if record is not None:
+        instance, daemon = record.instance, record.daemon
+    return describe(host, tag, message.pid, instance, daemon, line.source_ip, line.transport)
+
+
+def _common(line: Line, record: Record | None) -> dict[str, Any]:
+    message = line.message
+    source = _source(line, record)
+    queue_id = None if record is None else record.queue_id
+    return {
+        "event_id": _event_id(line, source.key, 0),
         "event_time": message.time,
         "received_at": line.received_at,
         "time_quality": message.time_quality,
-        "mta": describe(
-            host, instance, service, daemon, message.pid, line.source_ip, line.transport
-        ),
+        "mta": source.mta,
+        "queue_id": queue_id,
+        "message": _NO_CONTEXT if queue_id is not None else None,
+        "raw": _raw(line),
     }
-    if line.keep_raw:
-        values["raw"] = line.raw.decode("utf-8", "replace")
-    if queue_id is not None:
-        values["queue_id"] = queue_id
-        values["message"] = _NO_CONTEXT
-    return values
 
 
-def _mta(*values: str | int | None) -> Mta:
-    """`values` in the order of the model's fields."""
-    return Mta.model_validate(dict(zip(Mta.model_fields, values, strict=True)))
+def _raw(line: Line) -> str | None:
+    return line.raw.decode("utf-8", "replace") if line.keep_raw else None
 
 
-_remembered_mta = lru_cache(maxsize=4096)(_mta)
-"""A process logs many lines: its description is validated once."""
+def _domain(recipient: str | None) -> str | None:
+    if recipient and (at := recipient.rfind("@")) >= 0:
+        return recipient[at + 1 :].lower() or None
+    return None
 
 
-def _assemble_reject(values: dict[str, Any], facts: Reject) -> RejectEvent:
-    values["severity"] = facts.severity
-    values["smtp_code"] = facts.smtp_code
-    values["action"] = facts.action
-    values["stage"] = facts.stage
-    if facts.client is not None:
-        values["client"] = _client(facts.client)
-    values["helo"] = facts.helo
-    values["protocol"] = facts.protocol
-    values["dnsbl"] = facts.dnsbl
-    if facts.sasl_method is not None or facts.sasl_username is not None:
-        values["sasl_method"] = facts.sasl_method
-        values["sasl_username"] = facts.sasl_username
-    if facts.sasl_sender is not None:
-        values["sasl_sender"] = facts.sasl_sender
-    if facts.content is not None:
-        values["content"] = facts.content
-    reject: RejectEvent = _REJECT.validate_python(values)
-    return reject
+# Each of these two is one display of all fields: setting them one by one costs twice as much.
 
 
-def _assemble_delivery(values: dict[str, Any], facts: Delivery) -> DeferredEvent | BouncedEvent:
+def _assemble_reject(line: Line, record: Record, facts: Reject, ordinal: int) -> RejectEvent:
+    message = line.message
+    mta, key = _source(line, record)
+    category, scope, provider, provider_code, _ = classify(facts)
+    client = facts.client
+    recipient = facts.recipient
+    queue_id = record.queue_id
+    event: RejectEvent = _REJECT.validate_python(
+        {
+            "event_id": _event_id(line, key, ordinal),
+            "event_time": message.time,
+            "received_at": line.received_at,
+            "time_quality": message.time_quality,
+            "mta": mta,
+            "queue_id": queue_id,
+            "sender": facts.sender,
+            "recipient": recipient,
+            "recipient_domain": _domain(recipient),
+            "smtp_code": facts.smtp_code,
+            "enhanced_code": facts.enhanced_code,
+            "severity": facts.severity,
+            "response": facts.response,
+            "category": category,
+            "scope": scope,
+            "provider": provider,
+            "provider_code": provider_code,
+            "message": _NO_CONTEXT if queue_id is not None else None,
+            "truncated": facts.truncated or line.truncated,
+            "raw": _raw(line),
+            "action": facts.action,
+            "stage": facts.stage,
+            "client": _client(client) if client is not None else None,
+            "helo": facts.helo,
+            "protocol": facts.protocol,
+            "sasl_method": facts.sasl_method,
+            "sasl_username": facts.sasl_username,
+            "sasl_sender": facts.sasl_sender,
+            "dnsbl": facts.dnsbl,
+            "content": facts.content,
+        }
+    )
+    return event
+
+
+def _assemble_delivery(
+    line: Line, record: Record, facts: Delivery, ordinal: int
+) -> DeferredEvent | BouncedEvent:
+    message = line.message
+    mta, key = _source(line, record)
+    category, scope, provider, provider_code, _ = classify(facts)
     reply = facts.remote_reply
     delays = facts.delays
-    values["status"] = facts.status
-    values["delay"] = facts.delay
-    if facts.original_recipient is not None:
-        values["original_recipient"] = facts.original_recipient
-    if facts.relay is not None:
-        values["relay"] = _relay(facts.relay)
-    if facts.tls is not None:
-        values["tls"] = facts.tls
-    if delays:
-        values["delays"] = {
-            "before_queue_manager": delays[0],
-            "in_queue_manager": delays[1],
-            "connection_setup": delays[2],
-            "transmission": delays[3],
+    relay = facts.relay
+    recipient = facts.recipient
+    is_deferred = facts.kind == "deferred"
+    event: DeferredEvent | BouncedEvent = (_DEFERRED if is_deferred else _BOUNCED).validate_python(
+        {
+            "event_id": _event_id(line, key, ordinal),
+            "event_time": message.time,
+            "received_at": line.received_at,
+            "time_quality": message.time_quality,
+            "mta": mta,
+            "queue_id": record.queue_id,
+            "sender": facts.sender,
+            "recipient": recipient,
+            "recipient_domain": _domain(recipient),
+            "smtp_code": reply.smtp_code if reply is not None else None,
+            "enhanced_code": facts.enhanced_code,
+            "severity": "temporary" if is_deferred else "permanent",
+            "response": facts.response,
+            "category": category,
+            "scope": scope,
+            "provider": provider,
+            "provider_code": provider_code,
+            "message": _NO_CONTEXT,
+            "truncated": facts.truncated or line.truncated,
+            "raw": _raw(line),
+            "status": facts.status,
+            "original_recipient": facts.original_recipient,
+            "relay": _relay(relay) if relay is not None else None,
+            "delay": facts.delay,
+            "delays": _delays(*delays) if delays is not None else None,
+            "remote_reply": _remote_reply(reply) if reply is not None else None,
+            "tls": facts.tls,
         }
-    if reply:
-        values["remote_reply"] = _remote_reply(reply)
-        values["smtp_code"] = reply.smtp_code
-    if facts.kind == "deferred":
-        values["severity"] = "temporary"
-        deferred: DeferredEvent = _DEFERRED.validate_python(values)
-        return deferred
-    values["severity"] = "permanent"
-    bounced: BouncedEvent = _BOUNCED.validate_python(values)
-    return bounced
+    )
+    return event
+
+
+def _delays(a: float, b: float, c: float, d: float) -> dict[str, float]:
+    return {
+        "before_queue_manager": a,
+        "in_queue_manager": b,
+        "connection_setup": c,
+        "transmission": d,
+    }
 
 
 def _client(client: Client) -> dict[str, Any]:

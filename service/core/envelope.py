@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import orjson
 from pydantic import BaseModel
 
 from schemas.subjects import mta_token
@@ -20,6 +22,7 @@ from service.core.assemble import NAME_MAX, Event
 FIELDS = ("prefix", "type", "mta", "instance", "category", "recipient_domain")
 """What a subject template may hold."""
 
+_REMEMBERED = 4096
 _EVENT_TIME = b'"event_time":"'
 _LITERAL = re.compile(r"[A-Za-z0-9_.-]*")
 
@@ -76,6 +79,7 @@ class SubjectTemplate:
         self._prefix = prefix
         self._plain = template == "{prefix}.{type}.{mta}"
         self._names = frozenset(names)
+        self._shared = lru_cache(maxsize=_REMEMBERED)(self._share)
 
     def subject(self, event: Event) -> str:
         mta = mta_token(event.mta.host)
@@ -90,41 +94,61 @@ class SubjectTemplate:
             values["recipient_domain"] = mta_token(event.recipient_domain or "")
         return self._template.format(**values)
 
+    def shared(self, event: Event) -> "_Shared":
+        """What is the same for the events of one type and source."""
+        host, service = event.mta.host, event.mta.service or ""
+        # What is remembered must be bounded, the names in it too.
+        share = self._shared if len(host) <= NAME_MAX >= len(service) else self._share
+        return share(event.event_type, host, service)
+
+    def _share(self, event_type: str, host: str, service: str) -> "_Shared":
+        source = f"//{quote(host[:NAME_MAX], safe='')}/{quote(service[:NAME_MAX], safe='/')}"
+        return _Shared(
+            f"{self._prefix}.{event_type}.{mta_token(host)}" if self._plain else None,
+            "ce-specversion: 1.0\r\n"
+            f"ce-source: {source}\r\n"
+            f"ce-type: mailfault.{event_type}.v1\r\n"
+            "ce-datacontenttype: application/json\r\n"
+            f"ce-dataschema: urn:mailfault:schema:{event_type}:v1",
+        )
+
+
+class _Shared(NamedTuple):
+    subject: str | None
+    """None where the template asks for more than type and source."""
+    header_lines: str
+
 
 def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
     """Serialise an event and address it."""
-    event_type = event.event_type
     event_id = event.event_id
-    mta = event.mta
-    body = _to_json(event)
-    source, schema = _shared_lines(event_type, mta.host[:NAME_MAX], (mta.service or "")[:NAME_MAX])
-    time = _event_time(body)
-    lines = f"ce-specversion: 1.0\r\nce-id: {event_id}\r\n{source}\r\nce-time: {time}\r\n{schema}"
-    if event.queue_id is not None:  # letters and digits, the schema says
-        lines += f"\r\nce-subject: {event.queue_id}"
-    return Envelope(template.subject(event), event_id, event_type, body, lines, received)
+    body = to_json(event)
+    subject, lines = template.shared(event)
+    if event.queue_id is None:
+        lines = f"{lines}\r\nce-id: {event_id}\r\nce-time: {_event_time(body)}"
+    else:  # letters and digits, the schema says
+        lines = (
+            f"{lines}\r\nce-id: {event_id}\r\nce-time: {_event_time(body)}"
+            f"\r\nce-subject: {event.queue_id}"
+        )
+    return Envelope(
+        subject or template.subject(event), event_id, event.event_type, body, lines, received
+    )
 
 
-def _to_json(event: BaseModel) -> bytes:
-    # `model_dump_json` gives text, and its encoding is a copy for nothing.
-    return event.__pydantic_serializer__.to_json(event)
+def to_json(event: BaseModel) -> bytes:
+    """What `event.model_dump_json()` gives, in half the time: validated fields of the schema's
+    types are written the same way by both, to the byte."""
+    return orjson.dumps(event.__dict__, _fields, orjson.OPT_UTC_Z)
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    """Of the small objects inside an event, which orjson asks for."""
+    fields: dict[str, Any] = model.__dict__
+    return fields
 
 
 def _event_time(body: bytes) -> str:
-    """As it stands in the body, whose third field it is: formatting it again costs more."""
+    """As it stands in the body, whose fourth field it is: formatting it again costs more."""
     start = body.index(_EVENT_TIME) + len(_EVENT_TIME)
     return body[start : body.index(b'"', start)].decode("ascii")
-
-
-@lru_cache(maxsize=4096)
-def _shared_lines(event_type: str, host: str, service: str) -> tuple[str, str]:
-    """The headers in which the events of one type and source are alike.
-
-    Names are cut before they come here: what is remembered must be bounded too.
-    """
-    source = f"ce-source: //{quote(host, safe='')}/{quote(service, safe='/')}"
-    schema = f"ce-dataschema: urn:mailfault:schema:{event_type}:v1"
-    return (
-        f"{source}\r\nce-type: mailfault.{event_type}.v1",
-        f"ce-datacontenttype: application/json\r\n{schema}",
-    )

@@ -20,7 +20,7 @@ from service.core.outcomes import Drop, Refusal
 from service.listeners.base import Intake, peer_ip
 from service.listeners.config import StreamConfig
 from service.listeners.door import Door
-from service.listeners.rate import Rates
+from service.listeners.rate import LogRates, Rates
 from service.listeners.reading import Pause, Reading
 from service.listeners.session import OpenConnection, Session
 from service.metrics import Metrics
@@ -42,8 +42,7 @@ class Terms:
     """The session says when it is `ready`."""
     door: Door
     rates: Rates | None
-    loud: Callable[[str | None], bool]
-    """Whether the log may hold one more line about this address."""
+    log_rates: LogRates
     connections: set["Connection"] = field(default_factory=set)
 
 
@@ -154,7 +153,7 @@ class Connection(asyncio.Protocol):
             self._unfinished_since = now
         elif now - self._unfinished_since >= self._terms.config.half_frame_timeout:
             self._loss = Drop.STALLED
-            self._warn("connection_closed", reason=Drop.STALLED.value)
+            self.warn("connection_closed", reason=Drop.STALLED.value)
             self.abort()
 
     # What the session asks
@@ -205,9 +204,15 @@ class Connection(asyncio.Protocol):
             return
         self._is_refused = True
         self._metrics.connection_refused(self._terms.transport, reason)
-        self._warn("connection_refused", reason=reason.value, **facts)
+        self.warn("connection_refused", reason=reason.value, **facts)
         self._receive = _ignore
         self.close()
+
+    def warn(self, event: str, **facts: object) -> None:
+        if not self._terms.log_rates.has_room(self._source, self._loop.time()):
+            return
+        via = {} if self._source == self._peer else {"proxy": self._peer}
+        log.warning(event, transport=self._terms.transport, peer=self._source, **via, **facts)
 
     # How a connection gets its session
 
@@ -256,12 +261,6 @@ class Connection(asyncio.Protocol):
     def _hold_back(self) -> None:
         if self._reading is not None and self._reading.pause(Pause.INTAKE):
             self._intake.when_room(partial(self._reading.resume, Pause.INTAKE))
-
-    def _warn(self, event: str, **facts: object) -> None:
-        if not self._terms.loud(self._source):
-            return
-        via = {} if self._source == self._peer else {"proxy": self._peer}
-        log.warning(event, transport=self._terms.transport, peer=self._source, **via, **facts)
 
 
 def _ignore(data: bytes) -> None:

@@ -13,10 +13,6 @@ class Door:
         self._config = config
         self._inside: Counter[str | None] = Counter()
 
-    @property
-    def expects_proxies(self) -> bool:
-        return bool(self._config.proxy_protocol_from)
-
     def is_proxy(self, address: str | None) -> bool:
         return is_within(address, self._config.proxy_protocol_from)
 

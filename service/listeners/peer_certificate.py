@@ -24,10 +24,15 @@ class PeerCertificate:
     def facts(self) -> dict[str, object]:
         """For the log."""
         return {
-            "subject": self.subject[:_MAX_TEXT],
-            "names": [name[:_MAX_TEXT] for name in self.names[:_MAX_NAMES]],
+            "subject": _shown(self.subject),
+            "names": [_shown(name) for name in self.names[:_MAX_NAMES]],
             "fingerprint": "SHA256:" + self.digest.hex(":").upper(),
         }
+
+
+def _shown(text: str) -> str:
+    """No escape sequences for the operator's terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text[:_MAX_TEXT])
 
 
 def read(certificate: crypto.X509) -> PeerCertificate:

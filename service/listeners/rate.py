@@ -52,3 +52,14 @@ def rates_of(config: ListenerConfig, on_forget: Callable[[], None]) -> Rates | N
     if config.rate_limit is None:
         return None
     return Rates(config.rate_limit, config.rate_limit_burst, config.rate_limit_sources, on_forget)
+
+
+class LogRates:
+    """What peers may make the log say: a hostile one must not fill the disk. Metrics count all."""
+
+    def __init__(self) -> None:
+        self._of_address = Rates(1.0, 10, 1024, lambda: None)
+        self._in_all = Rates(10.0, 100, 1, lambda: None)
+
+    def has_room(self, source: str | None, now: float) -> bool:
+        return self._of_address.has_room(source, now) and self._in_all.has_room(None, now)

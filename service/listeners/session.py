@@ -74,6 +74,11 @@ class Wire(Protocol):
     @property
     def is_rated(self) -> bool: ...
 
+    def warn(self, event: str, **facts: object) -> None:
+        """Say in the log what the peer did; the transport and its address are added. It is not
+        said too often: what a peer can repeat must not fill the disk."""
+        ...
+
     def refuse(self, reason: Refusal, **facts: object) -> None:
         """Log, count and close, once what was written is sent."""
         ...

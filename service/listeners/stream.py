@@ -13,7 +13,7 @@ from service.listeners.base import Intake
 from service.listeners.config import StreamConfig
 from service.listeners.connection import Connection, Terms
 from service.listeners.door import Door
-from service.listeners.rate import Rates, rates_of
+from service.listeners.rate import LogRates, rates_of
 from service.listeners.session import HandshakeWire, OpenConnection, OpenSession, Session
 from service.listeners.tls_context import ServerTls
 from service.listeners.tls_session import TlsSession
@@ -23,10 +23,6 @@ from service.received import Origin
 log = structlog.get_logger(__name__)
 
 _BACKLOG = 1024
-_LOG_LINES_A_SECOND = 1.0
-_LOG_LINES_BURST = 10
-_LOG_ADDRESSES = 1024
-"""Refusals of one address in the log: a hostile one must not fill the disk. All are counted."""
 
 _LOOKS_A_TIMEOUT = 4
 """How often unfinished frames are looked at within `half_frame_timeout`."""
@@ -48,7 +44,6 @@ class StreamServer:
         self._config = config
         self._transport = transport
         self._rates = rates_of(config, lambda: metrics.rate_source_forgotten(transport))
-        self._log_rates = Rates(_LOG_LINES_A_SECOND, _LOG_LINES_BURST, _LOG_ADDRESSES, lambda: None)
         self._terms = Terms(
             transport,
             config,
@@ -58,7 +53,7 @@ class StreamServer:
             tls is not None,
             Door(config),
             self._rates,
-            self._is_loud,
+            LogRates(),
         )
         self._server: asyncio.Server | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -126,9 +121,6 @@ class StreamServer:
             connection.give_up_stalled(now)
         pause = self._config.half_frame_timeout / _LOOKS_A_TIMEOUT
         self._sweep_timer = loop.call_later(pause, self._sweep)
-
-    def _is_loud(self, address: str | None) -> bool:
-        return self._log_rates.has_room(address, asyncio.get_running_loop().time())
 
 
 def _inside(tls: ServerTls, open_session: OpenSession) -> OpenConnection:

@@ -1,7 +1,5 @@
 """Syslog on one connection, plain or inside TLS: frames go to the intake, nothing is answered."""
 
-import structlog
-
 from service.core.framing.base import Block, Fault, Piece
 from service.core.framing.hints import looks_like
 from service.core.framing.sniffing import StreamFramer
@@ -9,8 +7,6 @@ from service.core.outcomes import Drop
 from service.listeners.base import Intake, now
 from service.listeners.session import Wire
 from service.received import Origin
-
-log = structlog.get_logger(__name__)
 
 
 class SyslogSession:
@@ -64,21 +60,10 @@ class SyslogSession:
             self._wire.spent(sum(p.count if isinstance(p, Block) else 1 for p in pieces))
         last = pieces[-1]
         if isinstance(last, Fault) and last.fatal:
-            log.warning(
-                "connection_closed",
-                transport=self._origin.transport,
-                peer=self._origin.source_ip,
-                reason=last.kind.value,
-                detail=last.detail,
-            )
+            self._wire.warn("connection_closed", reason=last.kind.value, detail=last.detail)
             self._wire.abort()
 
     def _hint(self, data: bytes) -> None:
         hint = looks_like(data)
         if hint is not None:
-            log.warning(
-                "not_plain_syslog",
-                transport=self._origin.transport,
-                peer=self._origin.source_ip,
-                looks_like=hint,
-            )
+            self._wire.warn("not_plain_syslog", looks_like=hint)

@@ -5,15 +5,12 @@ which is made once the handshake is done and the peer is permitted. OpenSSL work
 so that the PROXY header before it and the limits around it are the same as without TLS.
 """
 
-import structlog
 from OpenSSL import SSL
 
 from service.core.outcomes import Drop, Refusal
 from service.listeners.session import HandshakeWire, OpenSession, Session
 from service.listeners.tls_context import Judgement, words
 from service.received import Origin
-
-log = structlog.get_logger(__name__)
 
 _RECORD_BYTES = 16_384
 """RFC 8446 5.1: the most one record holds."""
@@ -138,6 +135,9 @@ class TlsSession:
     def is_rated(self) -> bool:
         return self._wire.is_rated
 
+    def warn(self, event: str, **facts: object) -> None:
+        self._wire.warn(event, **facts)
+
     def refuse(self, reason: Refusal, **facts: object) -> None:
         self._wire.refuse(reason, **facts)
 
@@ -193,11 +193,5 @@ class TlsSession:
 
     def _cut(self, detail: str) -> None:
         self._is_over = True
-        log.warning(
-            "connection_closed",
-            transport=self._origin.transport,
-            peer=self._origin.source_ip,
-            reason="tls_error",
-            detail=detail,
-        )
+        self._wire.warn("connection_closed", reason="tls_error", detail=detail)
         self._wire.abort()

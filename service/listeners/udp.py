@@ -26,7 +26,7 @@ from service.core.outcomes import Drop
 from service.listeners.base import Intake, now, peer_ip
 from service.listeners.config import ListenerConfig, is_within
 from service.listeners.kernel_drops import kernel_drops
-from service.listeners.rate import rates_of
+from service.listeners.rate import LogRates, rates_of
 from service.metrics import Metrics
 from service.received import Origin
 
@@ -69,6 +69,7 @@ class UdpListener:
         self._task: asyncio.Task[None] | None = None
         self._kernel_drops_seen = 0
         self._rates = rates_of(config, lambda: metrics.rate_source_forgotten(self.transport))
+        self._log_rates = LogRates()
         self._is_allowed = lru_cache(maxsize=_KNOWN_ADDRESSES)(self._look_up)
 
     @property
@@ -169,7 +170,8 @@ class UdpListener:
 
     def _look_up(self, source: str | None) -> bool:
         is_allowed = is_within(source, self._config.allow)
-        if not is_allowed:  # said again when the address was forgotten: it must not fill the log
+        # Once for each address that is remembered; forged ones are many.
+        if not is_allowed and self._log_rates.has_room(source, time.monotonic()):
             log.warning("sender_not_allowed", transport=self.transport, peer=source)
         return is_allowed
 

@@ -1,8 +1,9 @@
 """The publish window: bounded in flight, each message ends in exactly one result.
 
-In: envelopes. Out: `Published` or `Rejected` for each, through a callback. Built on nats-py's core
-`publish` with a reply subject of our own and one subscription for all acknowledgements: a third of
-the cost of its `publish_async`, whose futures hang for ever on an error acknowledgement.
+In: envelopes. Out: `Published` or `Rejected` for each, through a callback. Built on core publishing
+with a reply subject of our own and one subscription for all acknowledgements: nats-py's
+`publish_async` costs several times as much, and its futures hang for ever on an error
+acknowledgement.
 
 Until JetStream answers, a message stays in the table of what is pending, and is sent again
 
@@ -15,18 +16,17 @@ What time cannot heal is `Rejected` and holds nobody up.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import BadHeaderError, BadSubjectError
 
 from service.core.envelope import Envelope
 from service.nats.answer import Published, Refusal, Rejected, Result, good_start, read_refusal
 from service.nats.client import BROKEN
-from service.nats.headers import with_message_id
+from service.nats.wire import Stored, Wire, head
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ _DOUBLINGS_MAX = 8
 """Two to the power of some thousand sendings is no number to calculate with."""
 _UNSENT_BYTES = 256 * 1024
 """With this much waiting in nats-py the loop gets a turn to write it to the socket."""
-_HEADER_OVERHEAD = len("NATS/1.0\r\nNats-Msg-Id: \r\n\r\n\r\n")
+_HEADER_OVERHEAD = len(head("", "x")) - len("x")
 """The server counts headers as part of the payload."""
 _SUBJECT_MAX = 2048
 """With the reply subject still below the server's `max_control_line` of 4096."""
@@ -63,10 +63,7 @@ class _Answers(asyncio.Future[Msg]):
         self._take = take
 
     def set_result(self, message: Msg, /) -> None:
-        try:
-            self._take(message)
-        except Exception:  # it would end nats-py's reading task, and every answer with it
-            log.exception("answer_failed")
+        self._take(message)
 
 
 class Publisher:
@@ -93,8 +90,7 @@ class Publisher:
         self._pending: dict[int, _Pending] = {}
         self._pending_bytes = 0
         self._next_token = 0
-        self._client: Client | None = None
-        self._inbox = ""
+        self._wire: Wire | None = None
         self._may_send = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -115,49 +111,64 @@ class Publisher:
 
     @property
     def is_attached(self) -> bool:
-        return self._client is not None
+        return self._wire is not None
 
     async def publish(self, envelope: Envelope) -> None:
         """Returns once the message is sent and pending; waits for a connection and for room."""
-        while (
-            self._client is None
-            or len(self._pending) >= self.window
-            or self._pending_bytes >= self._window_bytes
-        ):
+        await self.publish_some([envelope])
+
+    async def publish_some(self, envelopes: Iterable[Envelope]) -> int:
+        """Waits for a connection and for room, then sends as many of them as there is room for, in
+        order, in one go. Returns how many: at least one if there is one. Does not wait for the
+        socket: what is written and not acknowledged is bounded by the window."""
+        while (wire := self._wire) is None or not self._has_room:
             self._may_send.clear()
             await self._may_send.wait()
-        token = self._next_token
-        self._next_token += 1
         now = self._clock()
-        size = (
-            len(envelope.body)
-            + len(envelope.header_lines)
-            + len(envelope.message_id)
-            + _HEADER_OVERHEAD
-        )
-        pending = _Pending(envelope, size, now, now + self._ack_timeout)
-        self._pending[token] = pending
-        self._pending_bytes += size
-        self._idle.clear()
-        await self._send(self._client, token, pending)
+        due = now + self._ack_timeout
+        commands = []
+        count = written = 0
+        for envelope in envelopes:
+            size = (
+                len(envelope.body)
+                + len(envelope.header_lines)
+                + len(envelope.message_id)
+                + _HEADER_OVERHEAD
+            )
+            token = self._next_token
+            self._next_token += 1
+            pending = self._pending[token] = _Pending(envelope, size, now, due)
+            self._pending_bytes += size
+            count += 1
+            command = self._command(wire, token, pending)
+            if command is not None:
+                commands.append(command)
+                written += size
+            if written > _UNSENT_BYTES or not self._has_room:
+                break
+        if commands:
+            self._idle.clear()
+            await self._write(wire, commands)
+        return count
 
     async def attach(self, client: Client) -> None:
         """Send everything pending on a new connection, then let `publish` go on. Where this raises,
         `publish` waits on for the next connection."""
-        self._inbox = client.new_inbox() + "."
-        await client.subscribe(self._inbox + "*", future=_Answers(self._take_answer))
+        inbox = client.new_inbox() + "."
+        await client.subscribe(inbox + "*", future=_Answers(self._take_answer))
+        wire = Wire(client, inbox, self._good_start, self._take_stored)
         resent = list(self._pending.items())
         for token, pending in resent:
             if token in self._pending:  # its answer may have come meanwhile
                 pending.sendings = 1  # what the old connection lost says nothing of the new one
-                await self._send_again(client, token, pending)
+                await self._send_again(wire, token, pending)
         if resent:
             log.info("unacknowledged_sent_again", messages=len(resent))
-        self._client = client
+        self._wire = wire
         self._may_send.set()
 
     def detach(self) -> None:
-        self._client = None
+        self._wire = None
 
     async def run(self) -> None:
         """The sweep: sends again what is due. Until cancelled."""
@@ -165,49 +176,66 @@ class Publisher:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = self._clock()
             for token, pending in [item for item in self._pending.items() if item[1].due <= now]:
-                client = self._client
+                wire = self._wire
                 # A server that reads no more gets nothing more to read: it would pile up here.
-                if client is None or client.pending_data_size > _UNSENT_BYTES:
+                if wire is None or wire.unsent_bytes > _UNSENT_BYTES:
                     break
                 if token in self._pending:
-                    await self._send_again(client, token, pending)
+                    await self._send_again(wire, token, pending)
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
         await self._idle.wait()
 
-    async def _send_again(self, client: Client, token: int, pending: _Pending) -> None:
+    @property
+    def _has_room(self) -> bool:
+        return len(self._pending) < self.window and self._pending_bytes < self._window_bytes
+
+    async def _send_again(self, wire: Wire, token: int, pending: _Pending) -> None:
         pending.sendings += 1
         patience = min(_doubled(self._ack_timeout, pending.sendings), 12 * self._ack_timeout)
         pending.due = self._clock() + patience
         self._on_resend(1)
-        await self._send(client, token, pending)
+        command = self._command(wire, token, pending)
+        if command is not None:
+            await self._write(wire, [command])
 
-    async def _send(self, client: Client, token: int, pending: _Pending) -> None:
-        """Does not wait for the socket: what is written and not acknowledged is bounded by the
-        window."""
+    def _command(self, wire: Wire, token: int, pending: _Pending) -> bytes | None:
+        """None: it can never be sent, and has been answered."""
         envelope = pending.envelope
-        if pending.size > client.max_payload:
-            self._end(token, Rejected(Refusal.TOO_LARGE, f"server takes {client.max_payload}"))
-            return
-        if len(envelope.subject) > _SUBJECT_MAX:
+        subject = envelope.subject
+        if pending.size > wire.client.max_payload:
+            limit = f"server takes {wire.client.max_payload}"
+            self._end(token, Rejected(Refusal.TOO_LARGE, limit))
+            return None
+        if len(subject) > _SUBJECT_MAX:
             self._end(token, Rejected(Refusal.BAD_SUBJECT, f"over {_SUBJECT_MAX} characters"))
-            return
+            return None
         try:
-            await client.publish(
-                envelope.subject,
-                envelope.body,
-                reply=self._inbox + str(token),
-                headers=with_message_id(envelope.message_id, envelope.header_lines),
-            )
-        except BadSubjectError as error:
-            self._end(token, Rejected(Refusal.BAD_SUBJECT, str(error)))
-        except (BadHeaderError, UnicodeError) as error:
+            block = head(envelope.message_id, envelope.header_lines)
+        except UnicodeError as error:
             self._end(token, Rejected(Refusal.REFUSED, str(error)))
+            return None
+        try:
+            return wire.command(subject, token, block, envelope.body)
+        except ValueError as error:
+            self._end(token, Rejected(Refusal.BAD_SUBJECT, str(error)))
+            return None
+
+    async def _write(self, wire: Wire, commands: list[bytes]) -> None:
+        try:
+            await wire.write(commands)
         except BROKEN:
-            pass  # the connection is gone: it stays pending for the next one
-        if client.pending_data_size > _UNSENT_BYTES:
+            pass  # the connection is gone: they stay pending for the next one
+        if wire.unsent_bytes > _UNSENT_BYTES:
             await asyncio.sleep(0)
+
+    def _take_stored(self, stored: Stored) -> None:
+        now = self._clock()
+        for token, duplicate in stored:
+            pending = self._pending.get(token)
+            if pending is not None:  # else the answer to an earlier sending has been here
+                self._end(token, Published(duplicate, now - pending.first_sent))
 
     def _take_answer(self, message: Msg) -> None:
         try:
@@ -238,9 +266,12 @@ class Publisher:
         self._pending_bytes -= pending.size
         if not self._pending:
             self._idle.set()
-        if self._client is not None:
+        if self._wire is not None:
             self._may_send.set()
-        self._on_result(pending.envelope, result)
+        try:
+            self._on_result(pending.envelope, result)
+        except Exception:  # other answers, and nats-py's reading task, must not end with it
+            log.exception("result_failed")
 
 
 def _doubled(first: float, sendings: int) -> float:

@@ -6,6 +6,7 @@ datagrams are dropped and counted. What waits here is lost if the process dies.
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -57,10 +58,9 @@ class MemoryQueue:
             self._envelopes.append(envelope)
             self._bytes += len(envelope.body)
 
-    @property
-    def first(self) -> Envelope:
-        """The oldest; it stays until `popleft`."""
-        return self._envelopes[0]
+    def first(self, count: int) -> list[Envelope]:
+        """The oldest, so many or all there are; they stay until `popleft`."""
+        return list(islice(self._envelopes, count))
 
     def popleft(self) -> None:
         self._bytes -= len(self._envelopes.popleft().body)

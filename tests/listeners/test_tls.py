@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from OpenSSL import SSL
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
@@ -262,6 +264,35 @@ async def test_what_is_no_tls_is_refused(site: Site, garbage: bytes) -> None:
         assert refused(metrics, Refusal.HANDSHAKE_FAILED) == 1
     assert intake.frames == []
     assert intake.faults == []
+
+
+async def test_hellos_that_something_happened_to(site: Site) -> None:
+    """Random bytes find nothing: what comes is a real ClientHello with a few bytes changed."""
+    made = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+    made.set_connect_state()
+    with pytest.raises(SSL.WantReadError):
+        made.do_handshake()
+    hello = made.bio_read(10_000)
+    luck = random.Random(6514)
+    intake, metrics = FakeIntake(), Metrics()
+    async with listening(site, intake, metrics, handshake_timeout=0.2) as listener:
+        for _ in range(100):
+            data = bytearray(hello)
+            for _ in range(luck.randint(1, 4)):
+                data[luck.randrange(len(data))] = luck.randrange(256)
+            reader, writer = await asyncio.open_connection(*listener.address)
+            writer.write(bytes(data) + luck.randbytes(luck.choice((0, 5, 300))))
+            writer.write_eof()
+            try:
+                await reader.read()
+            except ConnectionResetError:
+                pass
+            writer.close()
+        await listener.closed(timeout=10)
+        await send(listener, client_context(site, site.client), b"<22>line\n")
+        await intake.until(lambda seen: seen.frames == [b"<22>line"])
+    assert value(metrics, "connections_refused_total") == 100
+    assert value(metrics, "connections") == 0
 
 
 async def test_garbage_inside_the_connection_ends_it(site: Site) -> None:

@@ -17,10 +17,11 @@ def test_first_in_first_out() -> None:
     envelopes = [envelope(1) for _ in range(5)]
     waiting.extend(envelopes[:3])
     waiting.extend(iter(envelopes[3:]))
-    out = []
+    out: list[Envelope] = []
     while waiting:
-        assert waiting.first is waiting.first, "looking takes nothing away"
-        out.append(waiting.first)
+        assert waiting.first(1) == waiting.first(1), "looking takes nothing away"
+        assert waiting.first(9) == envelopes[len(out) :]
+        out += waiting.first(1)
         waiting.popleft()
     # Envelopes compare by identity.
     assert out == envelopes
