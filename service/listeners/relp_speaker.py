@@ -8,8 +8,6 @@ that leaves more than a bound of them is closed.
 import asyncio
 from collections.abc import Iterator
 
-import structlog
-
 from service import __version__
 from service.core.framing.base import Block, Fault, Frame, Piece
 from service.core.framing.hints import looks_like
@@ -21,8 +19,6 @@ from service.listeners.relp_config import RelpConfig
 from service.listeners.session import Wire
 from service.metrics import Metrics
 from service.received import Origin
-
-log = structlog.get_logger(__name__)
 
 _SOFTWARE = b"mailfault,%s" % __version__.encode()
 
@@ -173,13 +169,7 @@ class RelpSpeaker:
 
     def _refused(self, reason: RelpRefusal, **facts: str) -> None:
         self._metrics.relp_session_refused(self._origin.transport, reason)
-        log.warning(
-            "relp_session_refused",
-            transport=self._origin.transport,
-            peer=self._origin.source_ip,
-            reason=reason.value,
-            **facts,
-        )
+        self._wire.warn("relp_session_refused", reason=reason.value, **facts)
 
     def _read_on(self) -> None:
         if self._is_paused:
@@ -193,12 +183,7 @@ class RelpSpeaker:
     def _hint(self, data: bytes) -> None:
         hint = looks_like(data)
         if hint is not None:
-            log.warning(
-                "not_plain_relp",
-                transport=self._origin.transport,
-                peer=self._origin.source_ip,
-                looks_like=hint,
-            )
+            self._wire.warn("not_plain_relp", looks_like=hint)
 
 
 def split(block: Block) -> Iterator[Piece]:
