@@ -12,10 +12,10 @@ from nats.aio.client import Client
 
 from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
+from service.gauges import export_flow, export_listeners, export_relp
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
 from service.listeners.relp import RelpListener, RelpTlsListener
-from service.listeners.stream import StreamServer
 from service.listeners.tcp import TcpListener
 from service.listeners.tls import TlsListener
 from service.listeners.tls_config import CERTIFICATE_SETTINGS
@@ -29,7 +29,8 @@ from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
 from service.settings import TLS_TABLES, ConfigError, Settings, prepare_tls
-from service.spool.memory import MemoryQueue
+from service.spool.errors import SpoolRefused
+from service.spool.store import SpoolStore
 from service.web import Health, WebServer
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
     loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload)
     try:
         await receiver.start()
-    except (OSError, EmbeddedServerError) as error:
+    except (OSError, EmbeddedServerError, SpoolRefused) as error:
         log.error("start_failed", error=str(error))
         await receiver.stop()
         return 1
@@ -100,8 +101,10 @@ class Receiver:
         nats = settings.nats
         self.metrics = Metrics()
         template = SubjectTemplate(nats.subject_template, nats.subject_prefix)
-        self._queue = MemoryQueue(settings.queue)
-        self._outlet = Outlet(self._queue, template, self.metrics)
+        self._store = SpoolStore(
+            settings.data_dir, settings.spool, on_change=lambda: self._outlet.spooler.changed()
+        )
+        self._outlet = Outlet(settings.queue, settings.spool, self._store, template, self.metrics)
         self._stream = StreamKeeper(nats)
         self._publisher = Publisher(
             nats.window,
@@ -118,7 +121,8 @@ class Receiver:
             if nats.servers
             else EmbeddedServer(settings.data_dir, nats.embedded_port, nats.embedded_binary)
         )
-        intake = PipelineIntake(Pipeline(settings.pipeline, template, self.metrics), self._outlet)
+        pipeline = Pipeline(settings.pipeline, template, self.metrics)
+        intake = PipelineIntake(pipeline, self._outlet)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)
             for address in settings.udp.listen
@@ -146,19 +150,22 @@ class Receiver:
             )
             for address in settings.relp_tls.listen
         ]
-        self._streams: list[StreamServer] = [*self._tcp, *self._tls, *self._relp]
         self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls, *self._relp]
         self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
         self._stream_check: asyncio.Task[None] | None = None
         self._web_task: asyncio.Task[None] | None = None
-        self._export_gauges()
+        export_flow(self.metrics, settings, pipeline, self._outlet, self._store, self._publisher)
+        streams = [*self._tcp, *self._tls, *self._relp]
+        export_listeners(self.metrics, self._udp, streams, self._server_tls)
+        export_relp(self.metrics, self._relp)
 
     async def start(self) -> None:
-        """Raises `OSError` or `EmbeddedServerError` where the receiver cannot run as asked."""
+        """Raises `OSError`, `EmbeddedServerError` or `SpoolRefused` where it cannot run."""
         self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
         _log_listening("http", self.web.address)
+        await self._store.open()
         if self._embedded is not None:
             await self._embedded.start()
         self._run(self._connection.run(), "nats-connection")
@@ -185,11 +192,12 @@ class Receiver:
         for relp in self._relp:
             await relp.close(_RELP_CLOSE_SECONDS)
         if left:
-            log.error("events_lost", events=left, reason="not acknowledged before the deadline")
+            log.error("events_lost", events=left, reason="neither NATS nor the disk took them")
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_TASKS_STOP_SECONDS)
+        await self._store.close()
         if self._embedded is not None:
             await self._embedded.stop()
         self.web.stop()
@@ -218,10 +226,10 @@ class Receiver:
         await self._outlet.settled(self._publisher)
 
     def health(self) -> Health:
-        has_way_out = self._connection.is_connected or self._queue.has_room
         report = self._stream.report
+        store, outlet = self._store, self._outlet
         return Health(
-            ready=self._is_listening and has_way_out,
+            ready=self._is_listening and outlet.is_safe,
             detail={
                 "listening": self._is_listening,
                 "nats": {
@@ -232,10 +240,13 @@ class Receiver:
                     "in_flight": self._publisher.in_flight,
                     "oldest_unacknowledged_seconds": round(self._publisher.oldest_seconds, 3),
                 },
-                "waiting": {
-                    "events": len(self._queue),
-                    "bytes": self._queue.bytes,
-                    "has_room": self._queue.has_room,
+                "waiting": {"events": outlet.waiting, "has_room": outlet.has_room},
+                "spool": {
+                    "events": store.events,
+                    "bytes": store.bytes,
+                    "dead_letters": store.dead_letters,
+                    "has_room": store.has_room,
+                    "last_error": store.last_error,
                 },
             },
         )
@@ -251,6 +262,7 @@ class Receiver:
         self._stream_check = asyncio.create_task(self._stream.check(client), name="stream-check")
         await asyncio.wait([self._stream_check], timeout=_STREAM_CHECK_SECONDS)
         await self._publisher.attach(client)
+        self._outlet.flow_started()
         self.metrics.nats_connected()
 
     def _disconnected(self) -> None:
@@ -261,50 +273,6 @@ class Receiver:
     def _count_kernel_drops(self) -> None:
         for listener in self._udp:
             listener.count_kernel_drops()
-
-    def _export_gauges(self) -> None:
-        watch = self.metrics.watch
-        queue, publisher = self._queue, self._publisher
-        watch("spool_events", "Events waiting for NATS", lambda: len(queue))
-        watch("spool_bytes", "Bytes of events waiting for NATS", lambda: queue.bytes)
-        watch("spool_capacity_events", "Bound of waiting events", lambda: queue.max_events)
-        watch("spool_capacity_bytes", "Bound of waiting bytes", lambda: queue.max_bytes)
-        watch("in_flight", "Messages sent, not yet acknowledged", lambda: publisher.in_flight)
-        watch("in_flight_capacity", "Bound of messages in flight", lambda: publisher.window)
-        watch(
-            "oldest_unacknowledged_seconds",
-            "Age of the oldest message without acknowledgement",
-            lambda: publisher.oldest_seconds,
-        )
-        watch(
-            "frame_buffer_bytes",
-            "Bytes of unfinished frames held for connections",
-            lambda: sum(listener.buffered_bytes for listener in self._streams),
-        )
-        watch(
-            "relp_unanswered_frames",
-            "RELP frames received, not yet acknowledged",
-            lambda: sum(listener.unanswered for listener in self._relp),
-        )
-        watch(
-            "relp_answer_buffer_bytes",
-            "Bytes of RELP answers that peers have not read",
-            lambda: sum(listener.answer_bytes for listener in self._relp),
-        )
-        watch(
-            "rate_limit_sources",
-            "Addresses whose rate is remembered",
-            lambda: (
-                sum(listener.rated_sources for listener in self._udp)
-                + sum(listener.rated_sources for listener in self._streams)
-            ),
-        )
-        if self._server_tls:
-            watch(
-                "tls_certificate_expiry_timestamp_seconds",
-                "When the first certificate of a TLS listener expires",
-                lambda: min(tls.expires.timestamp() for tls in self._server_tls.values()),
-            )
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -104,6 +104,18 @@ class Counts(Collector):
         yield family
 
 
+class _Total(Collector):
+    """A counter that somebody else keeps."""
+
+    def __init__(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        self._name = name
+        self._help = help_text
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(self._name, self._help, value=self._read())
+
+
 class Metrics:
     """One registry; labelled children are made at start, so that every series exists from zero."""
 
@@ -143,7 +155,7 @@ class Metrics:
             registry,
         )
         letters = counter("dead_letters", "Dead letters for refused events", "result")
-        self._letters = {r: letters.labels(r) for r in ("stored", "lost")}
+        self._letters = {r: letters.labels(r) for r in ("stored", "buried")}
         self._resends = counter("publish_resends", "Messages sent again for want of an answer")
         self._publish_seconds = Distribution(
             "mailfault_publish_seconds",
@@ -192,6 +204,10 @@ class Metrics:
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Export a value that somebody else keeps, read at each scrape."""
         Gauge(f"mailfault_{name}", help_text, registry=self.registry).set_function(read)
+
+    def watch_total(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """The same for a counter."""
+        self.registry.register(_Total(f"mailfault_{name}", help_text, read))
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -243,7 +259,7 @@ class Metrics:
         self._published.count("dead")
 
     def dead_letter(self, *, stored: bool) -> None:
-        self._letters["stored" if stored else "lost"].inc()
+        self._letters["stored" if stored else "buried"].inc()
 
     def resent(self, count: int) -> None:
         self._resends.inc(count)

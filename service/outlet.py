@@ -1,8 +1,13 @@
-"""Deliver: from the waiting room to JetStream, until each event is durable or a dead letter.
+"""Deliver: from the pipeline to JetStream, over the disk where NATS does not take events at once.
 
-In: envelopes. Out: nothing but counts; each envelope ends as acknowledged (`ok`, `duplicate`) or
-`dead`. The publisher retries what is only unavailable for ever; what JetStream refuses for good
-is replaced by a dead letter that says why, so that it blocks nobody behind it.
+In: envelopes. Out: counts, and a word to whoever waits for an event to be durable; each envelope
+ends as acknowledged (`ok`, `duplicate`) or `dead`. The publisher retries for ever what is only
+unavailable; what JetStream refuses for good is replaced by a dead letter that says why, so that it
+blocks nobody behind it; a letter that is refused too ends in the spool's dead-letter table.
+
+    put ──▶ memory ──▶ publisher          NATS takes events, nothing is behind
+    put ──▶ spool ──▶ memory ──▶ publisher    NATS is away or slow, the spool is not yet drained,
+                                              or durability is `write-ahead`
 """
 
 import asyncio
@@ -16,25 +21,52 @@ from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.metrics import Metrics
 from service.nats.answer import Published, Rejected, Result
 from service.nats.publisher import Publisher
-from service.spool.memory import MemoryQueue
+from service.spool.config import SpoolConfig
+from service.spool.memory import MemoryQueue, MemoryQueueConfig
+from service.spool.spooler import Spooler
+from service.spool.store import SpoolStore
 
 log = structlog.get_logger(__name__)
 
 _BUSY = 0.1
-"""Share of the waiting room that is used while NATS takes events."""
+"""Share of the waiting room that is used while events get on."""
 _GO_ON = 0.05
 """Held-back senders go on here: a distance to `_BUSY`, so that they do not flutter."""
-_AT_ONCE = 256
-"""Events handed to the publisher in one go, at most."""
+_READ_AHEAD = 2000
+"""Events from the spool that wait in memory to be published, if `_GO_ON` is not less."""
+_LOOK_SECONDS = 0.1
+_SAVE_SECONDS = 5.0
+"""At stop, how long the disk may take for what NATS did not."""
 
 
 class Outlet:
-    def __init__(self, queue: MemoryQueue, template: SubjectTemplate, metrics: Metrics) -> None:
-        self._queue = queue
+    def __init__(
+        self,
+        queue: MemoryQueueConfig,
+        spool: SpoolConfig,
+        store: SpoolStore,
+        template: SubjectTemplate,
+        metrics: Metrics,
+    ) -> None:
+        self.queue = MemoryQueue(queue)
+        """To be published next."""
+        self._store = store
+        self._read_ahead = max(1, min(_READ_AHEAD, int(_GO_ON * queue.max_events)))
+        self.spooler = Spooler(
+            store,
+            queue,
+            self._hand_on,
+            wants_more=self._wants_more,
+            may_bypass=self._may_bypass,
+            on_progress=self._let_go,
+        )
+        self._is_write_ahead = spool.durability == "write-ahead"
+        self._patience = spool.after
         self._template = template
         self._metrics = metrics
         self._publisher: Publisher | None = None
-        self._dead_letters: set[Envelope] = set()
+        self._letters: dict[Envelope, tuple[Envelope, Rejected]] = {}
+        """Dead letters on their way, with what they stand for."""
         self._held_back: list[Callable[[], None]] = []
         self._not_empty = asyncio.Event()
         self._empty = asyncio.Event()
@@ -42,56 +74,71 @@ class Outlet:
     @property
     def has_room(self) -> bool:
         """False: what comes in now has no place to wait."""
-        return self._queue.has_room
+        return self.queue.has_room and self.spooler.incoming.has_room
 
     @property
     def should_hold_back(self) -> bool:
-        """Whether senders that can wait should. While NATS takes events there is no use in
-        reading faster than it takes them: most of the room is kept for when it does not."""
-        return not self._queue.is_below(_BUSY if self._is_flowing else 1)
+        """Whether senders that can wait should. While events get on there is no use in reading
+        faster than they do: most of the room is kept for when they do not."""
+        share = _BUSY if self._gets_on else 1
+        return not (self.queue.is_below(share) and self.spooler.incoming.is_below(share))
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether what comes in now has somewhere durable to go."""
+        return self._store.has_room or self._may_bypass()
 
     @property
     def waiting(self) -> int:
-        """Events not yet handed to the publisher."""
-        return len(self._queue)
+        """Events in memory that the publisher does not have yet."""
+        return len(self.queue) + self.spooler.unsaved
 
     def put(self, envelopes: Iterable[Envelope]) -> None:
-        self._queue.extend(envelopes)
-        self._empty.clear()
-        self._not_empty.set()
+        if self._is_write_ahead or self.spooler.is_behind:
+            self.spooler.put(list(envelopes))
+        else:
+            self._hand_on(envelopes)
 
     def when_room(self, resume: Callable[[], None]) -> None:
         self._held_back.append(resume)
 
     async def run(self, publisher: Publisher) -> None:
-        """Until cancelled. An envelope leaves the queue only once the publisher has taken it."""
+        """Until cancelled: publishes, and takes the way over the disk when NATS is no way out."""
         self._publisher = publisher
-        queue = self._queue
-        while True:
-            if not queue:
-                self._empty.set()
-                self._not_empty.clear()
-                await self._not_empty.wait()
-            for _ in range(await publisher.publish_some(queue.first(_AT_ONCE))):
-                queue.popleft()
-            if self._held_back:
-                self._let_go()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._publish(publisher))
+            tasks.create_task(self._watch(publisher))
+            tasks.create_task(self.spooler.append())
+            tasks.create_task(self.spooler.drain())
+            tasks.create_task(self.spooler.remove())
 
     async def drain(self, publisher: Publisher, deadline: float) -> int:
-        """Wait until nothing waits and nothing is in flight, at most until `deadline` (loop time).
-        Returns how many events are left."""
+        """Wait until everything is durable: published while NATS takes events, at most until
+        `deadline` (loop time), else on disk. Returns how many events are not."""
         try:
             async with asyncio.timeout_at(deadline):
-                await self.settled(publisher)
+                while self._unsaved(publisher) and self._is_flowing:
+                    await self._a_step(publisher)
         except TimeoutError:
             pass
-        return len(self._queue) + publisher.in_flight
+        self._save_all(publisher)
+        try:
+            async with asyncio.timeout(_SAVE_SECONDS):
+                await self.spooler.saved()
+                await self.spooler.remove_now()
+        except TimeoutError:
+            pass
+        return self._unsaved(publisher) + self.spooler.unsaved
 
     async def settled(self, publisher: Publisher) -> None:
-        """Wait until nothing waits and nothing is in flight."""
-        while self._queue or publisher.in_flight:  # a refusal puts a dead letter in
-            await self._empty.wait()
-            await publisher.idle()
+        """Wait until every event made so far is acknowledged."""
+        while self.queue or publisher.in_flight or self.spooler.is_unsettled:
+            await self._a_step(publisher)  # a refusal puts a dead letter in
+            await self.spooler.caught_up()
+
+    def flow_started(self) -> None:
+        """NATS is back: what is on disk may go on."""
+        self.spooler.look_again()
 
     def flow_stopped(self) -> None:
         """NATS is away: who was held back early may fill the room now."""
@@ -99,18 +146,75 @@ class Outlet:
 
     def done(self, envelope: Envelope, result: Result) -> None:
         """The publisher's answer; called once for each envelope."""
-        if envelope in self._dead_letters:
-            self._dead_letter_done(envelope, result)
+        if envelope in self._letters:
+            self._letter_done(envelope, result)
         elif isinstance(result, Published):
             self._metrics.published(
                 duplicate=result.duplicate,
                 seconds=result.seconds,
                 lag=time.time() - envelope.received,
             )
-            if envelope.on_durable is not None:
-                envelope.on_durable()
+            self._is_durable(envelope)
         else:
             self._refused(envelope, result)
+
+    def _hand_on(self, envelopes: Iterable[Envelope]) -> None:
+        self.queue.extend(envelopes)
+        self._empty.clear()
+        self._not_empty.set()
+
+    async def _publish(self, publisher: Publisher) -> None:
+        queue = self.queue
+        while True:
+            if not queue:
+                self._empty.set()
+                self._not_empty.clear()
+                await self._not_empty.wait()
+            await publisher.publish_from(queue.take)
+            if self._held_back:
+                self._let_go()
+            if self.spooler.is_behind:
+                self.spooler.look_again()
+
+    async def _watch(self, publisher: Publisher) -> None:
+        clock = asyncio.get_running_loop().time
+        flowed = clock()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = clock()
+            if publisher.is_attached:
+                flowed = now
+            is_late = max(now - flowed, publisher.oldest_seconds) >= self._patience
+            if is_late and self._store.has_room and (unsaved := self._unsaved(publisher)):
+                log.warning(
+                    "events_go_to_disk", events=unsaved, nats_connected=publisher.is_attached
+                )
+                self._save_all(publisher)
+
+    def _save_all(self, publisher: Publisher) -> None:
+        """What is in memory only, in order, and everything after it, over the disk."""
+        unsaved = publisher.withdraw_unsaved() + self.queue.take_unsaved()
+        if unsaved:
+            self.spooler.fall_behind()
+            self.spooler.put(unsaved)
+
+    def _unsaved(self, publisher: Publisher) -> int:
+        """Events that are in memory only, and not on their way to the disk."""
+        return publisher.unsaved + self.queue.unsaved
+
+    async def _a_step(self, publisher: Publisher) -> None:
+        """Until something moved on."""
+        await self.spooler.saved()
+        if self.queue:
+            await self._empty.wait()
+        await publisher.idle()
+        await asyncio.sleep(0)
+
+    def _is_durable(self, envelope: Envelope) -> None:
+        if envelope.on_durable is not None:
+            envelope.on_durable()
+        if envelope.row is not None:
+            self.spooler.published(envelope.row)
 
     def _refused(self, envelope: Envelope, result: Rejected) -> None:
         self._metrics.event_dead()
@@ -126,25 +230,39 @@ class Outlet:
             self._template,
             envelope.received,
         )
-        letter.on_durable = envelope.on_durable
-        self._dead_letters.add(letter)
-        self.put([letter])
+        letter.on_durable, letter.row = envelope.on_durable, envelope.row
+        self._letters[letter] = (envelope, result)
+        self._hand_on([letter])
 
-    def _dead_letter_done(self, letter: Envelope, result: Result) -> None:
-        self._dead_letters.discard(letter)
-        stored = isinstance(result, Published)
-        self._metrics.dead_letter(stored=stored)
-        if letter.on_durable is not None:  # nothing more can be done for it: its sender may go on
-            letter.on_durable()
-        if not stored:
-            log.error("dead_letter_lost", event_id=letter.message_id)
+    def _letter_done(self, letter: Envelope, result: Result) -> None:
+        envelope, refusal = self._letters.pop(letter)
+        if isinstance(result, Published):
+            self._metrics.dead_letter(stored=True)
+            self._is_durable(letter)
+            return
+        self._metrics.dead_letter(stored=False)
+        log.error("dead_letter_buried", event_id=letter.message_id, remedy="mailfault spool export")
+        self.spooler.bury(envelope, refusal.reason, refusal.description)
+
+    def _wants_more(self) -> int:
+        return max(0, self._read_ahead - len(self.queue)) if self._is_flowing else 0
+
+    def _may_bypass(self) -> bool:
+        return self._is_flowing and not self._is_write_ahead
 
     @property
     def _is_flowing(self) -> bool:
         return self._publisher is not None and self._publisher.is_attached
 
+    @property
+    def _gets_on(self) -> bool:
+        return self._is_flowing or self._store.has_room
+
     def _let_go(self) -> None:
-        if not self._held_back or not self._queue.is_below(_GO_ON if self._is_flowing else 1 / 2):
+        share = _GO_ON if self._gets_on else 1 / 2
+        if not self._held_back or not (
+            self.queue.is_below(share) and self.spooler.incoming.is_below(share)
+        ):
             return
         held_back, self._held_back = self._held_back, []
         for resume in held_back:

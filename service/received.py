@@ -3,7 +3,11 @@ and the line does not say.
 """
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
+
+new_stream = count(1).__next__
+"""A number for `Origin.stream`, never given before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,9 @@ class Origin:
     """A member of `schemas.vocabulary.Transport`."""
     source_ip: str | None
     """None for files."""
+    stream: int | None = None
+    """Number of the connection, or of the sending address for UDP: within it equal lines are
+    counted, see `core.occurrences`. None where lines are not to be told apart."""
 
 
 class Receipts(Protocol):

@@ -62,6 +62,9 @@ class RealNats:
         os.kill(self.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
     async def kill(self) -> None:
         """SIGKILL: what was not written is gone."""
         await self._end(signal.SIGKILL)

@@ -80,6 +80,8 @@ def test_single_frame(case: Case) -> None:
     for envelope, event in zip(envelopes, events, strict=True):
         assert envelope.subject == f"postfix.{case.expect}.{mta_token(event['mta']['host'])}"
         assert envelope.message_id == event["event_id"]
+        model = MODELS[case.expect].model_validate_json(envelope.body)
+        assert model.model_dump_json().encode() == envelope.body, "as the model itself writes it"
     assert len({event["event_id"] for event in events}) == case.events
     assert count(metrics, "frames_received", transport="tcp") == 1
     assert count(metrics, "frames_with_events") + skips(metrics).total() == 1

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nats.aio.client import Client
 
@@ -20,9 +22,14 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline, PipelineConfig
-from service.spool.memory import MemoryQueue, MemoryQueueConfig
+from service.spool import inspection
+from service.spool.config import SpoolConfig
+from service.spool.memory import MemoryQueueConfig
+from service.spool.opening import database_path
+from service.spool.store import SpoolStore
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value
+from tests.nats.waiting import until
 from tests.nats_server import client_of, real_nats, stream_messages
 from tests.sample_lines import NOW, ORIGIN, TEMPLATE, envelope
 
@@ -31,11 +38,17 @@ class Way:
     """An outlet with all that is behind it, wired as the application does."""
 
     def __init__(
-        self, config: NatsConfig, queue: MemoryQueueConfig, template: SubjectTemplate = TEMPLATE
+        self,
+        config: NatsConfig,
+        queue: MemoryQueueConfig,
+        home: Path,
+        spool: SpoolConfig,
+        template: SubjectTemplate = TEMPLATE,
     ) -> None:
         self.metrics = Metrics()
-        self.queue = MemoryQueue(queue)
-        self.outlet = Outlet(self.queue, template, self.metrics)
+        self.store = SpoolStore(home, spool, on_change=self._spool_changed)
+        self.outlet = Outlet(queue, spool, self.store, template, self.metrics)
+        self.queue = self.outlet.queue
         self._stream = StreamKeeper(config)
         self.publisher = Publisher(
             config.window,
@@ -52,9 +65,13 @@ class Way:
         self.connected = asyncio.Event()
         self.disconnected = asyncio.Event()
 
+    def _spool_changed(self) -> None:
+        self.outlet.spooler.changed()
+
     async def _connected(self, client: Client) -> None:
         await self._stream.check(client)
         await self.publisher.attach(client)
+        self.outlet.flow_started()
         self.connected.set()
 
     def _disconnected(self) -> None:
@@ -64,6 +81,7 @@ class Way:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        await self.store.open()
         tasks = [
             asyncio.create_task(work)
             for work in (
@@ -79,11 +97,25 @@ class Way:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await self.store.close()
+
+    async def flowing(self) -> None:
+        """Connected, and nothing is left on disk: events go straight to NATS."""
+        async with asyncio.timeout(20):
+            await self.connected.wait()
+            await self.outlet.spooler.caught_up()
 
 
-def way(url: str, max_events: int = 1000, template: SubjectTemplate = TEMPLATE) -> Way:
+NOWHERE = "nats://127.0.0.1:1"
+
+
+def way(
+    home: Path, url: str = NOWHERE, max_events: int = 1000, max_waiting: int = 10_000, **spool: Any
+) -> Way:
+    """`max_events`: in memory; `max_waiting`: on disk."""
     config = NatsConfig(servers=[url], reconnect_wait_max=0.2)
-    return Way(config, MemoryQueueConfig(max_events=max_events), template)
+    queue = MemoryQueueConfig(max_events=max_events)
+    return Way(config, queue, home / "data", SpoolConfig(max_events=max_waiting, **spool))
 
 
 async def fetch(client: Client, number: int) -> list[tuple[str, dict[str, str], schemas.Event]]:
@@ -99,7 +131,7 @@ async def fetch(client: Client, number: int) -> list[tuple[str, dict[str, str], 
 
 async def test_what_is_put_in_is_stored_in_order(tmp_path: Path) -> None:
     async with real_nats(tmp_path) as server, client_of(server) as client:
-        made = way(server.url)
+        made = way(tmp_path, server.url)
         envelopes = [envelope(number) for number in range(300)]
         async with made.running():
             made.outlet.put(envelopes)
@@ -121,7 +153,7 @@ async def test_what_is_put_in_is_stored_in_order(tmp_path: Path) -> None:
 
 async def test_the_same_event_again_is_a_duplicate(tmp_path: Path) -> None:
     async with real_nats(tmp_path) as server, client_of(server) as client:
-        made = way(server.url)
+        made = way(tmp_path, server.url)
         async with made.running():
             made.outlet.put([envelope(1), envelope(2), envelope(1)])
             await made.outlet.settled(made.publisher)
@@ -135,7 +167,7 @@ async def test_what_is_refused_for_good_becomes_a_dead_letter(tmp_path: Path) ->
         real_nats(tmp_path, max_payload=16_384) as server,
         client_of(server) as client,
     ):
-        made = way(server.url)
+        made = way(tmp_path, server.url)
         long = lines.REJECT.replace(b"bad.example>", b"bad" * 6000 + b".example>")
         pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics)
         intake = PipelineIntake(pipeline, made.outlet)
@@ -162,63 +194,209 @@ async def test_what_is_refused_for_good_becomes_a_dead_letter(tmp_path: Path) ->
         assert headers["Nats-Msg-Id"] == letter.event_id
 
 
-async def test_a_dead_letter_that_is_refused_is_lost_and_said_so(tmp_path: Path) -> None:
+async def test_a_dead_letter_that_is_refused_is_buried_for_the_operator(tmp_path: Path) -> None:
     async with real_nats(tmp_path, max_payload=1024) as server:
-        made = way(server.url)
+        made = way(tmp_path, server.url)
+        refused = envelope(1)
+        durable: list[int] = []
+        refused.on_durable = lambda: durable.append(1)
         async with made.running():
-            made.outlet.put([envelope(1)])
-            await made.outlet.settled(made.publisher)
-        assert value(made.metrics, "published_total", result="dead") == 1
-        assert value(made.metrics, "dead_letters_total", result="lost") == 1
-        assert value(made.metrics, "published_total", result="ok") == 0
-
-
-async def test_events_wait_while_nats_is_away_and_none_is_lost(tmp_path: Path) -> None:
-    async with real_nats(tmp_path) as server:
-        made = way(server.url)
-        async with made.running():
+            made.outlet.put([refused])
             async with asyncio.timeout(20):
-                await made.connected.wait()
+                await made.outlet.settled(made.publisher)
+            assert made.store.dead_letters == 1
+            assert made.store.events == 0
+            assert durable == [1]
+        assert value(made.metrics, "published_total", result="dead") == 1
+        assert value(made.metrics, "dead_letters_total", result="buried") == 1
+        assert value(made.metrics, "published_total", result="ok") == 0
+        (letter,) = inspection.dead_letters(database_path(tmp_path / "data"))
+        assert letter.reason == Refusal.TOO_LARGE
+        assert letter.body == refused.body
+
+
+async def test_events_wait_on_disk_while_nats_is_away_and_none_is_lost(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        made = way(tmp_path, server.url, after=0.2)
+        durable: list[int] = []
+        async with made.running():
+            await made.flowing()
             await server.kill()
             async with asyncio.timeout(20):
                 await made.disconnected.wait()
-            made.outlet.put(envelope(number) for number in range(100))
-            assert made.outlet.waiting == 100
-            loop = asyncio.get_running_loop()
-            left = await made.outlet.drain(made.publisher, loop.time() + 0.05)
-            assert left == 100, "each is waiting once"
+            envelopes = [envelope(number) for number in range(100)]
+            for number, one in enumerate(envelopes):
+                one.on_durable = partial(durable.append, number)
+            made.outlet.put(envelopes[:60])
+            assert made.outlet.waiting == 60
+            assert durable == []
+            await until(lambda: len(durable) == 60)
+            assert made.store.events == 60
+            made.outlet.put(envelopes[60:])
+            async with asyncio.timeout(20):
+                await made.outlet.spooler.saved()
+            assert durable == list(range(100)), "in order, each once, before NATS is back"
+            assert made.outlet.waiting == 0
             await server.start()
             async with asyncio.timeout(30):
                 await made.outlet.settled(made.publisher)
-        async with client_of(server) as client:
+            assert durable == list(range(100))
+            await made.outlet.spooler.remove_now()
+            assert made.store.events == 0
             assert await stream_messages(client) == 100
+            found = await fetch(client, 100)
+        assert [event.recipient for _, _, event in found] == [
+            f"v{number}@other.example" for number in range(100)
+        ]
 
 
-async def test_drain_gives_what_is_left_at_once_when_there_is_no_time() -> None:
-    made = way("nats://127.0.0.1:1")
-    made.outlet.put([envelope(1)])
-    assert await made.outlet.drain(made.publisher, 0) == 1
+async def test_what_was_sent_and_not_answered_goes_to_disk_first(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        made = way(tmp_path, server.url, after=0.2)
+        async with made.running():
+            await made.flowing()
+            server.freeze()
+            made.outlet.put(envelope(number) for number in range(5))
+            await until(lambda: made.publisher.unsaved == 0 and made.store.events == 5)
+            made.outlet.put(envelope(number) for number in range(5, 8))
+            async with asyncio.timeout(20):
+                await made.outlet.spooler.saved()
+            server.thaw()
+            async with asyncio.timeout(30):
+                await made.outlet.settled(made.publisher)
+            assert await stream_messages(client) == 8, "stored twice or not, there once"
 
 
-async def test_nothing_to_drain() -> None:
-    made = way("nats://127.0.0.1:1")
-    await made.outlet.settled(made.publisher)
-    assert await made.outlet.drain(made.publisher, 0) == 0
+async def test_what_a_receiver_left_on_disk_the_next_one_publishes_first(tmp_path: Path) -> None:
+    first = way(tmp_path)
+    async with first.running():
+        first.outlet.put(envelope(number) for number in range(50))
+        assert await first.outlet.drain(first.publisher, asyncio.get_running_loop().time()) == 0
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        second = way(tmp_path, server.url)
+        async with second.running():
+            second.outlet.put([envelope(50)])
+            async with asyncio.timeout(30):
+                await second.outlet.settled(second.publisher)
+            await second.outlet.drain(second.publisher, asyncio.get_running_loop().time())
+            found = await fetch(client, 51)
+        assert [event.recipient for _, _, event in found] == [
+            f"v{number}@other.example" for number in range(51)
+        ]
+    third = way(tmp_path)
+    async with third.running():
+        assert third.store.events == 0
+
+
+async def test_stopping_saves_what_nats_does_not_take(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server:
+        made = way(tmp_path, server.url, after=3600)
+        async with made.running():
+            await made.flowing()
+            server.freeze()
+            made.outlet.put(envelope(number) for number in range(20))
+            loop = asyncio.get_running_loop()
+            assert await made.outlet.drain(made.publisher, loop.time() + 0.3) == 0
+            assert made.store.events == 20
+        server.thaw()
+
+
+async def test_nothing_to_drain(tmp_path: Path) -> None:
+    made = way(tmp_path)
+    async with made.running():
+        assert await made.outlet.drain(made.publisher, 0) == 0
+
+
+class TestWriteAhead:
+    async def test_each_event_is_on_disk_before_it_is_published(self, tmp_path: Path) -> None:
+        async with real_nats(tmp_path) as server, client_of(server) as client:
+            made = way(tmp_path, server.url, durability="write-ahead")
+            async with made.running():
+                await made.flowing()
+                published_before: list[int] = []
+                for number in range(300):
+                    one = envelope(number)
+                    one.on_durable = lambda: published_before.append(made.publisher.in_flight)
+                    made.outlet.put([one])
+                async with asyncio.timeout(20):
+                    await made.outlet.spooler.saved()
+                assert len(published_before) == 300
+                async with asyncio.timeout(20):
+                    await made.outlet.settled(made.publisher)
+                await made.outlet.spooler.remove_now()
+                assert made.store.events == 0
+                found = await fetch(client, 300)
+            assert [event.recipient for _, _, event in found] == [
+                f"v{number}@other.example" for number in range(300)
+            ]
+            assert value(made.metrics, "published_total", result="ok") == 300
+
+    async def test_where_the_cap_is_reached_nothing_is_acknowledged(self, tmp_path: Path) -> None:
+        made = way(tmp_path, durability="write-ahead", max_waiting=10)
+        durable: list[int] = []
+        async with made.running():
+            for number in range(12):
+                one = envelope(number)
+                one.on_durable = partial(durable.append, number)
+                made.outlet.put([one])
+                if number < 10:
+                    async with asyncio.timeout(20):
+                        await made.outlet.spooler.saved()
+            assert not made.outlet.is_safe
+            assert durable == list(range(10))
+            assert made.outlet.waiting == 2
+
+
+async def test_a_spool_that_fails_is_no_way_round_nats(tmp_path: Path) -> None:
+    """On outage only: while NATS takes events, a cap or a full disk holds nobody up."""
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        made = way(tmp_path, server.url, max_waiting=5, after=0.1)
+        async with made.running():
+            await made.flowing()
+            await server.kill()
+            async with asyncio.timeout(20):
+                await made.disconnected.wait()
+            made.outlet.put(envelope(number) for number in range(5))
+            await until(lambda: made.store.events == 5)
+            made.outlet.put(envelope(number) for number in range(5, 30))
+            assert not made.outlet.is_safe
+            await server.start()
+            async with asyncio.timeout(30):
+                await made.outlet.settled(made.publisher)
+            assert made.outlet.is_safe
+            assert await stream_messages(client) == 30
 
 
 class TestHoldingBack:
-    async def test_while_nats_is_away_the_whole_room_is_used(self) -> None:
-        made = way("nats://127.0.0.1:1", max_events=10)
-        made.outlet.put(envelope(number) for number in range(9))
-        assert not made.outlet.should_hold_back
-        assert made.outlet.has_room
-        made.outlet.put([envelope(9)])
-        assert made.outlet.should_hold_back
-        assert not made.outlet.has_room
+    async def test_while_neither_nats_nor_the_disk_takes_events_the_whole_room_is_used(
+        self, tmp_path: Path
+    ) -> None:
+        made = way(tmp_path, max_events=10, max_waiting=1)
+        async with made.running():
+            made.outlet.put([envelope(0)])
+            await until(lambda: made.store.events == 1)
+            made.outlet.put(envelope(number) for number in range(1, 10))
+            assert not made.outlet.should_hold_back
+            assert made.outlet.has_room
+            made.outlet.put([envelope(10)])
+            assert made.outlet.should_hold_back
+            assert not made.outlet.has_room
+
+    async def test_while_the_disk_takes_events_most_of_it_is_kept(self, tmp_path: Path) -> None:
+        made = way(tmp_path, max_events=40)
+        async with made.running():
+            made.outlet.put(envelope(number) for number in range(8))
+            assert made.outlet.should_hold_back
+            assert made.outlet.has_room
+            resumed = asyncio.Event()
+            made.outlet.when_room(resumed.set)
+            async with asyncio.timeout(20):
+                await resumed.wait()
+            assert not made.outlet.should_hold_back
 
     async def test_while_nats_takes_events_most_of_it_is_kept(self, tmp_path: Path) -> None:
         async with real_nats(tmp_path) as server:
-            made = way(server.url, max_events=40)
+            made = way(tmp_path, server.url, max_events=40)
             async with made.running():
                 async with asyncio.timeout(20):
                     await made.connected.wait()
@@ -237,7 +415,7 @@ class TestHoldingBack:
     async def test_held_back_senders_go_on_when_nats_goes_away(self, tmp_path: Path) -> None:
         """What was kept free is for now; and they go on only once."""
         async with real_nats(tmp_path) as server:
-            made = way(server.url, max_events=40)
+            made = way(tmp_path, server.url, max_events=40)
             async with made.running():
                 async with asyncio.timeout(20):
                     await made.connected.wait()
@@ -253,8 +431,8 @@ class TestHoldingBack:
                 made.outlet.flow_stopped()
                 assert resumes == [1]
 
-    async def test_with_a_full_room_they_wait_on(self) -> None:
-        made = way("nats://127.0.0.1:1", max_events=10)
+    async def test_with_a_full_room_they_wait_on(self, tmp_path: Path) -> None:
+        made = way(tmp_path, max_events=10)
         made.outlet.put(envelope(number) for number in range(8))
         resumes: list[int] = []
         made.outlet.when_room(lambda: resumes.append(1))
@@ -263,7 +441,7 @@ class TestHoldingBack:
 
     async def test_a_full_room_lets_go_once_it_is_half_empty(self, tmp_path: Path) -> None:
         async with real_nats(tmp_path) as server:
-            made = way(server.url, max_events=10)
+            made = way(tmp_path, server.url, max_events=10)
             made.outlet.put(envelope(number) for number in range(10))
             resumed = asyncio.Event()
             made.outlet.when_room(resumed.set)
@@ -274,19 +452,19 @@ class TestHoldingBack:
 
 async def test_the_answer_to_a_dead_letter_is_no_event(tmp_path: Path) -> None:
     """Counted as a letter, not as published: the balance of events is about events."""
-    made = way("nats://127.0.0.1:1")
+    made = way(tmp_path)
     refused = envelope(1)
     made.outlet.done(refused, Rejected(Refusal.REFUSED, "no (400/1)"))
     letter: Envelope
-    (letter,) = made.queue.first(1)
+    (letter,) = made.queue.take(1, 1)
     assert letter.event_type == "invalid"
     made.outlet.done(letter, Published(duplicate=False, seconds=0.1))
     assert value(made.metrics, "published_total", result="ok") == 0
     assert value(made.metrics, "dead_letters_total", result="stored") == 1
 
 
-async def test_the_intake_speaks_for_the_outlet() -> None:
-    made = way("nats://127.0.0.1:1", max_events=1)
+async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
+    made = way(tmp_path, max_events=1)
     intake = PipelineIntake(Pipeline(PipelineConfig(), TEMPLATE, made.metrics), made.outlet)
     intake.take([Frame(lines.HARMLESS)], ORIGIN, NOW)
     assert made.outlet.waiting == 0
@@ -298,6 +476,6 @@ async def test_the_intake_speaks_for_the_outlet() -> None:
     assert intake.should_hold_back
     resumes: list[int] = []
     intake.when_room(lambda: resumes.append(1))
-    made.queue.popleft()
+    made.outlet.spooler.incoming.take(1, 1)
     made.outlet.flow_stopped()
     assert resumes == [1]

@@ -40,6 +40,7 @@ def test_events_are_shown_with_fields_that_exist() -> None:
 
 def test_every_command_is_in_the_reference() -> None:
     names = {command.name for command in app.registered_commands}
+    names |= {group.name for group in app.registered_groups}
     assert names == set(re.findall(r"^\| `mailfault ([a-z-]+)", TEXT, re.MULTILINE))
 
 

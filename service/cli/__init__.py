@@ -6,7 +6,7 @@ Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration.
 import typer
 
 from service import __version__
-from service.cli import check_config, demo, parse, schema, serve, tail
+from service.cli import check_config, demo, parse, schema, serve, spool, tail
 
 app = typer.Typer(
     name="mailfault",
@@ -38,6 +38,7 @@ app.command("parse")(parse.parse)
 app.command("tail")(tail.tail)
 app.command("schema")(schema.schema)
 app.command("demo")(demo.demo)
+app.add_typer(spool.app, name="spool")
 app.command("check-config")(check_config.check_config)
 
 

@@ -24,7 +24,7 @@ from service.core.outcomes import Skip
 from service.core.postfix.markers import is_candidate
 from service.metrics import Metrics
 from service.pipeline import Pipeline
-from service.received import Origin
+from service.received import Origin, new_stream
 
 
 def parse(
@@ -80,7 +80,7 @@ def parse(
         raise typer.Exit(1)
 
 
-_ORIGIN = Origin(Transport.FILE.value, None)
+_ORIGIN = Origin(Transport.FILE.value, None, new_stream())
 
 
 def _written_at(path: str) -> datetime:

@@ -7,6 +7,7 @@ its host only, so that every resend, drain and replay of a line has the same one
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -56,44 +57,54 @@ class Line:
     source_ip: str | None
     truncated: bool
     keep_raw: bool
+    before: Callable[[str], int] | None = None
+    """Where the stamp does not tell equal lines apart: how many with that id came before."""
 
     @property
     def host(self) -> str:
         return self.message.host or self.source_ip or UNKNOWN_HOST
 
 
-def event_id(line: Line, ordinal: int = 0) -> str:
+def event_id(line: Line, repeat: int = 0) -> str:
     """32 hex digits. The header's form does not matter: the same record sent as RFC 3164 with an
-    RFC 3339 stamp and as RFC 5424 has the same id. `ordinal` tells apart the events of one line.
+    RFC 3339 stamp and as RFC 5424 has the same id. `repeat` tells apart the events of one line.
     """
     message = line.message
-    return _event_id(line, _origin_key(line.host, message.tag, message.pid), ordinal)
+    return _event_id(line, _origin_key(line.host, message.tag, message.pid), repeat)
 
 
-def _event_id(line: Line, origin_key: str, ordinal: int) -> str:
+def _event_id(line: Line, origin_key: str, repeat: int) -> str:
     message = line.message
     text = message.text
     key = f"{message.stamp}{origin_key}{text}".encode("utf-8", "replace")
     if "\ufffd" in text:  # decoding may have made different lines equal
         key += line.raw
-    # As salt, not as part of the key: there it could be imitated by the text. A copy costs half
-    # of what setting the hash up does.
-    hashed = (
-        _HASH.copy() if ordinal == 0 else blake2b(digest_size=_ID_BYTES, salt=ordinal.to_bytes(16))
-    )
-    hashed.update(key)
-    return hashed.hexdigest()
+    if repeat == 0:
+        hashed = _HASH.copy()  # half of what setting it up costs
+        hashed.update(key)
+        plain = hashed.hexdigest()
+    else:
+        plain = _salted(key, repeat, 0)
+    if line.before is None or not (before := line.before(plain)):
+        return plain
+    return _salted(key, repeat, before)
+
+
+def _salted(key: bytes, repeat: int, before: int) -> str:
+    # As salt, not as part of the key: there it could be imitated by the text.
+    salt = before.to_bytes(_ID_BYTES // 2) + repeat.to_bytes(_ID_BYTES // 2)
+    return blake2b(key, digest_size=_ID_BYTES, salt=salt).hexdigest()
 
 
 def _origin_key(host: str, tag: str, pid: int | None) -> str:
     return f"\x1f{host.lower()}\x1f{tag}\x1f{pid}\x1f"
 
 
-def assemble(line: Line, record: Record, facts: Facts, ordinal: int = 0) -> Event:
+def assemble(line: Line, record: Record, facts: Facts, repeat: int = 0) -> Event:
     """Raises `pydantic.ValidationError` where a value breaks the schema: publish a dead letter."""
     if isinstance(facts, Reject):
-        return _assemble_reject(line, record, facts, ordinal)
-    return _assemble_delivery(line, record, facts, ordinal)
+        return _assemble_reject(line, record, facts, repeat)
+    return _assemble_delivery(line, record, facts, repeat)
 
 
 def assemble_invalid(
@@ -204,7 +215,7 @@ def _domain(recipient: str | None) -> str | None:
 # Each of these two is one display of all fields: setting them one by one costs twice as much.
 
 
-def _assemble_reject(line: Line, record: Record, facts: Reject, ordinal: int) -> RejectEvent:
+def _assemble_reject(line: Line, record: Record, facts: Reject, repeat: int) -> RejectEvent:
     message = line.message
     mta, key = _source(line, record)
     category, scope, provider, provider_code, _ = classify(facts)
@@ -213,7 +224,7 @@ def _assemble_reject(line: Line, record: Record, facts: Reject, ordinal: int) ->
     queue_id = record.queue_id
     event: RejectEvent = _REJECT.validate_python(
         {
-            "event_id": _event_id(line, key, ordinal),
+            "event_id": _event_id(line, key, repeat),
             "event_time": message.time,
             "received_at": line.received_at,
             "time_quality": message.time_quality,
@@ -249,7 +260,7 @@ def _assemble_reject(line: Line, record: Record, facts: Reject, ordinal: int) ->
 
 
 def _assemble_delivery(
-    line: Line, record: Record, facts: Delivery, ordinal: int
+    line: Line, record: Record, facts: Delivery, repeat: int
 ) -> DeferredEvent | BouncedEvent:
     message = line.message
     mta, key = _source(line, record)
@@ -261,7 +272,7 @@ def _assemble_delivery(
     is_deferred = facts.kind == "deferred"
     event: DeferredEvent | BouncedEvent = (_DEFERRED if is_deferred else _BOUNCED).validate_python(
         {
-            "event_id": _event_id(line, key, ordinal),
+            "event_id": _event_id(line, key, repeat),
             "event_time": message.time,
             "received_at": line.received_at,
             "time_quality": message.time_quality,

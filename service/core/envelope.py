@@ -44,6 +44,8 @@ class Envelope:
     on_durable: Callable[[], None] | None = None
     """Called once, when the event is acknowledged by JetStream or committed to the spool, or a
     dead letter in its place is."""
+    row: int | None = None
+    """Its place in the spool; None while it is in memory only."""
 
 
 class SubjectTemplate:
@@ -139,7 +141,9 @@ def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
 def to_json(event: BaseModel) -> bytes:
     """What `event.model_dump_json()` gives, in half the time: validated fields of the schema's
     types are written the same way by both, to the byte."""
-    return orjson.dumps(event.__dict__, _fields, orjson.OPT_UTC_Z)
+    # The copy lets go of the room that orjson made for escapes, eight bytes for one of text: events
+    # may wait by the thousand.
+    return bytes(memoryview(orjson.dumps(event.__dict__, _fields, orjson.OPT_UTC_Z)))
 
 
 def _fields(model: Any) -> dict[str, Any]:

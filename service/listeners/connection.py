@@ -24,7 +24,7 @@ from service.listeners.rate import LogRates, Rates
 from service.listeners.reading import Pause, Reading
 from service.listeners.session import OpenConnection, Session
 from service.metrics import Metrics
-from service.received import Origin
+from service.received import Origin, new_stream
 
 log = structlog.get_logger(__name__)
 
@@ -239,7 +239,9 @@ class Connection(asyncio.Protocol):
             return
         self._is_inside = True
         is_proxied = self._receive == self._proxy_received
-        self._session = self._terms.open_session(self, Origin(self._terms.transport, self._source))
+        self._session = self._terms.open_session(
+            self, Origin(self._terms.transport, self._source, new_stream())
+        )
         if not self._terms.has_handshake:
             self.ready()
         self._receive = self._session.data_received if is_proxied else self._first_received

@@ -28,7 +28,7 @@ from service.listeners.config import ListenerConfig, is_within
 from service.listeners.kernel_drops import kernel_drops
 from service.listeners.rate import LogRates, rates_of
 from service.metrics import Metrics
-from service.received import Origin
+from service.received import Origin, new_stream
 
 log = structlog.get_logger(__name__)
 
@@ -178,4 +178,4 @@ class UdpListener:
 
 @lru_cache(maxsize=_KNOWN_ADDRESSES)
 def _origin(address: str) -> Origin:
-    return Origin(UdpListener.transport, peer_ip(address))
+    return Origin(UdpListener.transport, peer_ip(address), new_stream())

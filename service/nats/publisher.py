@@ -16,7 +16,7 @@ What time cannot heal is `Rejected` and holds nobody up.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -35,7 +35,9 @@ _RETRY_FIRST = 0.25
 _RETRY_MAX = 5.0
 _DOUBLINGS_MAX = 8
 """Two to the power of some thousand sendings is no number to calculate with."""
-_UNSENT_BYTES = 256 * 1024
+_AT_ONCE = 256
+"""Messages in one write, at most."""
+_UNSENT_BYTES = 1024 * 1024
 """With this much waiting in nats-py the loop gets a turn to write it to the socket."""
 _HEADER_OVERHEAD = len(head("", "x")) - len("x")
 """The server counts headers as part of the payload."""
@@ -104,6 +106,11 @@ class Publisher:
         return self._pending_bytes
 
     @property
+    def unsaved(self) -> int:
+        """How many in flight are in memory only."""
+        return sum(pending.envelope.row is None for pending in self._pending.values())
+
+    @property
     def oldest_seconds(self) -> float:
         """How long the oldest unacknowledged message has waited."""
         oldest = next(iter(self._pending.values()), None)
@@ -115,20 +122,20 @@ class Publisher:
 
     async def publish(self, envelope: Envelope) -> None:
         """Returns once the message is sent and pending; waits for a connection and for room."""
-        await self.publish_some([envelope])
+        await self.publish_from(lambda max_events, max_bytes: [envelope])
 
-    async def publish_some(self, envelopes: Iterable[Envelope]) -> int:
-        """Waits for a connection and for room, then sends as many of them as there is room for, in
-        order, in one go. Returns how many: at least one if there is one. Does not wait for the
-        socket: what is written and not acknowledged is bounded by the window."""
+    async def publish_from(self, take: Callable[[int, int], list[Envelope]]) -> None:
+        """Waits for a connection and for room, then sends what `take(max_events, max_bytes)` gives
+        in one go. Does not wait for the socket: what is written and not acknowledged is bounded by
+        the window, which one message may pass in bytes."""
         while (wire := self._wire) is None or not self._has_room:
             self._may_send.clear()
             await self._may_send.wait()
         now = self._clock()
         due = now + self._ack_timeout
         commands = []
-        count = written = 0
-        for envelope in envelopes:
+        room = self._window_bytes - self._pending_bytes
+        for envelope in take(min(self.window - len(self._pending), _AT_ONCE), room):
             size = (
                 len(envelope.body)
                 + len(envelope.header_lines)
@@ -139,17 +146,23 @@ class Publisher:
             self._next_token += 1
             pending = self._pending[token] = _Pending(envelope, size, now, due)
             self._pending_bytes += size
-            count += 1
             command = self._command(wire, token, pending)
             if command is not None:
                 commands.append(command)
-                written += size
-            if written > _UNSENT_BYTES or not self._has_room:
-                break
         if commands:
             self._idle.clear()
             await self._write(wire, commands)
-        return count
+
+    def withdraw_unsaved(self) -> list[Envelope]:
+        """Takes back what is not acknowledged and in memory only, oldest first. Whatever is still
+        answered to it is nobody's: it may be stored, and then what is published of it later is a
+        duplicate."""
+        unsaved = [item for item in self._pending.items() if item[1].envelope.row is None]
+        for token, pending in unsaved:
+            del self._pending[token]
+            self._pending_bytes -= pending.size
+        self._room_again()
+        return [pending.envelope for _, pending in unsaved]
 
     async def attach(self, client: Client) -> None:
         """Send everything pending on a new connection, then let `publish` go on. Where this raises,
@@ -264,14 +277,17 @@ class Publisher:
         if pending is None:
             return
         self._pending_bytes -= pending.size
-        if not self._pending:
-            self._idle.set()
-        if self._wire is not None:
-            self._may_send.set()
+        self._room_again()
         try:
             self._on_result(pending.envelope, result)
         except Exception:  # other answers, and nats-py's reading task, must not end with it
             log.exception("result_failed")
+
+    def _room_again(self) -> None:
+        if not self._pending:
+            self._idle.set()
+        if self._wire is not None:
+            self._may_send.set()
 
 
 def _doubled(first: float, sendings: int) -> float:

@@ -1,12 +1,11 @@
-"""The waiting room between the pipeline and NATS, in memory: bounded in events and in bytes.
+"""A waiting room in memory: bounded in events and in bytes.
 
-While NATS is away events collect here; when the room is full, TCP senders are held back and UDP
-datagrams are dropped and counted. What waits here is lost if the process dies.
+When it is full, senders that can wait are held back, and UDP datagrams are dropped and counted.
+What waits here and not in the spool too is lost if the process dies.
 """
 
 from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,7 +13,7 @@ from service.core.envelope import Envelope
 
 
 class MemoryQueueConfig(BaseModel):
-    """How many events may wait for NATS in memory."""
+    """How many events may wait in memory, for NATS and for the disk each."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,6 +43,11 @@ class MemoryQueue:
         return self._bytes
 
     @property
+    def unsaved(self) -> int:
+        """How many are in memory only."""
+        return sum(envelope.row is None for envelope in self._envelopes)
+
+    @property
     def has_room(self) -> bool:
         return len(self._envelopes) < self.max_events and self._bytes < self.max_bytes
 
@@ -58,9 +62,27 @@ class MemoryQueue:
             self._envelopes.append(envelope)
             self._bytes += len(envelope.body)
 
-    def first(self, count: int) -> list[Envelope]:
-        """The oldest, so many or all there are; they stay until `popleft`."""
-        return list(islice(self._envelopes, count))
+    def put_back(self, envelopes: list[Envelope]) -> None:
+        """What was taken and could not be used, to its place at the front."""
+        self._envelopes.extendleft(reversed(envelopes))
+        self._bytes += sum(len(envelope.body) for envelope in envelopes)
 
-    def popleft(self) -> None:
-        self._bytes -= len(self._envelopes.popleft().body)
+    def take(self, max_events: int, max_bytes: int) -> list[Envelope]:
+        """The oldest ones out of the queue: as many as both bounds allow, but one if there is one.
+        The bytes are those of bodies."""
+        taken: list[Envelope] = []
+        size = 0
+        while self._envelopes and len(taken) < max_events and size < max_bytes:
+            envelope = self._envelopes.popleft()
+            size += len(envelope.body)
+            taken.append(envelope)
+        self._bytes -= size
+        return taken
+
+    def take_unsaved(self) -> list[Envelope]:
+        """All that are in memory only, oldest first, out of the queue."""
+        unsaved = [envelope for envelope in self._envelopes if envelope.row is None]
+        if unsaved:
+            self._envelopes = deque(e for e in self._envelopes if e.row is not None)
+            self._bytes = sum(len(envelope.body) for envelope in self._envelopes)
+        return unsaved

@@ -19,10 +19,7 @@ def test_first_in_first_out() -> None:
     waiting.extend(iter(envelopes[3:]))
     out: list[Envelope] = []
     while waiting:
-        assert waiting.first(1) == waiting.first(1), "looking takes nothing away"
-        assert waiting.first(9) == envelopes[len(out) :]
-        out += waiting.first(1)
-        waiting.popleft()
+        out += waiting.take(2, 1_000_000)
     # Envelopes compare by identity.
     assert out == envelopes
     assert waiting.bytes == 0
@@ -34,7 +31,7 @@ def test_is_full_at_the_bound_of_events() -> None:
     assert waiting.has_room
     waiting.extend([envelope(1)])
     assert not waiting.has_room
-    waiting.popleft()
+    waiting.take(1, 1)
     assert waiting.has_room
 
 
@@ -64,3 +61,36 @@ def test_shares_count_events_and_bytes() -> None:
     waiting.extend([envelope(60)])
     assert not waiting.is_below(0.5), "half the bytes are taken, if few of the events"
     assert waiting.is_below(0.7)
+
+
+def test_takes_within_both_bounds_but_at_least_one() -> None:
+    waiting = queue()
+    envelopes = [envelope(60), envelope(30), envelope(30), envelope(1)]
+    waiting.extend(envelopes)
+    assert waiting.take(10, 1) == envelopes[:1]
+    assert waiting.take(10, 31) == envelopes[1:3]
+    assert waiting.take(0, 100) == []
+    assert waiting.take(1, 100) == envelopes[3:]
+    assert waiting.take(1, 100) == []
+    assert waiting.bytes == 0
+
+
+def test_what_is_put_back_stands_in_front_again() -> None:
+    waiting = queue()
+    envelopes = [envelope(size) for size in range(1, 6)]
+    waiting.extend(envelopes)
+    waiting.put_back(waiting.take(3, 1_000))
+    assert waiting.bytes == sum(range(1, 6))
+    assert waiting.take(9, 1_000) == envelopes
+
+
+def test_gives_up_what_is_in_memory_only() -> None:
+    waiting = queue()
+    envelopes = [envelope(size) for size in range(1, 6)]
+    envelopes[1].row = 7
+    waiting.extend(envelopes)
+    assert waiting.unsaved == 4
+    assert waiting.take_unsaved() == [envelopes[0], *envelopes[2:]]
+    assert (len(waiting), waiting.bytes, waiting.unsaved) == (1, 2, 0)
+    assert waiting.take_unsaved() == []
+    assert waiting.take(9, 1_000) == [envelopes[1]]

@@ -1,0 +1,95 @@
+"""Values that others keep, exported as they are at each scrape: what waits where, and the bounds.
+
+In: the parts of a receiver. Out: nothing; the metrics know them afterwards.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from service.listeners.relp import RelpListener
+from service.listeners.stream import StreamServer
+from service.listeners.tls_context import ServerTls
+from service.listeners.udp import UdpListener
+from service.metrics import Metrics
+from service.nats.publisher import Publisher
+from service.outlet import Outlet
+from service.pipeline import Pipeline
+from service.settings import Settings
+from service.spool.store import SpoolStore
+
+
+def export_flow(
+    metrics: Metrics,
+    settings: Settings,
+    pipeline: Pipeline,
+    outlet: Outlet,
+    store: SpoolStore,
+    publisher: Publisher,
+) -> None:
+    watch = metrics.watch
+    queue, incoming, lines = outlet.queue, outlet.spooler.incoming, pipeline.occurrences
+    spool, bounds = settings.spool, settings.queue
+    watch("spool_events", "Events on disk, waiting for NATS", lambda: store.events)
+    watch("spool_bytes", "Bytes of events on disk", lambda: store.bytes)
+    watch("spool_capacity_events", "Bound of events on disk", lambda: spool.max_events)
+    watch("spool_capacity_bytes", "Bound of bytes on disk", lambda: spool.max_bytes)
+    watch("spool_dead_letters", "Dead letters for operators", lambda: store.dead_letters)
+    watch("spool_failing", "1 while the disk takes nothing", lambda: store.is_failing)
+    watch("queue_events", "Events in memory, waiting for NATS", lambda: len(queue))
+    watch("queue_bytes", "Bytes of events in memory, waiting for NATS", lambda: queue.bytes)
+    watch("unsaved_events", "Events in memory, waiting for the disk", lambda: len(incoming))
+    watch("unsaved_bytes", "Bytes in memory, waiting for the disk", lambda: incoming.bytes)
+    watch("queue_capacity_events", "Bound of either wait in memory", lambda: bounds.max_events)
+    watch("queue_capacity_bytes", "Bound of either wait in memory", lambda: bounds.max_bytes)
+    watch("in_flight", "Messages sent, not yet acknowledged", lambda: publisher.in_flight)
+    watch("in_flight_capacity", "Bound of messages in flight", lambda: publisher.window)
+    watch(
+        "oldest_unacknowledged_seconds",
+        "Age of the oldest message without acknowledgement",
+        lambda: publisher.oldest_seconds,
+    )
+    watch("remembered_lines", "Lines remembered to tell equal ones apart", lambda: len(lines))
+    watch("remembered_lines_capacity", "Bound of them", lambda: 2 * lines.bound)
+    metrics.watch_total(
+        "remembered_lines_forgotten", "Lines forgotten within that bound", lambda: lines.forgotten
+    )
+
+
+def export_listeners(
+    metrics: Metrics,
+    udp: Sequence[UdpListener],
+    streams: Sequence[StreamServer],
+    server_tls: Mapping[str, ServerTls],
+) -> None:
+    watch = metrics.watch
+    watch(
+        "frame_buffer_bytes",
+        "Bytes of unfinished frames held for connections",
+        lambda: sum(listener.buffered_bytes for listener in streams),
+    )
+    watch(
+        "rate_limit_sources",
+        "Addresses whose rate is remembered",
+        lambda: (
+            sum(listener.rated_sources for listener in udp)
+            + sum(listener.rated_sources for listener in streams)
+        ),
+    )
+    if server_tls:
+        watch(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the first certificate of a TLS listener expires",
+            lambda: min(tls.expires.timestamp() for tls in server_tls.values()),
+        )
+
+
+def export_relp(metrics: Metrics, listeners: Sequence[RelpListener]) -> None:
+    metrics.watch(
+        "relp_unanswered_frames",
+        "RELP frames received, not yet acknowledged",
+        lambda: sum(listener.unanswered for listener in listeners),
+    )
+    metrics.watch(
+        "relp_answer_buffer_bytes",
+        "Bytes of RELP answers that peers have not read",
+        lambda: sum(listener.answer_bytes for listener in listeners),
+    )

@@ -1,0 +1,70 @@
+"""Disk space: given back after an outage, and held in reserve against a full disk."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+from service.spool.database import BUSY_SECONDS, PAGE_BYTES, WAL_BYTES, family
+
+KEEP_BYTES = 16 * 1024 * 1024
+"""Free pages that stay in the file for the next events; giving them back and forth costs writes."""
+LIVE_BYTES = 8 * 1024 * 1024
+"""The file is written anew when no more than this is in it, which takes a moment. SQLite's way of
+giving back page by page takes longer the more there is: minutes, after an outage."""
+RESERVE_BYTES = 16 * 1024 * 1024
+"""More than the log ever holds: a transaction beyond `WAL_BYTES`."""
+
+_WAIT_MILLISECONDS = 50
+_LONG_WAL_BYTES = 2 * WAL_BYTES
+"""A write-ahead log this long had a reader in its way when it should have begun anew."""
+
+
+class Reserve:
+    """A file that is nothing but taken space.
+
+    To remove events SQLite writes, first to its log, then the log into the database. On a disk
+    that the spool itself has filled there would be no room for that, and never be any again. So
+    some room is taken beforehand, and given up when a write fails. That it can be taken again is
+    the sign that the disk is back: only writing tells, for quotas show in no number.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "reserve"
+
+    def take(self) -> None:
+        """Raises `OSError` while there is no room for it."""
+        if self._path.exists() and self._path.stat().st_size == RESERVE_BYTES:
+            return
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            os.fsync(descriptor)
+        except OSError:
+            self.give_up()  # part of it may have been taken
+            raise
+        finally:
+            os.close(descriptor)
+
+    def give_up(self) -> None:
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:  # a disk that does not even let go of a file gives no room either way
+            pass
+
+
+def tidy(db: sqlite3.Connection, path: Path, keep: int = KEEP_BYTES) -> None:
+    """Give back what an outage took, once little is left of it; and cut a log that grew too long.
+    Raises `sqlite3.Error`, `OSError`."""
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    is_cut = free * PAGE_BYTES > keep and (pages - free) * PAGE_BYTES <= LIVE_BYTES
+    _, wal, _ = family(path)
+    # Somebody who reads may be in the way. Then it is done another time: events wait for us.
+    db.execute(f"PRAGMA busy_timeout = {_WAIT_MILLISECONDS}")
+    try:
+        if is_cut:
+            db.execute("VACUUM")
+        if is_cut or keep == 0 or (wal.exists() and wal.stat().st_size > _LONG_WAL_BYTES):
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
