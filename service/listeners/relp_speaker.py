@@ -191,10 +191,12 @@ def split(block: Block) -> Iterator[Piece]:
     gives none, in blocks."""
     data = block.data
     start = 0
-    for begins, ends in candidates(data):
+    for line in candidates(data):
+        # Found where it is: a line before it that held it would be a candidate, too.
+        begins = data.find(line, start)
         if start < begins:
             yield Block(data[start:begins], data.count(b"\n", start, begins))
-        yield Frame(data[begins:ends])
-        start = ends + 1
+        yield Frame(line)
+        start = begins + len(line) + 1
     if start < len(data):
         yield Block(data[start:], data.count(b"\n", start))

@@ -14,6 +14,9 @@ LINES = st.sampled_from(
         b"<22>mx postfix/smtp[1]: 4A: to=<a@b>, status=bounced (no)",
         b"<22>mx postfix/smtpd[1]: NOQUEUE: reject: RCPT from x",
         b"x" * LONG_LINE,
+        b"x" * (LONG_LINE + 1),
+        b"reject: ",
+        b"postfix/smtpd[1]: NOQUEUE: reject: RCPT from x",
     ]
 )
 
@@ -26,4 +29,4 @@ def test_all_lines_in_order_and_what_may_give_events_alone(lines: list[bytes]) -
     for piece in pieces:
         if isinstance(piece, Block):
             assert piece.count == piece.data.count(b"\n") > 0
-            assert not list(candidates(piece.data))
+            assert not candidates(piece.data)
