@@ -12,9 +12,10 @@ from nats.aio.client import Client
 
 from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
-from service.gauges import export_flow, export_listeners
+from service.gauges import export_flow, export_listeners, export_relp
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
+from service.listeners.relp import RelpListener, RelpTlsListener
 from service.listeners.tcp import TcpListener
 from service.listeners.tls import TlsListener
 from service.listeners.tls_config import CERTIFICATE_SETTINGS
@@ -35,6 +36,7 @@ from service.web import Health, WebServer
 log = structlog.get_logger(__name__)
 
 _LISTENERS_STOP_SECONDS = 5.0
+_RELP_CLOSE_SECONDS = 2.0
 _TASKS_STOP_SECONDS = 5.0
 _STREAM_CHECK_SECONDS = 0.5
 
@@ -138,14 +140,26 @@ class Receiver:
             TlsListener(address, settings.tls, intake, self.metrics, self._server_tls["tls"])
             for address in settings.tls.listen
         ]
-        self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls]
+        self._relp = [
+            RelpListener(address, settings.relp, intake, self.metrics)
+            for address in settings.relp.listen
+        ]
+        self._relp += [
+            RelpTlsListener(
+                address, settings.relp_tls, intake, self.metrics, self._server_tls["relp_tls"]
+            )
+            for address in settings.relp_tls.listen
+        ]
+        self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls, *self._relp]
         self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
         self._stream_check: asyncio.Task[None] | None = None
         self._web_task: asyncio.Task[None] | None = None
         export_flow(self.metrics, settings, pipeline, self._outlet, self._store, self._publisher)
-        export_listeners(self.metrics, self._udp, [*self._tcp, *self._tls], self._server_tls)
+        streams = [*self._tcp, *self._tls, *self._relp]
+        export_listeners(self.metrics, self._udp, streams, self._server_tls)
+        export_relp(self.metrics, self._relp)
 
     async def start(self) -> None:
         """Raises `OSError`, `EmbeddedServerError` or `SpoolRefused` where it cannot run."""
@@ -175,6 +189,8 @@ class Receiver:
         for listener in self.listeners:
             await listener.stop(_LISTENERS_STOP_SECONDS)
         left = await self._outlet.drain(self._publisher, deadline)
+        for relp in self._relp:
+            await relp.close(_RELP_CLOSE_SECONDS)
         if left:
             log.error("events_lost", events=left, reason="neither NATS nor the disk took them")
         for task in self._tasks:

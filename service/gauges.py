@@ -5,6 +5,7 @@ In: the parts of a receiver. Out: nothing; the metrics know them afterwards.
 
 from collections.abc import Mapping, Sequence
 
+from service.listeners.relp import RelpListener
 from service.listeners.stream import StreamServer
 from service.listeners.tls_context import ServerTls
 from service.listeners.udp import UdpListener
@@ -79,3 +80,16 @@ def export_listeners(
             "When the first certificate of a TLS listener expires",
             lambda: min(tls.expires.timestamp() for tls in server_tls.values()),
         )
+
+
+def export_relp(metrics: Metrics, listeners: Sequence[RelpListener]) -> None:
+    metrics.watch(
+        "relp_unanswered_frames",
+        "RELP frames received, not yet acknowledged",
+        lambda: sum(listener.unanswered for listener in listeners),
+    )
+    metrics.watch(
+        "relp_answer_buffer_bytes",
+        "Bytes of RELP answers that peers have not read",
+        lambda: sum(listener.answer_bytes for listener in listeners),
+    )

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from schemas.vocabulary import EventType, Transport
 from service import __version__
-from service.core.outcomes import Drop, Refusal, Skip
+from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG_BUCKETS = (
@@ -180,6 +180,14 @@ class Metrics:
             for t in Transport
             for reason in Refusal
         }
+        broken = counter(
+            "relp_sessions_refused", "RELP sessions ended by the receiver", "transport", "reason"
+        )
+        self._relp_refused = {
+            (t.value, reason): broken.labels(t.value, reason.value)
+            for t in (Transport.RELP, Transport.RELP_TLS)
+            for reason in RelpRefusal
+        }
         pauses = counter("reads_paused", "Times a connection was held back", "transport")
         self._pauses = {t.value: pauses.labels(t.value) for t in Transport}
         limited = counter("rate_limited", "Times a source was over its rate", "transport")
@@ -267,6 +275,10 @@ class Metrics:
 
     def connection_refused(self, transport: str, reason: Refusal) -> None:
         self._refused[transport, reason].inc()
+
+    def relp_session_refused(self, transport: str, reason: RelpRefusal) -> None:
+        """After it was let in: what it said, or that it did not read, ended it."""
+        self._relp_refused[transport, reason].inc()
 
     def reading_paused(self, transport: str) -> None:
         self._pauses[transport].inc()

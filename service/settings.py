@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from service.listeners import tls_context
+from service.listeners.relp_config import RelpConfig, RelpTlsConfig
 from service.listeners.tcp import TcpConfig
 from service.listeners.tls import TlsConfig
 from service.listeners.tls_config import TlsStreamConfig
@@ -35,7 +36,8 @@ from service.web import HttpConfig
 ENV_PREFIX = "MAILFAULT_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
 DEFAULT_LISTEN = "127.0.0.1:5514"
-TLS_TABLES = ("tls",)
+DEFAULT_LISTEN_RELP = "127.0.0.1:2514"
+TLS_TABLES = ("tls", "relp_tls")
 """Each of a TLS listener; its certificates are taken over at a reload."""
 
 _SERVICE_LINK = re.compile(
@@ -77,6 +79,8 @@ class Settings(BaseSettings):
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
     tls: TlsConfig = Field(default_factory=TlsConfig)
+    relp: RelpConfig = Field(default_factory=RelpConfig)
+    relp_tls: RelpTlsConfig = Field(default_factory=RelpTlsConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
@@ -110,9 +114,11 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
     if problems:
         raise ConfigError(problems)
-    if not (settings.udp.listen or settings.tcp.listen or settings.tls.listen):
+    tables = (settings.udp, settings.tcp, settings.tls, settings.relp, settings.relp_tls)
+    if not any(table.listen for table in tables):
         settings.udp.listen.append(DEFAULT_LISTEN)
         settings.tcp.listen.append(DEFAULT_LISTEN)
+        settings.relp.listen.append(DEFAULT_LISTEN_RELP)
     return settings
 
 

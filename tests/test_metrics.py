@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemas.vocabulary import EventType, Transport
 from service import __version__
 from service.app import Receiver
-from service.core.outcomes import Drop, Refusal, Skip
+from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 from service.metrics import Metrics, Tally
 from service.settings import fixed
 from tests.metric_values import assert_balanced, samples, value
@@ -38,7 +38,7 @@ NOT_YET = {"correlation_entries", "correlation_evictions_total"}
 BOUNDED = {
     "transport": {transport.value for transport in Transport},
     "type": {event_type.value for event_type in EventType},
-    "reason": {reason.value for reason in (*Skip, *Drop, *Refusal)},
+    "reason": {reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal)},
     "result": {"ok", "duplicate", "dead", "stored", "buried"},
     "version": {__version__},
 }

@@ -37,6 +37,7 @@ class TestPrecedence:
         assert settings.data_dir == Path("data")
         assert settings.http.listen == "127.0.0.1:9514"
         assert settings.udp.listen == settings.tcp.listen == ["127.0.0.1:5514"]
+        assert settings.relp.listen == ["127.0.0.1:2514"]
         assert settings.nats.servers == []
         assert settings.nats.stream.name == "POSTFIX"
         assert settings.nats.stream.duplicate_window == 600
@@ -83,7 +84,9 @@ class TestPrecedence:
         monkeypatch.setenv("MAILFAULT_NATS__SERVERS", "nats://a:1,nats://b:2")
         settings = load()
         assert settings.udp.listen == ["0.0.0.0:514"]
-        assert settings.tcp.listen == [], "one listener was named, so no default for the others"
+        assert settings.tcp.listen == settings.relp.listen == [], (
+            "one listener was named, so no default for the others"
+        )
         assert settings.nats.servers == ["nats://a:1", "nats://b:2"]
 
     def test_deep_tables_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:

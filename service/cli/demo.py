@@ -1,7 +1,7 @@
 """`mailfault demo`: see it work, with real parts, in a few seconds.
 
-An embedded nats-server, a receiver on free ports, sample lines sent over UDP and TCP, the events
-as a subscriber gets them, and the balance of counts.
+An embedded nats-server, a receiver on free ports, sample lines sent over UDP, TCP and RELP, the
+events as a subscriber gets them, and the balance of counts.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from rich.table import Table
 import schemas
 from service import logs
 from service.app import Receiver
+from service.cli.demo_relp import send_relp
 from service.cli.tail import row
 from service.nats.embedded import EmbeddedServerError
 from service.settings import fixed
@@ -55,6 +56,7 @@ async def _demo(console: Console) -> bool:
                 "data_dir": Path(folder),
                 "udp": {"listen": ["127.0.0.1:0"]},
                 "tcp": {"listen": ["127.0.0.1:0"]},
+                "relp": {"listen": ["127.0.0.1:0"]},
                 "http": {"listen": "127.0.0.1:0"},
                 "nats": {"embedded_port": 0},
             }
@@ -111,6 +113,9 @@ async def _send(transport: str, address: tuple[str, int], lines: list[str]) -> N
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for line in lines:
                 sock.sendto(line.encode(), address)
+        return
+    if transport == "relp":
+        await send_relp(address, lines)
         return
     _, writer = await asyncio.open_connection(*address)
     writer.write("".join(line + "\n" for line in lines).encode())

@@ -21,6 +21,15 @@ def serve(
         list[str] | None,
         typer.Option(help="Listen on TLS, HOST:PORT; repeatable. Certificates: table [tls]."),
     ] = None,
+    relp: Annotated[
+        list[str] | None, typer.Option(help="Listen on RELP, HOST:PORT; repeatable.")
+    ] = None,
+    relp_tls: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Listen on RELP over TLS, HOST:PORT; repeatable. Certificates: table [relp_tls]."
+        ),
+    ] = None,
     http: Annotated[
         str | None,
         typer.Option(help="Metrics and health, HOST:PORT.", show_default="127.0.0.1:9514"),
@@ -50,6 +59,8 @@ def serve(
         udp__listen=udp,
         tcp__listen=tcp,
         tls__listen=tls,
+        relp__listen=relp,
+        relp_tls__listen=relp_tls,
         http__listen=http,
         # An empty list overrides servers from the environment or the file.
         nats__servers=nats or None,

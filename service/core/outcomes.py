@@ -36,6 +36,15 @@ class Drop(StrEnum):
     """UDP cannot be held back: its sender is over the rate of one source."""
     NOT_ALLOWED = "not_allowed"
     """A datagram from an address in none of the networks allowed to send."""
+    BAD_FRAME = "bad_frame"
+    """RELP: a header or trailer that is none; like the next three, its connection is closed and
+    its sender sends again what was not acknowledged."""
+    OUT_OF_SEQUENCE = "out_of_sequence"
+    """RELP: not the transaction number that was due."""
+    TOO_LONG = "too_long"
+    """RELP: over the length that is skipped."""
+    NOT_OPEN = "not_open"
+    """RELP: a syslog frame before the session was opened."""
 
 
 class Malformed(StrEnum):
@@ -74,3 +83,17 @@ class Refusal(StrEnum):
     """The peer's certificate is expired, of an unknown authority, or not for clients."""
     PEER_NOT_PERMITTED = "peer_not_permitted"
     """Neither a name nor the fingerprint of the peer's certificate is permitted."""
+
+
+class RelpRefusal(StrEnum):
+    """Why the receiver ended a RELP session before its time."""
+
+    BAD_FRAME = "bad_frame"
+    OUT_OF_SEQUENCE = "out_of_sequence"
+    TOO_LONG = "too_long"
+    NOT_OPEN = "not_open"
+    """These as the `Drop` of the same name."""
+    BAD_OFFERS = "bad_offers"
+    """`open` without a protocol version, or without the command `syslog`."""
+    ANSWERS_UNREAD = "answers_unread"
+    """The peer did not read its answers, and the buffer for them is full."""

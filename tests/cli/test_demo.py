@@ -31,7 +31,7 @@ def test_shows_three_subjects_and_a_balance(tmp_path: Path, variables: dict[str,
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
     for event_type in ("reject", "deferred", "bounced", "invalid"):
-        for transport in ("tcp", "udp"):
+        for transport in ("tcp", "udp", "relp"):
             assert f"postfix.{event_type}.demo-{transport}\n" in output
     sent = sum(map(int, re.findall(r"sent ([0-9]+) lines over", output)))
     counts = {
@@ -42,7 +42,7 @@ def test_shows_three_subjects_and_a_balance(tmp_path: Path, variables: dict[str,
     outcomes = counts["frames with events"] + counts["lines skipped"] + counts["frames dropped"]
     assert outcomes == sent
     assert counts["frames dropped"] == 0
-    assert counts["events"] == counts["events in the stream"] == 10
+    assert counts["events"] == counts["events in the stream"] == 15
     assert output.endswith("balances\n")
     assert list(tmp_path.iterdir()) == [], "it cleans up"
 

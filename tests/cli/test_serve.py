@@ -11,13 +11,15 @@ CONTRACT = (
     "--udp",
     "--tcp",
     "--tls",
+    "--relp",
+    "--relp-tls",
     "--http",
     "--nats",
     "--embedded-nats",
     "--data-dir",
     "--config",
 )
-NOT_YET = ("--relp", "--relp-tls", "--workers")
+NOT_YET = ("--workers",)
 """Of the contract too; their rooms are not built."""
 
 

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.e2e.packages import require_program
+from tests.e2e.packages import require_program, require_rsyslog_module
 from tests.e2e.receiver import Receiver
 from tests.e2e.rsyslog import Form, Rsyslogd
 from tests.e2e.subscriber import Subscriber
@@ -23,14 +23,16 @@ class House:
     async def rsyslogd(self, form: Form, port: int) -> Rsyslogd:
         """Sending to `port` of this host; stopped with the house."""
         program = require_program("rsyslogd", "rsyslog")
+        if form.is_relp:
+            require_rsyslog_module("omrelp", "rsyslog-relp")
         rsyslogd = await Rsyslogd.start(program, self.directory, form, port)
         self.cleanup.push_async_callback(rsyslogd.stop)
         return rsyslogd
 
     async def restart_receiver(self) -> None:
-        """A new one on the same TCP port; the old one must have been stopped."""
+        """A new one on the same TCP and RELP ports; the old one must have been stopped."""
         self.receiver = await Receiver.start(
-            self.directory / "data", self.nats_url, self.receiver.ports["tcp"]
+            self.directory / "data", self.nats_url, self.receiver.ports
         )
         self.cleanup.push_async_callback(self.receiver.child.stop)
 

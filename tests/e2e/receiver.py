@@ -7,12 +7,13 @@ import urllib.request
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from tests.e2e.child import Child
 from tests.metric_values import value
 
-_TRANSPORTS = ("udp", "tcp", "http")
+_TRANSPORTS = ("udp", "tcp", "relp", "http")
 _PATIENCE_SECONDS = 30.0
 
 
@@ -20,24 +21,30 @@ class Receiver:
     def __init__(self, child: Child, ports: dict[str, int]) -> None:
         self.child = child
         self.ports = ports
-        """By transport: `udp`, `tcp`, `http`."""
+        """By transport: `udp`, `tcp`, `relp`, `http`."""
 
     @classmethod
     async def start(
         cls,
         data_dir: Path,
         nats_url: str,
-        tcp_port: int = 0,
+        ports: Mapping[str, int] = MappingProxyType({}),
         env: Mapping[str, str] | None = None,
     ) -> Self:
+        """`ports`: those that are to be the same as before; for the others, any."""
+        tcp, relp = (f"127.0.0.1:{ports.get(name, 0)}" for name in ("tcp", "relp"))
         child = await Child.start(
             sys.executable, "-m", "service", "serve",
-            "--udp", "127.0.0.1:0", "--tcp", f"127.0.0.1:{tcp_port}", "--http", "127.0.0.1:0",
+            "--udp", "127.0.0.1:0", "--tcp", tcp, "--relp", relp, "--http", "127.0.0.1:0",
             "--nats", nats_url, "--data-dir", data_dir,
             env=env,
         )  # fmt: skip
-        ports = {name: await child.until(partial(_port, name)) for name in _TRANSPORTS}
-        return cls(child, ports)
+        bound = {name: await child.until(partial(_port, name)) for name in _TRANSPORTS}
+        return cls(child, bound)
+
+    async def port(self, transport: str) -> int:
+        """Of a listener that the environment asked for."""
+        return await self.child.until(partial(_port, transport))
 
     async def get(self, path: str) -> str:
         return await asyncio.to_thread(self._get, path)

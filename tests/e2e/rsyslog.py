@@ -42,11 +42,16 @@ class Form:
     snippet: str
     edits: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_relp(self) -> bool:
+        return "relp" in self.snippet
+
     def render(self, host: str, port: int) -> str:
         text = (SNIPPETS / self.snippet).read_text(encoding="utf-8")
+        sample_port = "2514" if self.is_relp else "5514"
         wanted = (
             ('target="127.0.0.1"', f'target="{host}"'),
-            ('port="5514"', f'port="{port}"'),
+            (f'port="{sample_port}"', f'port="{port}"'),
             # A receiver that comes back is found within a second, not five.
             ('action.resumeInterval="5"', 'action.resumeInterval="1"'),
             *self.edits,

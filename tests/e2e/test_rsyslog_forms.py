@@ -16,6 +16,15 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 HOST = "mx1.example.net"
 TRADITIONAL = ('template="RSYSLOG_ForwardFormat"', 'template="RSYSLOG_TraditionalForwardFormat"')
 COMPRESSED = ('type="omfwd"', 'type="omfwd" compression.mode="single"')
+RFC5424 = (
+    'template="RSYSLOG_ForwardFormat"',
+    # A trailing LF is part of this template, and so of the frame.
+    'template="RSYSLOG_SyslogProtocol23Format"',
+)
+SLASH = (
+    'module(load="omrelp")',
+    'global(parser.permitSlashInProgramName="on") module(load="omrelp")',
+)
 NO_SLASH = ('global(parser.permitSlashInProgramName="on")', "")
 
 FORMS = [
@@ -30,6 +39,9 @@ FORMS = [
     Form("octet", "50-mailfault-tcp-octet.conf"),
     Form("octet-traditional", "50-mailfault-tcp-octet.conf", (TRADITIONAL,)),
     Form("rfc5424", "50-mailfault-rfc5424.conf"),
+    Form("relp", "50-mailfault-relp.conf"),
+    Form("relp-traditional", "50-mailfault-relp.conf", (TRADITIONAL,)),
+    Form("relp-rfc5424", "50-mailfault-relp.conf", (RFC5424, SLASH)),
     # As rsyslog is set by default: `postfix/smtp` arrives as `postfix`.
     Form("rfc5424-no-slash", "50-mailfault-rfc5424.conf", (NO_SLASH,)),
 ]
@@ -37,7 +49,8 @@ FORMS = [
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 async def test_every_line_through_every_form(house: House, form: Form) -> None:
-    transport = "udp" if form.name.startswith("udp") else "tcp"
+    known = ("udp", "relp")
+    transport = next((name for name in known if form.name.startswith(name)), "tcp")
     rsyslogd = await house.rsyslogd(form, house.receiver.ports[transport])
     stamps = [_stamp(number) for number in range(len(SAMPLES))]
     await rsyslogd.relay([_line(*pair) for pair in zip(SAMPLES, stamps, strict=True)])

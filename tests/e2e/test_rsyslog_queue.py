@@ -14,6 +14,7 @@ FORMS = [
     Form("tcp", "50-mailfault-tcp.conf"),
     Form("octet", "50-mailfault-tcp-octet.conf"),
     Form("rfc5424", "50-mailfault-rfc5424.conf"),
+    Form("relp", "50-mailfault-relp.conf"),
 ]
 
 
@@ -35,7 +36,7 @@ def queue_files(directory: Path) -> list[str]:
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 async def test_lines_wait_for_the_receiver(house: House, form: Form) -> None:
-    port = house.receiver.ports["tcp"]
+    port = house.receiver.ports["relp" if form.is_relp else "tcp"]
     rsyslogd = await house.rsyslogd(form, port)
     await rsyslogd.log(bounces(0, 10))
     await house.subscriber.until(lambda event: True, count=10)

@@ -15,6 +15,8 @@ FILES = sorted(SNIPPETS.glob("*.conf"))
 
 
 def check(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    if "omrelp" in config:
+        require_rsyslog_module("omrelp", "rsyslog-relp")
     if "gtls" in config:
         require_rsyslog_module("lmnsd_gtls", "rsyslog-gnutls")
     path = directory / "rsyslog.conf"
@@ -28,7 +30,7 @@ def check(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_files_are_found() -> None:
-    assert len(FILES) >= 4
+    assert len(FILES) >= 5
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
