@@ -128,11 +128,12 @@ class Pipeline:
                 frames += 1
                 if piece.truncated:
                     self._metrics.truncated(origin.transport)
-                if is_candidate(piece.data):
+                if piece.is_candidate or is_candidate(piece.data):
                     found.append((piece.data, piece.truncated, index))
             elif isinstance(piece, Block):
                 frames += piece.count
-                found += [(line, False, index) for line in _candidate_lines(piece.data)]
+                if not piece.has_no_candidate:
+                    found += [(line, False, index) for line in _candidate_lines(piece.data)]
             else:
                 self._metrics.dropped(origin.transport, piece.kind)
         tally.frames = frames

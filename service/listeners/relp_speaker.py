@@ -195,8 +195,8 @@ def split(block: Block) -> Iterator[Piece]:
         # Found where it is: a line before it that held it would be a candidate, too.
         begins = data.find(line, start)
         if start < begins:
-            yield Block(data[start:begins], data.count(b"\n", start, begins))
-        yield Frame(line)
+            yield Block(data[start:begins], data.count(b"\n", start, begins), True)
+        yield Frame(line, is_candidate=True)
         start = begins + len(line) + 1
     if start < len(data):
-        yield Block(data[start:], data.count(b"\n", start))
+        yield Block(data[start:], data.count(b"\n", start), True)

@@ -22,6 +22,8 @@ class Frame:
     data: bytes
     truncated: bool = False
     """Cut at the bound; the rest was skipped and is not another frame."""
+    is_candidate: bool = False
+    """Somebody has looked already: it may be a failure."""
 
 
 @dataclass(slots=True)
@@ -35,6 +37,8 @@ class Block:
     data: bytes
     count: int
     """Number of lines, empty ones included."""
+    has_no_candidate: bool = False
+    """Somebody has looked already: no line of it can be a failure."""
 
 
 @dataclass(slots=True)
