@@ -242,6 +242,8 @@ class Outlet:
             return
         self._metrics.dead_letter(stored=False)
         log.error("dead_letter_buried", event_id=letter.message_id, remedy="mailfault spool export")
+        # The letter may have been on disk meanwhile, and its sender told.
+        envelope.row, envelope.on_durable = letter.row, letter.on_durable
         self.spooler.bury(envelope, refusal.reason, refusal.description)
 
     def _wants_more(self) -> int:

@@ -463,6 +463,26 @@ async def test_the_answer_to_a_dead_letter_is_no_event(tmp_path: Path) -> None:
     assert value(made.metrics, "dead_letters_total", result="stored") == 1
 
 
+async def test_a_letter_that_went_over_the_disk_told_its_sender_twice(tmp_path: Path) -> None:
+    """When it was refused as well, and buried: the RELP session did not know the frame any more."""
+    made = way(tmp_path)
+    refused = envelope(1)
+    durable: list[int] = []
+    refused.on_durable = lambda: durable.append(1)
+    async with made.running():
+        await until(lambda: made.store.has_room)
+        made.outlet.done(refused, Rejected(Refusal.REFUSED, "no (400/1)"))
+        (letter,) = made.queue.take_unsaved()
+        made.outlet.spooler.put([letter])
+        await made.outlet.spooler.saved()
+        assert durable == [1]
+        made.outlet.done(letter, Rejected(Refusal.REFUSED, "no (400/1)"))
+        await made.outlet.spooler.saved()
+        assert durable == [1]
+        assert made.store.dead_letters == 1
+        assert made.store.events == 0, "the letter's place on disk is given up with it"
+
+
 async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
     made = way(tmp_path, max_events=1)
     intake = PipelineIntake(Pipeline(PipelineConfig(), TEMPLATE, made.metrics), made.outlet)
