@@ -44,6 +44,7 @@ def test_the_image_listens_where_it_is_exposed_and_asked_for_its_health() -> Non
     assert set(exposed[1].split()) == {
         *(f"{split_address(address)[1]}/udp" for address in loaded.udp.listen),
         *(f"{split_address(address)[1]}/tcp" for address in loaded.tcp.listen),
+        *(f"{split_address(address)[1]}/tcp" for address in loaded.relp.listen),
         f"{http_port}/tcp",
     }
     assert f"http://127.0.0.1:{http_port}/livez" in dockerfile
@@ -52,7 +53,7 @@ def test_the_image_listens_where_it_is_exposed_and_asked_for_its_health() -> Non
 
 def test_compose_publishes_these_ports_on_loopback_only() -> None:
     published = re.findall(r'^ +- "(\S+):(\d+):(\d+)(?:/\w+)?"$', read("docker-compose.yml"), re.M)
-    assert {inside for _, _, inside in published} == {"4222", "8222", "5514", "9514"}
+    assert {inside for _, _, inside in published} == {"4222", "8222", "5514", "2514", "9514"}
     assert {address for address, _, _ in published} == {"127.0.0.1"}
 
 

@@ -1,6 +1,7 @@
 """`deploy/nats/nats-server.conf`: the real nats-server takes it, and the rights that it proposes in
 its comment are enough for the receiver and for a subscriber."""
 
+import asyncio
 import re
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from schemas import decode
 from service.nats.embedded import find_binary
 from tests.e2e.child import Child
 from tests.e2e.receiver import Receiver
+from tests.metric_values import value
 
 FILE = Path(__file__).parents[2] / "deploy" / "nats" / "nats-server.conf"
 LINE = (
@@ -45,7 +47,11 @@ async def test_the_rights_in_the_comment_are_enough(tmp_path: Path) -> None:
         receiver = await Receiver.start(tmp_path / "data", url, env=env)
         with socket.create_connection(("127.0.0.1", receiver.ports["tcp"])) as sender:
             sender.sendall(LINE)
-        # It delivers what it has before it ends.
+        async with asyncio.timeout(20):
+            while True:
+                if value(await receiver.metrics(), "published_total", result="ok"):
+                    break
+                await asyncio.sleep(0.02)
         await receiver.stop()
 
         client = await nats.connect(url, user="reader", password="secret")

@@ -14,6 +14,7 @@ from tests.e2e.child import Child
 from tests.metric_values import value
 
 _TRANSPORTS = ("udp", "tcp", "relp", "http")
+_ON_THE_WAY = ("in_flight", "queue_events", "unsaved_events", "spool_events")
 _PATIENCE_SECONDS = 30.0
 
 
@@ -61,7 +62,7 @@ class Receiver:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
                 text = await self.get("/metrics")
-                if not value(text, "in_flight") and not value(text, "spool_events"):
+                if not any(value(text, name) for name in _ON_THE_WAY):
                     return text
 
     async def stop(self) -> None:
