@@ -1,0 +1,82 @@
+"""A real rsyslogd, with omrelp and omfwd, while what it sends to dies."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from tests.e2e.rsyslog import SNIPPETS, Form
+from tests.faults.case import Outcome, Size, compare
+from tests.faults.lines import local_lines, times
+from tests.faults.scene import HOST, Place, Scene
+
+RELP = Form("relp", "50-mailfault-relp.conf")
+TCP = Form("tcp", "50-mailfault-tcp.conf")
+
+_FAILOVER = """\
+$RepeatedMsgReduction off
+module(load="omrelp")
+ruleset(name="mailfault" queue.type="LinkedList" queue.size="200000"
+        queue.filename="mailfault_failover") {{
+  action(type="omrelp" target="{host}" port="{first}" template="RSYSLOG_ForwardFormat"
+         action.resumeInterval="1" action.resumeIntervalMax="1")
+  action(type="omrelp" target="{host}" port="{second}" template="RSYSLOG_ForwardFormat"
+         action.execOnlyWhenPreviousIsSuspended="on"
+         action.resumeInterval="1" action.resumeIntervalMax="1")
+}}
+mail.* call mailfault
+"""
+
+
+@dataclass(frozen=True)
+class Failover(Form):
+    """To a second receiver while the first is away."""
+
+    second: int = field(default=0)
+
+    def render(self, host: str, port: int) -> str:
+        return _FAILOVER.format(host=host, first=port, second=self.second)
+
+
+async def omrelp_receiver_killed(scene: Scene, size: Size) -> Outcome:
+    place = await scene.receive()
+    return await _killed(scene, size, RELP, place.ports["relp"], [place])
+
+
+async def omfwd_nats_killed(scene: Scene, size: Size) -> Outcome:
+    place = await scene.receive()
+    return await _killed(scene, size, TCP, place.ports["tcp"], [])
+
+
+async def omrelp_failover(scene: Scene, size: Size) -> Outcome:
+    """The first dies while lines come, the second takes over, the first returns, and so on."""
+    first, second = await scene.receive(), await scene.receive()
+    form = Failover("failover", "50-mailfault-relp.conf", second=second.ports["relp"])
+    return await _killed(scene, size, form, first.ports["relp"], [first, second])
+
+
+async def _killed(scene: Scene, size: Size, form: Form, port: int, places: list[Place]) -> Outcome:
+    """Each time the next one of the places, or NATS where there is none."""
+    rsyslogd = await scene.rsyslogd(form, port)
+    parts = size.ends + 1
+    step = size.lines // parts
+    down: Place | None = None
+    for part in range(parts):
+        logging = asyncio.create_task(rsyslogd.log(local_lines(part * step, (part + 1) * step)))
+        if part < size.ends:
+            if not places:
+                await scene.restart_nats()
+            else:
+                place = places[part % len(places)]
+                await place.kill()
+                if down is not None:
+                    await down.start()
+                down = place
+                if len(places) == 1:
+                    await place.start()
+                    down = None
+        await logging
+    if down is not None:
+        await down.start()
+    # omrelp looks at a connection only when it has a line to send.
+    await rsyslogd.log(local_lines(parts * step, parts * step + 1))
+    count = parts * step + 1
+    return compare(times(range(count)), await scene.stored(count))

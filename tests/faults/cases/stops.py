@@ -1,0 +1,118 @@
+"""SIGTERM under load, and connections that end inside a frame."""
+
+import array
+import asyncio
+import fcntl
+import socket
+import termios
+
+from benchmarks.relp import answer, frame, opening
+from tests.faults.case import Outcome, Size, compare
+from tests.faults.lines import line, lines, times
+from tests.faults.scene import Scene, until
+
+
+async def relp_stopped(scene: Scene, size: Size) -> Outcome:
+    place = await scene.receive()
+    feed = scene.feed(place, count=size.lines)
+    statuses = []
+    for end in range(1, size.ends + 1):
+        await feed.reached(size.lines * end // (size.ends + 1))
+        statuses.append(await place.terminate())
+        await place.start()
+    await feed.finished()
+    outcome = compare(times(range(size.lines)), await scene.stored(size.lines))
+    outcome.notes["resent"] = feed.sender.sent - size.lines
+    outcome.check(not any(statuses), f"ended with {statuses}")
+    outcome.check(feed.sender.connections > size.ends, "not each stop met a connection")
+    return outcome
+
+
+async def tcp_stopped(scene: Scene, size: Size) -> Outcome:
+    """Everything has left the sender; SIGTERM comes while it lies in the receiver's socket."""
+    place = await scene.receive()
+    await until(place.is_ready)
+    _, writer = await asyncio.open_connection(*place.tcp)
+    for number in range(size.lines):
+        writer.write(line(number) + b"\n")
+        await writer.drain()
+
+    async def has_left() -> bool:
+        return writer.transport.get_write_buffer_size() == 0 and _in_kernel(writer) == 0
+
+    await until(has_left)
+    status = await place.terminate()
+    writer.close()
+    outcome = compare(times(range(size.lines)), await scene.stored(size.lines))
+    outcome.check(status == 0, f"ended with {status}")
+    return outcome
+
+
+async def tcp_stopped_without_nats(scene: Scene, size: Size) -> Outcome:
+    """What was read is on disk when the process is gone."""
+    place = await scene.receive()
+    await until(place.is_ready)
+    await scene.server.kill()
+    _, writer = await asyncio.open_connection(*place.tcp)
+    writer.writelines(sent + b"\n" for sent in lines(0, size.lines))
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    status = await place.terminate()
+    await scene.server.start()
+    await place.start()
+    outcome = compare(times(range(size.lines)), await scene.stored(size.lines))
+    outcome.check(status == 0, f"ended with {status}")
+    return outcome
+
+
+async def relp_cut_inside_a_frame(scene: Scene, size: Size) -> Outcome:
+    """By a reset, without reading an answer; then everything is sent again."""
+    place = await scene.receive()
+    step = size.lines // size.ends
+    for cut in range(size.ends):
+        reader, writer = await asyncio.open_connection(*place.relp)
+        writer.write(opening())
+        await answer(reader)
+        frames = [frame(n + 2, b"syslog", line(n)) for n in range(step)]
+        data = b"".join(frames)
+        writer.write(data[: len(data) - 1 - cut * len(frames[-1]) // size.ends])
+        await writer.drain()
+        _reset(writer)
+    feed = scene.feed(place, count=size.lines)
+    await feed.finished()
+    return compare(times(range(size.lines)), await scene.stored(size.lines))
+
+
+async def tcp_cut_inside_a_frame(scene: Scene, size: Size) -> Outcome:
+    """The sender sends the line it stopped at again, whole; its beginning is no event."""
+    place = await scene.receive()
+    step = size.lines // size.ends
+    for cut in range(size.ends):
+        _, writer = await asyncio.open_connection(*place.tcp)
+        whole = b"".join(sent + b"\n" for sent in lines(cut * step, (cut + 1) * step))
+        part = line((cut + 1) * step)
+        writer.write(whole + part[: (cut + 1) * len(part) // (size.ends + 2)])
+        writer.close()
+        await writer.wait_closed()
+    rest = range(size.ends * step, size.lines)
+    _, writer = await asyncio.open_connection(*place.tcp)
+    writer.writelines(line(number) + b"\n" for number in rest)
+    writer.close()
+    await writer.wait_closed()
+    return compare(times(range(size.lines)), await scene.stored(size.lines))
+
+
+def _in_kernel(writer: asyncio.StreamWriter) -> int:
+    """Bytes that the peer's kernel has not acknowledged (SIOCOUTQ, tcp(7))."""
+    sock: socket.socket = writer.get_extra_info("socket")
+    waiting = array.array("i", [0])
+    fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, waiting)
+    return waiting[0]
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """RST instead of FIN."""
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
