@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.relp import WINDOW, RelpSender
 from benchmarks.stream import Stream
@@ -23,6 +24,7 @@ from tests.nats_server import RealNats, real_nats
 
 HOST = "127.0.0.1"
 _LOOK_SECONDS = 0.05
+_IDLE_SECONDS = 3.0
 
 
 class Feed:
@@ -106,11 +108,13 @@ class Scene:
         self.cleanup = cleanup
         self._places: list[Place] = []
 
-    async def receive(self, data_dir: Path | None = None, **env: str) -> Place:
-        """`env`: settings, without their prefix."""
+    async def receive(
+        self, settings: Mapping[str, str] = MappingProxyType({}), data_dir: Path | None = None
+    ) -> Place:
+        """`settings`: as environment variables, without their prefix."""
         data = data_dir or self.home / f"data{len(self._places)}"
-        settings = {f"MAILFAULT_{name}": text for name, text in env.items()}
-        place = Place(data, self.server.url, settings)
+        env = {f"MAILFAULT_{name}": text for name, text in settings.items()}
+        place = Place(data, self.server.url, env)
         self.cleanup.push_async_callback(place.kill)
         await place.start()
         self._places.append(place)
@@ -139,8 +143,14 @@ class Scene:
         await self.server.kill()
         await self.server.start()
 
+    async def wait_for(self, messages: int) -> None:
+        """Until the stream holds that many, or no more come for a while."""
+        async with Stream(self.server.url) as stream:
+            await stream.wait_for(messages, idle=_IDLE_SECONDS)
+
     async def stored(self, at_least: int) -> Counter[int]:
-        """By number, once the stream holds that many, or no more come, and nothing is on its way."""
+        """By number, once the stream holds that many, or no more come, and nothing is on its
+        way."""
         async with Stream(self.server.url) as stream:
             await stream.wait_for(at_least)
             for place in self._places:
@@ -152,7 +162,9 @@ class Scene:
 async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     """Asked again and again, as probes do."""
     async with asyncio.timeout(seconds):
-        while not await is_so():
+        while True:
+            if await is_so():
+                return
             await asyncio.sleep(_LOOK_SECONDS)
 
 

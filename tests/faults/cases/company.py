@@ -2,9 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 from tests.faults.case import Outcome, Size, compare
 from tests.faults.lines import line, times
@@ -17,16 +16,19 @@ _BAD = ("127.0.0.2", 0)
 _SLOW = 60
 _FLOODS = 8
 _PAUSE_SECONDS = 0.05
+_Peer = Callable[[int, random.Random], Awaitable[None]]
+_Attack = tuple[_Peer, int]
+"""Which, and on which port."""
 _SHORT = {"HALF_FRAME_TIMEOUT": "1", "MAX_CONNECTIONS_PER_ADDRESS": "100"}
 
 
 async def slow_and_many(scene: Scene, size: Size) -> Outcome:
     """Peers that never finish a frame, and peers that connect and leave, on TCP and RELP."""
     env = {f"{table}__{name}": text for table in ("TCP", "RELP") for name, text in _SHORT.items()}
-    place = await scene.receive(**env)
+    place = await scene.receive(env)
     ports = [place.ports["tcp"], place.ports["relp"]]
-    slow = [(_slowly, ports[n % 2]) for n in range(_SLOW)]
-    flood = [(_connect_and_leave, ports[n % 2]) for n in range(_FLOODS)]
+    slow: list[_Attack] = [(_slowly, ports[n % 2]) for n in range(_SLOW)]
+    flood: list[_Attack] = [(_connect_and_leave, ports[n % 2]) for n in range(_FLOODS)]
     async with _beside(slow + flood) as counts:
         outcome = await _good(scene, place, size, lambda: _has_stalled(place))
     outcome.notes["bad connections"] = sum(counts.values())
@@ -37,13 +39,17 @@ async def random_bytes(scene: Scene, size: Size) -> Outcome:
     """On the ports of RELP and TLS."""
     identity = make(scene.home / "tls", "receiver.example.net")
     place = await scene.receive(
-        TLS__LISTEN=f"{HOST}:0",
-        TLS__CERT_FILE=str(identity.cert_file),
-        TLS__KEY_FILE=str(identity.key_file),
-        TLS__AUTH_MODE="anon",
+        {
+            "TLS__LISTEN": f"{HOST}:0",
+            "TLS__CERT_FILE": str(identity.cert_file),
+            "TLS__KEY_FILE": str(identity.key_file),
+            "TLS__AUTH_MODE": "anon",
+        }
     )
     tls = await place.receiver.port("tls")
-    bad = [(_noise, port) for port in (place.ports["relp"], tls) for _ in range(_FLOODS)]
+    bad: list[_Attack] = [
+        (_noise, port) for port in (place.ports["relp"], tls) for _ in range(_FLOODS)
+    ]
     async with _beside(bad) as counts:
         outcome = await _good(scene, place, size, lambda: _has_refused(place))
     outcome.notes["bad connections"] = sum(counts.values())
@@ -75,15 +81,12 @@ async def _has_refused(place: Place) -> bool:
     return min(relp, tls) >= _FLOODS
 
 
-_Bad = Callable[[int, random.Random], Awaitable[None]]
-
-
 @asynccontextmanager
-async def _beside(bad: list[tuple[_Bad, int]]) -> Any:
+async def _beside(bad: list[_Attack]) -> AsyncIterator[dict[int, int]]:
     """Each of them again and again, as long as the block lasts. Yields how often."""
     counts = dict.fromkeys(range(len(bad)), 0)
 
-    async def again(number: int, peer: _Bad, port: int) -> None:
+    async def again(number: int, peer: _Peer, port: int) -> None:
         chance = random.Random(number)
         while True:
             try:

@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+from collections.abc import Mapping
 
 from tests.faults.case import Outcome, Size, compare
 from tests.faults.lines import line, times
 from tests.faults.scene import Scene
 
 _UDP_RATE = 1000.0
+_ON_OUTAGE: Mapping[str, str] = {}
+_WRITE_AHEAD = {"SPOOL__DURABILITY": "write-ahead"}
 
 
 async def relp_receiver_killed(scene: Scene, size: Size) -> Outcome:
@@ -23,9 +26,7 @@ async def relp_both_killed(scene: Scene, size: Size) -> Outcome:
 
 
 async def write_ahead_both_killed(scene: Scene, size: Size) -> Outcome:
-    return await _relp(
-        scene, size, kills_receiver=True, kills_nats=True, SPOOL__DURABILITY="write-ahead"
-    )
+    return await _relp(scene, size, kills_receiver=True, kills_nats=True, settings=_WRITE_AHEAD)
 
 
 async def _relp(
@@ -34,9 +35,9 @@ async def _relp(
     *,
     kills_receiver: bool = False,
     kills_nats: bool = False,
-    **settings: str,
+    settings: Mapping[str, str] = _ON_OUTAGE,
 ) -> Outcome:
-    place = await scene.receive(**settings)
+    place = await scene.receive(settings)
     feed = scene.feed(place, count=size.lines)
     for end in range(1, size.ends + 1):
         await feed.reached(size.lines * end // (size.ends + 1))
@@ -57,16 +58,16 @@ async def _relp(
 
 
 async def relp_killed_during_outage(scene: Scene, size: Size) -> Outcome:
-    return await _killed_during_outage(scene, size)
+    return await _killed_during_outage(scene, size, _ON_OUTAGE)
 
 
 async def write_ahead_killed_during_outage(scene: Scene, size: Size) -> Outcome:
-    return await _killed_during_outage(scene, size, SPOOL__DURABILITY="write-ahead")
+    return await _killed_during_outage(scene, size, _WRITE_AHEAD)
 
 
-async def _killed_during_outage(scene: Scene, size: Size, **settings: str) -> Outcome:
+async def _killed_during_outage(scene: Scene, size: Size, settings: Mapping[str, str]) -> Outcome:
     """The sender has its acknowledgements and is gone: only the disk has the lines."""
-    place = await scene.receive(**settings)
+    place = await scene.receive(settings)
     await scene.server.kill()
     feed = scene.feed(place, count=size.lines)
     await feed.finished()

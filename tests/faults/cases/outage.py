@@ -74,7 +74,7 @@ async def disk_filled_by_the_spool(scene: Scene, size: Size) -> Outcome:
     """What fills it are the events themselves; its reserve lets them be removed."""
     require_root("it mounts a small file system")
     with small_disk(scene.home / "disk", _DISK_MIB) as disk:
-        place = await scene.receive(disk / "data")
+        place = await scene.receive(data_dir=disk / "data")
         await until(place.is_ready)
         await scene.server.kill()
         feed = scene.feed(place, count=size.lines)
@@ -95,7 +95,7 @@ async def _full_disk(scene: Scene, size: Size) -> AsyncIterator[tuple[Place, Pat
     """A receiver that was well, whose disk is full and whose NATS is away."""
     require_root("it mounts a small file system")
     with small_disk(scene.home / "disk", _DISK_MIB) as disk:
-        place = await scene.receive(disk / "data")
+        place = await scene.receive(data_dir=disk / "data")
         await until(place.is_ready)
         ballast = disk / "ballast"
         fill(ballast)

@@ -3,14 +3,15 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from tests.e2e.rsyslog import SNIPPETS, Form
+from tests.e2e.rsyslog import Form
 from tests.faults.case import Outcome, Size, compare
 from tests.faults.lines import local_lines, times
-from tests.faults.scene import HOST, Place, Scene
+from tests.faults.scene import Place, Scene
 
 RELP = Form("relp", "50-mailfault-relp.conf")
 TCP = Form("tcp", "50-mailfault-tcp.conf")
 
+# Without action.resumeRetryCount the last one would drop lines while it is away itself.
 _FAILOVER = """\
 $RepeatedMsgReduction off
 module(load="omrelp")
@@ -19,7 +20,7 @@ ruleset(name="mailfault" queue.type="LinkedList" queue.size="200000"
   action(type="omrelp" target="{host}" port="{first}" template="RSYSLOG_ForwardFormat"
          action.resumeInterval="1" action.resumeIntervalMax="1")
   action(type="omrelp" target="{host}" port="{second}" template="RSYSLOG_ForwardFormat"
-         action.execOnlyWhenPreviousIsSuspended="on"
+         action.execOnlyWhenPreviousIsSuspended="on" action.resumeRetryCount="-1"
          action.resumeInterval="1" action.resumeIntervalMax="1")
 }}
 mail.* call mailfault
@@ -54,29 +55,36 @@ async def omrelp_failover(scene: Scene, size: Size) -> Outcome:
 
 
 async def _killed(scene: Scene, size: Size, form: Form, port: int, places: list[Place]) -> Outcome:
-    """Each time the next one of the places, or NATS where there is none."""
+    """Each time the next one of the places, or NATS where there is none. Of two places one is down
+    until the other one is killed."""
     rsyslogd = await scene.rsyslogd(form, port)
-    parts = size.ends + 1
-    step = size.lines // parts
+    step = size.lines // (size.ends + 1)
     down: Place | None = None
-    for part in range(parts):
-        logging = asyncio.create_task(rsyslogd.log(local_lines(part * step, (part + 1) * step)))
+    for part in range(size.ends + 1):
+        first = part * step
+        logging = asyncio.create_task(rsyslogd.log(local_lines(first, first + step)))
         if part < size.ends:
-            if not places:
-                await scene.restart_nats()
+            await scene.wait_for(first + step // 4)
+            if places:
+                down = await _kill_next(places, part, down)
             else:
-                place = places[part % len(places)]
-                await place.kill()
-                if down is not None:
-                    await down.start()
-                down = place
-                if len(places) == 1:
-                    await place.start()
-                    down = None
+                await scene.restart_nats()
         await logging
     if down is not None:
         await down.start()
     # omrelp looks at a connection only when it has a line to send.
-    await rsyslogd.log(local_lines(parts * step, parts * step + 1))
-    count = parts * step + 1
+    count = (size.ends + 1) * step + 1
+    await rsyslogd.log(local_lines(count - 1, count))
     return compare(times(range(count)), await scene.stored(count))
+
+
+async def _kill_next(places: list[Place], number: int, down: Place | None) -> Place | None:
+    """Returns which one is down now."""
+    place = places[number % len(places)]
+    await place.kill()
+    if len(places) == 1:
+        await place.start()
+        return None
+    if down is not None:
+        await down.start()
+    return place
