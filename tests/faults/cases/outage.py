@@ -1,5 +1,6 @@
 """NATS is away for long, or the disk is full meanwhile."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +19,9 @@ from tests.metric_values import value
 _MEMORY_MIB = 300
 _BACK_SECONDS = 30.0
 """For everything to be in the stream after the server's return."""
+_LOOK_SECONDS = 0.05
+_LOOKS = 50
+"""The spool looks at its disk once a second: more than two of its looks."""
 _DISK_MIB = 40
 """Of which the spool keeps 16 in reserve, and up to 8 are SQLite's log."""
 
@@ -79,12 +83,14 @@ async def disk_filled_by_the_spool(scene: Scene, size: Size) -> Outcome:
         await scene.server.kill()
         feed = scene.feed(place, count=size.lines)
         await until(lambda: _is_refused(place), seconds=120)
+        was_ready = [await _is_ready_in_a_while(place) for _ in range(_LOOKS)]
         spooled = value(await place.receiver.get("/metrics"), "spool_events")
         await scene.server.start()
         await feed.finished()
         await until(place.is_ready)
         outcome = compare(times(range(size.lines)), await scene.stored(size.lines))
         outcome.notes["on disk when full"] = spooled
+        outcome.check(not any(was_ready), "called itself ready with a full disk")
         outcome.check(0 < spooled < size.lines, "the disk was not filled")
         await place.kill()  # before its disk goes
         return outcome
@@ -124,8 +130,9 @@ async def _hold(place: Place, ballast: Path, outcome: Outcome, size: Size) -> No
     outcome.check(size.lines > unanswered, "too few lines to be held back")
 
 
-_LOOKS = 40
-"""At 20 a second, and the spool looks at its disk once a second."""
+async def _is_ready_in_a_while(place: Place) -> bool:
+    await asyncio.sleep(_LOOK_SECONDS)
+    return await place.is_ready()
 
 
 async def _is_refused(place: Place) -> bool:
