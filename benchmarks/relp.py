@@ -109,6 +109,8 @@ class RelpSender:
         while self.acknowledged < len(lines):
             end = min(self.acknowledged + self._window, self._due())
             if due < end:
+                if writer.transport.is_closing():  # uvloop does not take a write then
+                    raise EOFError
                 numbers = range(due, end)
                 writer.write(b"".join(frame(n - first + 2, b"syslog", lines[n]) for n in numbers))
                 self.sent += end - due

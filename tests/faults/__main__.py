@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 import uvloop
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +31,7 @@ def main() -> None:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     chosen = [case for case in CASES if not given.case or case.name in given.case]
     rows = [_play(case, given.short) for case in chosen]
-    _print(rows)
+    _print(rows, "sent, and what of it is in the stream")
     sys.exit(any(failed or outcome.problems for _, outcome, _, failed in rows))
 
 
@@ -43,14 +44,18 @@ def _play(case: Case, is_short: bool) -> _Row:
     failed = ""
     try:
         outcome = uvloop.run(play(case, case.short if is_short else case.long))
-    except (TimeoutError, AssertionError, OSError) as error:  # the other cases still count
+    except (TimeoutError, AssertionError, OSError, RuntimeError) as error:  # the others still count
         failed = f"{type(error).__name__}: {error}"[:2000]
         outcome = Outcome(0, 0, 0, 0, 0)
-    return case.name, outcome, time.monotonic() - began, failed
+    row = case.name, outcome, time.monotonic() - began, failed
+    _print([row])
+    return row
 
 
-def _print(rows: Sequence[_Row]) -> None:
-    table = Table(title="sent, and what of it is in the stream")
+def _print(rows: Sequence[_Row], title: str | None = None) -> None:
+    table = Table(
+        title=title, show_header=title is not None, box=None if title is None else HEAVY_HEAD
+    )
     table.add_column("case", no_wrap=True)
     for column in ("sent", "stored", "lost", "doubled", "seconds"):
         table.add_column(column, justify="right")
