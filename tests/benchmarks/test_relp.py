@@ -40,7 +40,7 @@ class Peer:
 
     async def take_all(self) -> list[bytes]:
         """Acknowledge each line until `close`, and end."""
-        taken = []
+        taken: list[bytes] = []
         while True:
             txnr, command, data = await self.frame()
             self.acknowledge(txnr)

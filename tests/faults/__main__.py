@@ -8,11 +8,14 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import pytest
 import uvloop
 from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tests.faults.case import Case, Outcome
 from tests.faults.play import play
@@ -32,22 +35,34 @@ def main() -> None:
     chosen = [case for case in CASES if not given.case or case.name in given.case]
     rows = [_play(case, given.short) for case in chosen]
     _print(rows, "sent, and what of it is in the stream")
-    sys.exit(any(failed or outcome.problems for _, outcome, _, failed in rows))
+    sys.exit(any(row.wrong for row in rows))
 
 
-_Row = tuple[str, Outcome, float, str]
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    outcome: Outcome
+    seconds: float
+    failed: str
+    skipped: str
+
+    @property
+    def wrong(self) -> str:
+        return self.failed or "; ".join(self.outcome.problems)
 
 
 def _play(case: Case, is_short: bool) -> _Row:
     _console.print(f"{case.name} ...", markup=False)
+    outcome = Outcome(0, 0, 0, 0, 0)
     began = time.monotonic()
-    failed = ""
+    failed = skipped = ""
     try:
         outcome = uvloop.run(play(case, case.short if is_short else case.long))
     except (TimeoutError, AssertionError, OSError, RuntimeError) as error:  # the others still count
         failed = f"{type(error).__name__}: {error}"[:2000]
-        outcome = Outcome(0, 0, 0, 0, 0)
-    row = case.name, outcome, time.monotonic() - began, failed
+    except pytest.skip.Exception as skip:
+        skipped = f"not played: {skip}"
+    row = _Row(case.name, outcome, time.monotonic() - began, failed, skipped)
     _print([row])
     return row
 
@@ -60,12 +75,13 @@ def _print(rows: Sequence[_Row], title: str | None = None) -> None:
     for column in ("sent", "stored", "lost", "doubled", "seconds"):
         table.add_column(column, justify="right")
     table.add_column("")
-    for name, outcome, seconds, failed in rows:
+    for row in rows:
+        outcome = row.outcome
         numbers = (outcome.sent, outcome.stored, outcome.lost, outcome.doubled)
         notes = ", ".join(f"{key} {number:,.4g}" for key, number in outcome.notes.items())
-        wrong = failed or "; ".join(outcome.problems)
-        said = f"[red]{wrong}" if wrong else notes
-        table.add_row(name, *(f"{number:,}" for number in numbers), f"{seconds:.0f}", said)
+        said = Text(row.wrong, "red") if row.wrong else row.skipped or notes
+        shown = [f"{number:,}" for number in (*numbers, round(row.seconds))]
+        table.add_row(row.name, *shown, said)
     _console.print(table)
 
 

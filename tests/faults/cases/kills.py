@@ -98,16 +98,18 @@ async def tcp_receiver_killed(scene: Scene, size: Size) -> Outcome:
         found = await scene.stored(size.lines // (size.ends + 1) // 2)
     outcome = compare(times(range(size.lines)), found)
     outcome.may_lose = True
+    outcome.check(outcome.stored > 0, "nothing came")
     return outcome
 
 
 async def tcp_nats_killed(scene: Scene, size: Size) -> Outcome:
+    kills = _lines_of_kills(size)
     place = await scene.receive()
     _, writer = await asyncio.open_connection(*place.tcp)
     for number in range(size.lines):
         writer.write(line(number) + b"\n")
         await writer.drain()
-        if number in _places_of_kills(size):
+        if number in kills:
             await scene.restart_nats()
     writer.close()
     return compare(times(range(size.lines)), await scene.stored(size.lines))
@@ -115,16 +117,17 @@ async def tcp_nats_killed(scene: Scene, size: Size) -> Outcome:
 
 async def udp_nats_killed(scene: Scene, size: Size) -> Outcome:
     """Paced, so that the kernel's buffer drops nothing."""
+    kills = _lines_of_kills(size)
     place = await scene.receive()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(place.udp)
         for number in range(size.lines):
             sock.send(line(number))
-            if number in _places_of_kills(size):
+            if number in kills:
                 await scene.restart_nats()
             await asyncio.sleep(1 / _UDP_RATE)
     return compare(times(range(size.lines)), await scene.stored(size.lines))
 
 
-def _places_of_kills(size: Size) -> set[int]:
+def _lines_of_kills(size: Size) -> set[int]:
     return {size.lines * end // (size.ends + 1) for end in range(1, size.ends + 1)}
