@@ -2,8 +2,9 @@
 
 A transaction either is on disk or raises `SpoolUnavailable` and left nothing. A damaged file is
 replaced at once. After any other failure the holder gives up its reserve of space, and looks, once
-a second, whether it can have it back. Until then it is failing, and what little room there is
-belongs to removals. A connection that had an IO error is not trusted any more but opened anew.
+a second, whether it can have it back, after a full disk with something to spare. Until then it is
+failing, and what little room there is belongs to removals. A connection that had an IO error is not
+trusted any more but opened anew.
 """
 
 import os
