@@ -7,9 +7,10 @@ import socket
 import termios
 
 from benchmarks.relp import answer, frame, opening
+from benchmarks.send import octet_counted
 from tests.faults.case import Outcome, Size, compare
 from tests.faults.lines import line, lines, times
-from tests.faults.scene import Scene, until
+from tests.faults.scene import Place, Scene, until
 
 
 async def relp_stopped(scene: Scene, size: Size) -> Outcome:
@@ -85,22 +86,25 @@ async def relp_cut_inside_a_frame(scene: Scene, size: Size) -> Outcome:
 
 
 async def tcp_cut_inside_a_frame(scene: Scene, size: Size) -> Outcome:
-    """The sender sends the line it stopped at again, whole; its beginning is no event."""
+    """With octet counting: the sender sends the line it stopped at again, whole, and its beginning
+    is no event. (With LF framing an end of file ends the line.)"""
     place = await scene.receive()
+    frames = [octet_counted(sent + b"\n") for sent in lines(0, size.lines)]
     step = size.lines // size.ends
     for cut in range(size.ends):
-        _, writer = await asyncio.open_connection(*place.tcp)
-        whole = b"".join(sent + b"\n" for sent in lines(cut * step, (cut + 1) * step))
-        part = line((cut + 1) * step)
-        writer.write(whole + part[: (cut + 1) * len(part) // (size.ends + 2)])
-        writer.close()
-        await writer.wait_closed()
-    rest = range(size.ends * step, size.lines)
+        whole = frames[cut * step : (cut + 1) * step]
+        part = frames[(cut + 1) * step % size.lines]
+        await _send(place, [*whole, part[: (cut + 1) * len(part) // (size.ends + 1)]])
+    await _send(place, frames[size.ends * step :])
+    return compare(times(range(size.lines)), await scene.stored(size.lines))
+
+
+async def _send(place: Place, frames: list[bytes]) -> None:
+    """Over a connection of their own, closed by FIN."""
     _, writer = await asyncio.open_connection(*place.tcp)
-    writer.writelines(line(number) + b"\n" for number in rest)
+    writer.writelines(frames)
     writer.close()
     await writer.wait_closed()
-    return compare(times(range(size.lines)), await scene.stored(size.lines))
 
 
 def _in_kernel(writer: asyncio.StreamWriter) -> int:
