@@ -35,9 +35,7 @@ from service.web import Health, WebServer
 
 log = structlog.get_logger(__name__)
 
-_LISTENERS_STOP_SHARE = 0.5
-"""Of the time to shut down: to read what the sockets hold, which may be megabytes of failures. A
-sender that goes on sending must not use up what delivering needs."""
+_LISTENERS_STOP_SECONDS = 5.0
 _RELP_CLOSE_SECONDS = 2.0
 _TASKS_STOP_SECONDS = 5.0
 _STREAM_CHECK_SECONDS = 0.5
@@ -188,8 +186,8 @@ class Receiver:
         self._is_listening = False
         log.info("stopping")
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown_timeout
-        seconds = self._settings.shutdown_timeout * _LISTENERS_STOP_SHARE
-        await asyncio.gather(*(listener.stop(seconds) for listener in self.listeners))
+        for listener in self.listeners:
+            await listener.stop(_LISTENERS_STOP_SECONDS)
         left = await self._outlet.drain(self._publisher, deadline)
         for relp in self._relp:
             await relp.close(_RELP_CLOSE_SECONDS)

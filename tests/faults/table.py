@@ -23,7 +23,7 @@ CASES = [
     Case("disk-full-then-nats", outage.disk_full_then_nats, Size(300), Size(5000)),
     Case("disk-filled-by-the-spool", outage.disk_filled_by_the_spool, Size(30_000), Size(60_000)),
     Case("relp-stopped", stops.relp_stopped, Size(3000), Size(100_000, 5)),
-    Case("tcp-stopped", stops.tcp_stopped, Size(5000), Size(30_000)),
+    Case("tcp-stopped", stops.tcp_stopped, Size(5000), Size(100_000)),
     Case("tcp-stopped-without-nats", stops.tcp_stopped_without_nats, Size(1000), Size(30_000)),
     Case("relp-cut-inside-a-frame", stops.relp_cut_inside_a_frame, Size(1000, 5), Size(50_000, 50)),
     Case("tcp-cut-inside-a-frame", stops.tcp_cut_inside_a_frame, Size(1000, 5), Size(50_000, 50)),

@@ -33,20 +33,7 @@ async def tcp_stopped(scene: Scene, size: Size) -> Outcome:
     """Everything has left the sender; SIGTERM comes while it lies in the receiver's socket."""
     place = await scene.receive()
     await until(place.is_ready)
-    _, writer = await asyncio.open_connection(*place.tcp)
-    for number in range(size.lines):
-        writer.write(line(number) + b"\n")
-        await writer.drain()
-
-    async def has_left() -> bool:
-        return writer.transport.get_write_buffer_size() == 0 and _in_kernel(writer) == 0
-
-    await until(has_left)
-    status = await place.terminate()
-    writer.close()
-    outcome = compare(times(range(size.lines)), await scene.stored(size.lines))
-    outcome.check(status == 0, f"ended with {status}")
-    return outcome
+    return await _stopped_with_full_sockets(scene, place, size)
 
 
 async def tcp_stopped_without_nats(scene: Scene, size: Size) -> Outcome:
@@ -54,14 +41,24 @@ async def tcp_stopped_without_nats(scene: Scene, size: Size) -> Outcome:
     place = await scene.receive()
     await until(place.is_ready)
     await scene.server.kill()
-    _, writer = await asyncio.open_connection(*place.tcp)
-    writer.writelines(sent + b"\n" for sent in lines(0, size.lines))
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-    status = await place.terminate()
-    await scene.server.start()
-    await place.start()
+    return await _stopped_with_full_sockets(scene, place, size, without_nats=True)
+
+
+async def _stopped_with_full_sockets(
+    scene: Scene, place: Place, size: Size, *, without_nats: bool = False
+) -> Outcome:
+    data = b"".join(sent + b"\n" for sent in lines(0, size.lines))
+    with socket.create_connection(place.tcp, timeout=60) as sock:
+        await asyncio.to_thread(sock.sendall, data)
+
+        async def has_left() -> bool:
+            return _in_kernel(sock) == 0
+
+        await until(has_left)
+        status = await place.terminate()
+    if without_nats:
+        await scene.server.start()
+        await place.start()
     outcome = compare(times(range(size.lines)), await scene.stored(size.lines))
     outcome.check(status == 0, f"ended with {status}")
     return outcome
@@ -107,9 +104,8 @@ async def _send(place: Place, frames: list[bytes]) -> None:
     await writer.wait_closed()
 
 
-def _in_kernel(writer: asyncio.StreamWriter) -> int:
+def _in_kernel(sock: socket.socket) -> int:
     """Bytes that the peer's kernel has not acknowledged (SIOCOUTQ, tcp(7))."""
-    sock: socket.socket = writer.get_extra_info("socket")
     waiting = array.array("i", [0])
     fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, waiting)
     return waiting[0]
