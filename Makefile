@@ -2,14 +2,15 @@
 #
 #   make run     the receiver on an embedded NATS          make test    the test suite
 #   make demo    see it work, a few seconds                make check   ruff, mypy, import-linter
-#   make bench   lines/s, cost per event, the balance      make lock    renew the pinned versions
+#   make bench   lines/s, cost per event, the balance      make faults  kill things, count what is lost
+#   make lock    renew the pinned versions
 
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install run demo test check bench lock clean
+.PHONY: install run demo test check bench faults lock clean
 
 install: $(INSTALLED)
 
@@ -37,6 +38,9 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run
+
+faults: $(INSTALLED)
+	$(BIN)/python -m tests.faults
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"

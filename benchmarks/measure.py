@@ -80,6 +80,8 @@ async def measure(
             with _pinned(together):
                 await server.start()
             await server.wait_until_ready()
+            if scenario.transport == "relp":
+                options += ("--relp", "127.0.0.1:0")
             service = Service(tree, server.url, work / "data", *options)
             try:
                 with _pinned(apart):
@@ -140,7 +142,7 @@ async def _until_stored(
 
 async def _send(scenario: Scenario, log: Log, service: Service) -> Sent:
     """By a process of its own, which ends by itself."""
-    listener = "udp" if scenario.transport == "udp" else "tcp"
+    listener = "tcp" if scenario.transport == "octet-counted" else scenario.transport
     host, port = service.listening[listener]
     arguments = [f"--{scenario.transport}", f"{host}:{port}"]
     if scenario.rate is not None:

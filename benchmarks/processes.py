@@ -162,10 +162,12 @@ def find_nats_server() -> str:
 
 
 class Service(Process):
-    """`mailfault serve` of any source tree, with one listener of each transport and HTTP."""
+    """`mailfault serve` of any source tree, with listeners of TCP, UDP and HTTP, and of what
+    the options name."""
 
     def __init__(self, tree: Path, nats_url: str, data_dir: Path, *options: str) -> None:
         self.listening: dict[str, tuple[str, int]] = {}
+        self._transports = {"tcp", "udp", "http"} | ({"relp"} if "--relp" in options else set())
         arguments = [
             *(sys.executable, "-m", "service", "serve"),
             *("--tcp", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0"),
@@ -180,7 +182,7 @@ class Service(Process):
 
     @property
     def is_ready(self) -> bool:
-        return {"tcp", "udp", "http"} <= self.listening.keys()
+        return self._transports <= self.listening.keys()
 
     def hear(self, line: str) -> None:
         try:

@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the service against a real nats-server.")
     parser.add_argument("--lines", type=int, help="one scenario of so many lines, not the plan")
     parser.add_argument("--failures", type=float, help="share of failure lines, 0 to 1")
-    parser.add_argument("--transport", choices=("tcp", "octet-counted", "udp"))
+    parser.add_argument("--transport", choices=("tcp", "octet-counted", "udp", "relp"))
     parser.add_argument("--rate", type=float, help="lines a second; else as fast as they are taken")
     parser.add_argument("--hosts", type=int, default=8)
     parser.add_argument("--seed", type=int, default=42)
@@ -36,7 +36,7 @@ def main() -> None:
     if given.transport == "udp" and not given.rate:
         parser.error("--transport udp needs --rate: nothing holds a datagram back")
     if given.transport == "octet-counted" and given.rate:
-        parser.error("--rate goes with tcp and udp")
+        parser.error("--rate goes with tcp, udp and relp")
     plan = _plan(given)
     if given.quick:
         plan = [scenario.scaled(0.1) for scenario in plan]

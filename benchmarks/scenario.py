@@ -5,7 +5,7 @@ from typing import Literal
 
 from benchmarks.generate import Options
 
-Transport = Literal["tcp", "octet-counted", "udp"]
+Transport = Literal["tcp", "octet-counted", "udp", "relp"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ PLAN = (
     Scenario(500_000, failures=0.05),
     Scenario(200_000, failures=1.0),
     Scenario(300_000, transport="octet-counted"),
+    Scenario(200_000, transport="relp"),
     Scenario(150_000, rate=10_000),
 )
 """`make bench`: about two minutes."""
@@ -45,6 +46,7 @@ FULL_PLAN = (
     Scenario(2_000_000, failures=0.05),
     Scenario(500_000, failures=1.0),
     Scenario(1_000_000, transport="octet-counted"),
+    Scenario(1_000_000, transport="relp"),
     Scenario(1_000_000, transport="udp", rate=50_000),
     Scenario(3_000_000, transport="udp", rate=100_000),
     Scenario(300_000, rate=10_000),

@@ -3,14 +3,17 @@
     python -m benchmarks.send --tcp 127.0.0.1:5514 /tmp/mail.log
     python -m benchmarks.send --octet-counted 127.0.0.1:5514 /tmp/mail.log
     python -m benchmarks.send --udp 127.0.0.1:5514 --rate 100000 /tmp/mail.log
+    python -m benchmarks.send --relp 127.0.0.1:2514 --window 128 /tmp/mail.log
 
 In: a file, an address on the loopback (any other is refused), a form, a rate. Out: one JSON
 object on stdout: lines and bytes sent, the wall clock at the first and after the last of them.
 Everything is read and framed before the clock starts. TCP blocks as long as the receiver holds it
-back, but never longer than `STALL_SECONDS` without a byte taken.
+back, but never longer than `STALL_SECONDS` without a byte taken. RELP ends with the last line's
+acknowledgement, and sends again what a broken connection left without one.
 """
 
 import argparse
+import asyncio
 import json
 import socket
 import sys
@@ -20,6 +23,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path
+
+from benchmarks.relp import WINDOW, RelpSender
 
 STALL_SECONDS = 60.0
 _BLOCK_BYTES = 256 * 1024
@@ -107,6 +112,20 @@ def send_udp(address: tuple[str, int], lines: Sequence[bytes], rate: float) -> S
         return Sent(len(lines), size, began, time.time())
 
 
+def send_relp(
+    address: tuple[str, int],
+    lines: Sequence[bytes],
+    window: int = WINDOW,
+    rate: float | None = None,
+) -> Sent:
+    """Until each line is acknowledged."""
+    bare = [line[:-1] for line in lines]
+    sender = RelpSender([address], bare, window, rate)
+    began = time.time()
+    asyncio.run(sender.run())
+    return Sent(len(bare), sum(map(len, bare)), began, time.time())
+
+
 def restamp(line: bytes) -> bytes:
     """Put the present moment into a line of the `forward` form: its stamp has a fixed width."""
     now = datetime.now(UTC).astimezone(_ZONE).isoformat(timespec="microseconds").encode()
@@ -144,6 +163,10 @@ def main() -> None:
     form.add_argument("--tcp", type=loopback, metavar="HOST:PORT", help="LF framing")
     form.add_argument("--octet-counted", type=loopback, metavar="HOST:PORT")
     form.add_argument("--udp", type=loopback, metavar="HOST:PORT", help="needs --rate")
+    form.add_argument("--relp", type=loopback, metavar="HOST:PORT", help="waits for answers")
+    parser.add_argument(
+        "--window", type=int, default=WINDOW, help="lines that RELP leaves unacknowledged, at most"
+    )
     parser.add_argument(
         "--rate", type=float, help="lines a second; as fast as possible if not given"
     )
@@ -155,11 +178,13 @@ def main() -> None:
         if not given.rate:
             parser.error("--udp needs --rate: nothing holds a datagram back")
         sent = send_udp(given.udp, lines_of(data), given.rate)
+    elif given.relp:
+        sent = send_relp(given.relp, lines_of(data), given.window, given.rate)
     elif given.rate and given.tcp:
         lines = lines_of(data)
         sent = send_tcp_paced(given.tcp, lines, given.rate, restamp if given.restamp else None)
     elif given.rate:
-        parser.error("--rate goes with --tcp and --udp")
+        parser.error("--rate goes with --tcp, --udp and --relp")
     elif given.octet_counted:
         frames = list(map(octet_counted, lines_of(data)))
         sent = send_tcp(given.octet_counted, chunked(frames), len(frames))

@@ -2,8 +2,9 @@
 
 A transaction either is on disk or raises `SpoolUnavailable` and left nothing. A damaged file is
 replaced at once. After any other failure the holder gives up its reserve of space, and looks, once
-a second, whether it can have it back. Until then it is failing, and what little room there is
-belongs to removals. A connection that had an IO error is not trusted any more but opened anew.
+a second, whether it can have it back, after a full disk with something to spare. Until then it is
+failing, and what little room there is belongs to removals. A connection that had an IO error is not
+trusted any more but opened anew.
 """
 
 import os
@@ -17,7 +18,7 @@ import structlog
 from service.spool import opening
 from service.spool.database import Damaged, Totals, read_totals, transaction
 from service.spool.errors import SpoolRefused, SpoolUnavailable
-from service.spool.housekeeping import Reserve, tidy
+from service.spool.housekeeping import Reserve, spare_wanted, tidy
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,7 @@ class Holder:
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._reserve = Reserve(path.parent)
+        self._was_full = False
         self._suspicion: tuple[int, str] | None = None
         self.totals = Totals()
         self.generation = 0
@@ -148,14 +150,15 @@ class Holder:
         if self._db is None:
             self._open()
         tidy(self._connection(), self._path, keep=0)
-        self._reserve.take()
+        self._reserve.take(spare_wanted(self._connection()) if self._was_full else 0)
         self._transact(lambda db, totals: None)
         self.last_error = None
         log.warning("spool_available", file=str(self._path), events=self.totals.events)
         self._on_change()
 
     def _failed(self, error: Exception) -> None:
-        if not opening.is_full(error):
+        self._was_full = opening.is_full(error)
+        if not self._was_full:
             self._drop_connection()
         self._reserve.give_up()
         is_new = self.last_error is None

@@ -13,6 +13,9 @@ LIVE_BYTES = 8 * 1024 * 1024
 giving back page by page takes longer the more there is: minutes, after an outage."""
 RESERVE_BYTES = 16 * 1024 * 1024
 """More than the log ever holds: a transaction beyond `WAL_BYTES`."""
+SPARE_BYTES = 4 * 1024 * 1024
+"""A disk that was full is back when there is so much room beside the reserve: some thousand events.
+With less it would be full again with the next one, and back at the next look, for ever."""
 
 _WAIT_MILLISECONDS = 50
 _LONG_WAL_BYTES = 2 * WAL_BYTES
@@ -31,13 +34,14 @@ class Reserve:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "reserve"
 
-    def take(self) -> None:
-        """Raises `OSError` while there is no room for it."""
-        if self._path.exists() and self._path.stat().st_size == RESERVE_BYTES:
+    def take(self, spare: int = 0) -> None:
+        """Raises `OSError` while there is no room for it and so many bytes more."""
+        if not spare and self._path.exists() and self._path.stat().st_size == RESERVE_BYTES:
             return
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            os.posix_fallocate(descriptor, 0, RESERVE_BYTES + spare)
+            os.ftruncate(descriptor, RESERVE_BYTES)
             os.fsync(descriptor)
         except OSError:
             self.give_up()  # part of it may have been taken
@@ -50,6 +54,12 @@ class Reserve:
             self._path.unlink(missing_ok=True)
         except OSError:  # a disk that does not even let go of a file gives no room either way
             pass
+
+
+def spare_wanted(db: sqlite3.Connection) -> int:
+    """What the disk must have to spare: removed events have left pages that new ones take."""
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    return max(0, SPARE_BYTES - int(free) * PAGE_BYTES)
 
 
 def tidy(db: sqlite3.Connection, path: Path, keep: int = KEEP_BYTES) -> None:

@@ -12,7 +12,7 @@ from benchmarks.scenario import Scenario
 
 @pytest.mark.parametrize(
     "scenario",
-    [Scenario(5000), Scenario(2000, 0.5, "udp", 4000)],
+    [Scenario(5000), Scenario(2000, 0.5, "udp", 4000), Scenario(2000, transport="relp")],
     ids=lambda scenario: scenario.name,
 )
 async def test_a_run_is_right_and_has_figures(tmp_path: Path, scenario: Scenario) -> None:

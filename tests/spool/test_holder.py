@@ -115,6 +115,18 @@ async def test_a_spool_that_fills_the_disk_itself_can_be_drained(small_disk: Pat
         assert await numbers(store) == list(range(100))
 
 
+async def test_a_disk_the_spool_has_filled_stays_full(small_disk: Path) -> None:
+    """Its own reserve, given up and taken back, is no room for events: it must not be called
+    available at every look, and fail again with the next event."""
+    clock = asyncio.get_running_loop().time
+    async with opened(small_disk) as store:
+        await append_until_full(store)
+        enough = clock() + 2.5  # more than two looks
+        while clock() < enough:
+            await store.remove([12345])
+            assert store.is_failing
+
+
 async def test_what_could_not_be_removed_is_removed_later(small_disk: Path) -> None:
     async with opened(small_disk) as store:
         ids = await store.append(envelopes(range(1000), size=1500))

@@ -88,3 +88,18 @@ def test_a_reserve_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
     reserve.give_up()
     reserve.give_up()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_to_spare_is_asked_for_and_not_kept(tmp_path: Path) -> None:
+    reserve = Reserve(tmp_path)
+    reserve.take()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (RESERVE_BYTES + MEGABYTE, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            reserve.take(spare=2 * MEGABYTE)
+        reserve.take(spare=MEGABYTE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    [file] = tmp_path.iterdir()
+    assert file.stat().st_size == RESERVE_BYTES

@@ -1,0 +1,90 @@
+"""A real rsyslogd, with omrelp and omfwd, while what it sends to dies."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from tests.e2e.rsyslog import Form
+from tests.faults.case import Outcome, Size, compare
+from tests.faults.lines import local_lines, times
+from tests.faults.scene import Place, Scene
+
+RELP = Form("relp", "50-mailfault-relp.conf")
+TCP = Form("tcp", "50-mailfault-tcp.conf")
+
+# Without action.resumeRetryCount the last one would drop lines while it is away itself.
+_FAILOVER = """\
+$RepeatedMsgReduction off
+module(load="omrelp")
+ruleset(name="mailfault" queue.type="LinkedList" queue.size="200000"
+        queue.filename="mailfault_failover") {{
+  action(type="omrelp" target="{host}" port="{first}" template="RSYSLOG_ForwardFormat"
+         action.resumeInterval="1" action.resumeIntervalMax="1")
+  action(type="omrelp" target="{host}" port="{second}" template="RSYSLOG_ForwardFormat"
+         action.execOnlyWhenPreviousIsSuspended="on" action.resumeRetryCount="-1"
+         action.resumeInterval="1" action.resumeIntervalMax="1")
+}}
+mail.* call mailfault
+"""
+
+
+@dataclass(frozen=True)
+class Failover(Form):
+    """To a second receiver while the first is away."""
+
+    second: int = field(default=0)
+
+    def render(self, host: str, port: int) -> str:
+        return _FAILOVER.format(host=host, first=port, second=self.second)
+
+
+async def omrelp_receiver_killed(scene: Scene, size: Size) -> Outcome:
+    place = await scene.receive()
+    return await _killed(scene, size, RELP, place.ports["relp"], [place])
+
+
+async def omfwd_nats_killed(scene: Scene, size: Size) -> Outcome:
+    place = await scene.receive()
+    return await _killed(scene, size, TCP, place.ports["tcp"], [])
+
+
+async def omrelp_failover(scene: Scene, size: Size) -> Outcome:
+    """The first dies while lines come, the second takes over, the first returns, and so on."""
+    first, second = await scene.receive(), await scene.receive()
+    form = Failover("failover", "50-mailfault-relp.conf", second=second.ports["relp"])
+    return await _killed(scene, size, form, first.ports["relp"], [first, second])
+
+
+async def _killed(scene: Scene, size: Size, form: Form, port: int, places: list[Place]) -> Outcome:
+    """Each time the next one of the places, or NATS where there is none. Of two places one is down
+    until the other one is killed."""
+    rsyslogd = await scene.rsyslogd(form, port)
+    step = size.lines // (size.ends + 1)
+    down: Place | None = None
+    for part in range(size.ends + 1):
+        first = part * step
+        logging = asyncio.create_task(rsyslogd.log(local_lines(first, first + step)))
+        if part < size.ends:
+            await scene.wait_for(first + step // 4)
+            if places:
+                down = await _kill_next(places, part, down)
+            else:
+                await scene.restart_nats()
+        await logging
+    if down is not None:
+        await down.start()
+    # omrelp looks at a connection only when it has a line to send.
+    count = (size.ends + 1) * step + 1
+    await rsyslogd.log(local_lines(count - 1, count))
+    return compare(times(range(count)), await scene.stored(count))
+
+
+async def _kill_next(places: list[Place], number: int, down: Place | None) -> Place | None:
+    """Returns which one is down now."""
+    place = places[number % len(places)]
+    await place.kill()
+    if len(places) == 1:
+        await place.start()
+        return None
+    if down is not None:
+        await down.start()
+    return place
