@@ -113,14 +113,16 @@ class Outlet:
             tasks.create_task(self.spooler.remove())
 
     async def drain(self, publisher: Publisher, deadline: float) -> int:
-        """Wait until everything is durable: published while NATS takes events, at most until
-        `deadline` (loop time), else on disk. Returns how many events are not."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                while self._unsaved(publisher) and self._is_flowing:
-                    await self._a_step(publisher)
-        except TimeoutError:
-            pass
+        """Until `deadline` (loop time) and while NATS takes events, wait until all are published,
+        those on disk too; then put on disk what is not. Returns how many events are neither."""
+        clock = asyncio.get_running_loop().time
+        while self._is_flowing and (left := deadline - clock()) > 0:
+            try:
+                async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+                    await self.settled(publisher)
+                break
+            except TimeoutError:
+                continue  # NATS may have gone away meanwhile: then there is nothing to wait for
         self._save_all(publisher)
         try:
             async with asyncio.timeout(_SAVE_SECONDS):

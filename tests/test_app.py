@@ -380,7 +380,7 @@ class TestWithoutNats:
         server = RealNats(tmp_path)
         await server.start()
         await server.stop()
-        sent = 60_000
+        sent = 100_000  # more than sockets hold
         async with serve(
             tmp_path,
             "--nats",
