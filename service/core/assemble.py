@@ -1,8 +1,7 @@
 """Facts, verdict and origin to a validated event of the published schema.
 
 In: what the Postfix room read from one line. Out: an event model, or `pydantic.ValidationError`,
-which the pipeline turns into a dead letter. The event id is made here: a function of the line and
-its host only, so that every resend, drain and replay of a line has the same one.
+which the pipeline turns into a dead letter.
 """
 
 import base64
@@ -21,6 +20,7 @@ from schemas.delivery import BouncedEvent, DeferredEvent
 from schemas.invalid import InvalidEvent
 from schemas.reject import RejectEvent
 from service.core.classify import classify
+from service.core.identity import ID_BYTES, id_of, origin_key
 from service.core.outcomes import Malformed
 from service.core.postfix.facts import Client, Delivery, Facts, Record, Reject, Relay, RemoteReply
 from service.core.syslog.message import SyslogMessage
@@ -38,9 +38,6 @@ _NO_CONTEXT = Message()
 UNKNOWN_HOST = "unknown"
 NAME_MAX = 255
 """RFC 5424 6: HOSTNAME. A line may hold a longer one; where room is scarce, that is cut."""
-
-_ID_BYTES = 16
-_HASH = blake2b(digest_size=_ID_BYTES)
 
 _DEAD_LETTER_BYTES = 4096
 _DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queue_id")
@@ -66,38 +63,10 @@ class Line:
 
 
 def event_id(line: Line, repeat: int = 0) -> str:
-    """32 hex digits. The header's form does not matter: the same record sent as RFC 3164 with an
-    RFC 3339 stamp and as RFC 5424 has the same id. `repeat` tells apart the events of one line.
-    """
+    """The id of one event of a line; `repeat` tells apart those of a line that folds several."""
     message = line.message
-    return _event_id(line, _origin_key(line.host, message.tag, message.pid), repeat)
-
-
-def _event_id(line: Line, origin_key: str, repeat: int) -> str:
-    message = line.message
-    text = message.text
-    key = f"{message.stamp}{origin_key}{text}".encode("utf-8", "replace")
-    if "\ufffd" in text:  # decoding may have made different lines equal
-        key += line.raw
-    if repeat == 0:
-        hashed = _HASH.copy()  # half of what setting it up costs
-        hashed.update(key)
-        plain = hashed.hexdigest()
-    else:
-        plain = _salted(key, repeat, 0)
-    if line.before is None or not (before := line.before(plain)):
-        return plain
-    return _salted(key, repeat, before)
-
-
-def _salted(key: bytes, repeat: int, before: int) -> str:
-    # As salt, not as part of the key: there it could be imitated by the text.
-    salt = before.to_bytes(_ID_BYTES // 2) + repeat.to_bytes(_ID_BYTES // 2)
-    return blake2b(key, digest_size=_ID_BYTES, salt=salt).hexdigest()
-
-
-def _origin_key(host: str, tag: str, pid: int | None) -> str:
-    return f"\x1f{host.lower()}\x1f{tag}\x1f{pid}\x1f"
+    key = origin_key(line.host, message.tag, message.pid)
+    return id_of(message, line.raw, key, repeat, line.before)
 
 
 def assemble(line: Line, record: Record, facts: Facts, repeat: int = 0) -> Event:
@@ -132,7 +101,7 @@ def dead_letter(body: bytes, reason: str, detail: str) -> InvalidEvent:
         name: value[:NAME_MAX] if isinstance(value, str) else value
         for name, value in refused["mta"].items()
     }
-    values["event_id"] = blake2b(refused["event_id"].encode(), digest_size=_ID_BYTES).hexdigest()
+    values["event_id"] = blake2b(refused["event_id"].encode(), digest_size=ID_BYTES).hexdigest()
     values["reason"] = reason
     values["detail"] = f"{refused['event_type']} {refused['event_id']}: {detail}"
     values["truncated"] = True
@@ -168,7 +137,7 @@ def _describe(
             "transport": transport,
         }
     )
-    return _Source(mta, _origin_key(host, tag, pid))
+    return _Source(mta, origin_key(host, tag, pid))
 
 
 _remembered_source = lru_cache(maxsize=4096)(_describe)
@@ -191,7 +160,7 @@ def _common(line: Line, record: Record | None) -> dict[str, Any]:
     source = _source(line, record)
     queue_id = None if record is None else record.queue_id
     return {
-        "event_id": _event_id(line, source.key, 0),
+        "event_id": id_of(message, line.raw, source.key, 0, line.before),
         "event_time": message.time,
         "received_at": line.received_at,
         "time_quality": message.time_quality,
@@ -224,7 +193,7 @@ def _assemble_reject(line: Line, record: Record, facts: Reject, repeat: int) -> 
     queue_id = record.queue_id
     event: RejectEvent = _REJECT.validate_python(
         {
-            "event_id": _event_id(line, key, repeat),
+            "event_id": id_of(message, line.raw, key, repeat, line.before),
             "event_time": message.time,
             "received_at": line.received_at,
             "time_quality": message.time_quality,
@@ -272,7 +241,7 @@ def _assemble_delivery(
     is_deferred = facts.kind == "deferred"
     event: DeferredEvent | BouncedEvent = (_DEFERRED if is_deferred else _BOUNCED).validate_python(
         {
-            "event_id": _event_id(line, key, repeat),
+            "event_id": id_of(message, line.raw, key, repeat, line.before),
             "event_time": message.time,
             "received_at": line.received_at,
             "time_quality": message.time_quality,
