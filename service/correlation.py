@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.delivery import Notice as NoticeOfBounce
-from service.core.assemble import UNKNOWN_HOST, Ending, Event, Line, event_id
+from service.core.assemble import Ending, Event, Line, event_id
 from service.core.classify import Verdict
 from service.core.context import NO_CONTEXT, Context, backscatter_risk, context_of
 from service.core.correlate.correlator import Correlator, News, Notice
@@ -117,6 +117,10 @@ class Batch:
     """`received_at`."""
     seconds: int
     """`written_at`."""
+    stamp: bytes
+    """The same, as it is kept."""
+    sender: str
+    """Who is taken for the host where a line names none."""
     keep_raw: bool
 
 
@@ -129,6 +133,8 @@ class Entry:
     piece: int
     marks: int
     batch: Batch
+    heard: "Heard | None" = None
+    """Of a line that told of a message."""
     line: Line | None = None
     parsed: Failure | Unparsed | Exception | Skip | None = None
     """Of a line that may be a failure."""
@@ -154,6 +160,7 @@ class Job:
 
 
 Outcome = Job | Skip
+Heard = tuple[Trace, News]
 
 
 Released = tuple[Entry, Outcome]
@@ -193,22 +200,45 @@ class Correlation:
         """Whether deliveries that succeeded can mean anything."""
         return len(self.correlator.queued) > 0 or self.sharing is not None
 
+    def hear(self, raw: bytes, batch: Batch) -> Heard | None:
+        """Remember what a line tells that is no failure. None: that was all, as nearly always;
+        else `follow` an entry of it."""
+        trace = self.correlator.trace(raw, batch.written_at, batch.sender)
+        if trace is None:
+            return None
+        news = self.correlator.note(trace, batch.stamp)
+        if news is None:
+            return None
+        queue, key, _, _, _ = trace
+        if isinstance(news, Notice):
+            self._let_bounces_go(key, news)
+            return None
+        if news is News.UNKNOWN:
+            if self._must_ask(key):
+                self._ask(queue, key)
+            return None
+        if news is News.REMOVED:
+            self._let_bounces_go(key, None)
+            if self.sharing is None and not self.correlator.is_awaited(key):
+                self.correlator.close(key, batch.seconds)
+                return None
+        return trace, news
+
     def follow(self, entry: Entry) -> Outcome | None:
-        """What becomes of the next line; None: it waits, and `released` gives it later."""
+        """What becomes of a line; None: it waits, and `released` gives it later."""
         parsed = entry.parsed
         if isinstance(parsed, Failure):
             return self._failure(entry, parsed)
         if parsed is not None and not isinstance(parsed, Skip):
             return Job(_line(entry, self._zone), parsed)
-        # A failure marker may stand in a line that tells of a message.
+        if entry.heard is None and entry.marks != FAILURE:
+            # A failure marker may stand in a line that tells of a message.
+            entry.heard = self.hear(entry.raw, entry.batch)
         skip = parsed if isinstance(parsed, Skip) else Skip.NOT_A_FAILURE
-        if entry.marks == FAILURE:
+        if entry.heard is None:
             return skip
-        batch = entry.batch
-        trace = self.correlator.trace(entry.raw, batch.written_at, _sender(batch))
-        if trace is None:
-            return skip
-        return self._told(entry, trace, skip)
+        outcome = self._told(entry, *entry.heard)
+        return skip if isinstance(outcome, Skip) else outcome
 
     def released(self) -> list[Released]:
         """The lines whose waiting is over, each given once."""
@@ -247,51 +277,39 @@ class Correlation:
 
     # A line that tells of a message
 
-    def _told(self, entry: Entry, trace: Trace, skip: Skip) -> Outcome | None:
-        key = trace.key
-        news = self.correlator.note(trace, entry.batch.seconds)
-        if isinstance(news, Notice):
-            self._let_bounces_go(key, news)
-        elif news is News.UNKNOWN:
-            if self._must_ask(key):
-                self._ask(trace.queue, key)
-        elif news is News.DELIVERY or news is News.REMOVED:
-            if self._must_ask(key):
-                self._ask(trace.queue, key)
-            if key in self._foreign:
-                self._hold(self._foreign, key, entry, entry.batch.now)
-                return None
-            if news is News.REMOVED:
-                return self._removal(entry, trace, skip)
-            return self._delivery(entry, trace) or skip
-        return skip
+    def _told(self, entry: Entry, trace: Trace, news: News) -> Outcome | None:
+        queue, key, _, _, _ = trace
+        if self._must_ask(key):
+            self._ask(queue, key)
+        if key in self._foreign:
+            self._hold(self._foreign, key, entry, entry.batch.now)
+            return None
+        if news is News.REMOVED:
+            return self._removal(entry, queue, key)
+        return self._delivery(entry, queue, key)
 
-    def _delivery(self, entry: Entry, trace: Trace) -> Job | None:
+    def _delivery(self, entry: Entry, queue: Queue, key: bytes) -> Outcome:
         """A recipient was served."""
         line = _line(entry, self._zone)
         success = parse_success(line.message)
-        waiting = None if success is None else self.correlator.ended(trace.key, success.facts)
+        waiting = None if success is None else self.correlator.ended(key, success.facts)
         if success is None or waiting is None:
-            return None
-        self._tell_others(trace.queue, trace.key)
-        story = self.correlator.story(trace.queue, trace.key)
+            return Skip.NOT_A_FAILURE
+        self._tell_others(queue, key)
+        story = self.correlator.story(queue, key)
         ending = Ending(waiting, "delivered", success.facts.status, success.facts, None)
         return Job(line, None, None, context_of(story), success.record, [], [ending])
 
-    def _removal(self, entry: Entry, trace: Trace, skip: Skip) -> Outcome | None:
+    def _removal(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
         """The message left the queue. Its deferred recipients have ended, but for those whose last
         line may have changed places with this one."""
-        key = trace.key
-        self._let_bounces_go(key, None)
-        if not self.correlator.is_awaited(key):
-            self.correlator.close(key, entry.batch.seconds)
-            return skip
         record = record_of(_line(entry, self._zone).message)
-        if record is None:
-            return skip
+        if record is None or not self.correlator.is_awaited(key):
+            self.correlator.close(key, entry.batch.seconds)
+            return Skip.NOT_A_FAILURE
         if record.daemon == _POSTSUPER:
-            return self._removed(entry, trace.queue, key, record)
-        self._hold(self._leaving, key, (entry, trace.queue, record), entry.batch.now)
+            return self._removed(entry, queue, key, record)
+        self._hold(self._leaving, key, (entry, queue, record), entry.batch.now)
         return None
 
     def _removed(self, entry: Entry, queue: Queue, key: bytes, record: Record) -> Outcome:
@@ -442,10 +460,6 @@ class Correlation:
     def _tell_others(self, queue: Queue, key: bytes) -> None:
         if self.sharing is not None:
             self.sharing.changed(queue, key)
-
-
-def _sender(batch: Batch) -> str:
-    return batch.origin.source_ip or UNKNOWN_HOST
 
 
 def _line(entry: Entry, zone: tzinfo) -> Line:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.core.assemble import (
+    UNKNOWN_HOST,
     Event,
     Line,
     assemble,
@@ -21,6 +22,7 @@ from service.core.assemble import (
     event_id,
 )
 from service.core.classify import Verdict, classify
+from service.core.correlate.memory import stamp_of
 from service.core.correlate.waiting import Waiting
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
@@ -65,6 +67,10 @@ class PipelineConfig(BaseModel):
         return value
 
 
+_Found = Entry | tuple[bytes, int]
+"""A line that may be a failure; or one that may tell of a message, and the index of its piece."""
+
+
 class Pipeline:
     """Takes all lines of a call through one stage, then all through the next: the code and data of
     a stage stay in the processor's caches, which makes the whole a quarter faster."""
@@ -96,12 +102,12 @@ class Pipeline:
         to tell when it is durable."""
         tally = Tally()
         batch = self._batch(origin, received_at, received_at, receipts)
-        entries = self._find(pieces, batch, tally)
-        for entry in entries:
-            if entry.marks & FAILURE:
+        found = self._find(pieces, batch, tally)
+        for entry in found:
+            if type(entry) is Entry:
                 self._read(entry)
-        follow = self._follow
-        outcomes = [(entry, follow(entry)) for entry in entries]
+        outcomes = self._follow_all(found, batch)
+        tally.skip(Skip.NOT_A_FAILURE, len(found) - len(outcomes))
         self.correlation.trim(batch.seconds)
         envelopes: list[Envelope] = []
         for entry, outcome in outcomes:
@@ -195,15 +201,17 @@ class Pipeline:
             receipts,
             received_at.timestamp(),
             seconds,
+            stamp_of(seconds),
+            origin.source_ip or UNKNOWN_HOST,
             self._keep_raw,
         )
 
     def _wanted(self) -> int:
         return FAILURE | TRACE | (SENT if self.correlation.wants_deliveries else 0)
 
-    def _find(self, pieces: list[Piece], batch: Batch, tally: Tally) -> list[Entry]:
+    def _find(self, pieces: list[Piece], batch: Batch, tally: Tally) -> list[_Found]:
         transport = batch.origin.transport
-        found: list[Entry] = []
+        found: list[_Found] = []
         frames = 0
         wanted = self._wanted()
         for index, piece in enumerate(pieces):
@@ -214,8 +222,10 @@ class Pipeline:
                 marks = marks_of(piece.data, wanted)
                 if piece.is_candidate:
                     marks |= FAILURE
-                if marks:
+                if marks & FAILURE:
                     found.append(Entry(piece.data, piece.truncated, index, marks, batch))
+                elif marks:
+                    found.append((piece.data, index))
             elif isinstance(piece, Block):
                 frames += piece.count
                 data = piece.data
@@ -227,9 +237,10 @@ class Pipeline:
                         line = line[:-1]
                         # Some were long enough to be looked at only with their CR.
                         marks = marks_of(line, sought)
-                        if not marks:
-                            continue
-                    found.append(Entry(line, False, index, marks, batch))
+                    if marks & FAILURE:
+                        found.append(Entry(line, False, index, marks, batch))
+                    elif marks:
+                        found.append((line, index))
             else:
                 self._metrics.dropped(transport, piece.kind)
         tally.frames = frames
@@ -258,6 +269,27 @@ class Pipeline:
         if origin.stream is not None and not is_told_apart(message.stamp):
             line.before = partial(self.occurrences.before, origin.stream)
         entry.line, entry.parsed = line, parsed
+
+    def _follow_all(
+        self, found: list[_Found], batch: Batch
+    ) -> list[tuple[Entry, Job | Skip | None]]:
+        """In the order of the lines. Those that only told something of a message are left out."""
+        outcomes: list[tuple[Entry, Job | Skip | None]] = []
+        hear = self.correlation.hear
+        for entry in found:
+            if type(entry) is Entry:
+                outcomes.append((entry, self._follow(entry)))
+                continue
+            raw, index = entry  # type: ignore[misc]  # a tuple: it is no entry
+            try:
+                heard = hear(raw, batch)
+            except Exception as error:  # noqa: BLE001
+                heard, failed = None, Entry(raw, False, index, TRACE, batch, parsed=error)
+                outcomes.append((failed, self._follow(failed)))
+            if heard is not None:
+                told = Entry(raw, False, index, TRACE, batch, heard)
+                outcomes.append((told, self._follow(told)))
+        return outcomes
 
     def _follow(self, entry: Entry) -> Job | Skip | None:
         try:

@@ -6,11 +6,12 @@ know that its own line does not say, and the recipients whose waiting has ended.
 Every method takes the time in seconds as its caller knows it; nothing here reads a clock.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import Enum
 
-from service.core.correlate.memory import STAMP_BYTES, Bounds, Evicted, Memory, begun
+from service.core.correlate.memory import STAMP_BYTES, Bounds, Evicted, Memory, begun, stamp_of
 from service.core.correlate.story import (
     ACTIVE_RECORD,
     ASKED_RECORD,
@@ -25,18 +26,24 @@ from service.core.correlate.story import (
     Story,
     read_story,
 )
-from service.core.correlate.trace import Queue, Trace, Traces
+from service.core.correlate.trace import (
+    CLIENT,
+    FROM,
+    MESSAGE_ID,
+    POSTMASTER,
+    REMOVED,
+    SENDER,
+    TO,
+    UID,
+    Queue,
+    Trace,
+    Traces,
+)
 from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
 from service.core.postfix.facts import Delivery
 
 _LONGEST_RECORD = 512
-_CLIENT = b"client="
-_MESSAGE_ID = b"message-id="
-_UID = b"uid="
-_FROM = b"from=<"
 _ACTIVE_END = b" (queue active)"
-_REMOVED = b"removed"
-_TO = b"to=<"
 _NOTIFICATION = b" notification: "
 _NON_DELIVERY = b"non-delivery"
 _FORWARDED = b" (forwarded as "
@@ -108,69 +115,71 @@ class Correlator:
         where the line names none."""
         return self._traces.read(line, received_at, sender)
 
-    def note(self, trace: Trace, seconds: int) -> News | Notice | None:
-        """Remember what a line tells. The commonest come first."""
-        text, key = trace.text, trace.key
-        if text.startswith(_FROM):
-            return self._active(key, text, seconds)
-        if text.startswith(_CLIENT):
-            self._begin(key, CLIENT_RECORD, trace, text[len(_CLIENT) :], seconds)
-            if _ORIGINAL_QUEUE_ID in text:
-                origin = text.rpartition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0]
-                self._inherit(trace, origin)
-            return None
-        if text.startswith(_MESSAGE_ID):
-            self._message_id(trace, text[len(_MESSAGE_ID) :], seconds)
-            return None
-        if text.startswith(_REMOVED):
-            return News.REMOVED
-        if text.startswith(_TO):
-            if _FORWARDED in text:
-                self._forwarded(trace, text, seconds)
-            return News.DELIVERY if key in self.queued.entries or self.is_shared else None
-        if text.startswith(_UID):
-            self._begin(key, UID_RECORD, trace, text[len(_UID) :], seconds)
-            origin = text.rpartition(_ORIGINAL_ID)[2]
-            if origin != text:
-                self._inherit(trace, origin)
-                self._take_over(trace, origin)
-            return None
-        if _NOTIFICATION in text:
-            return self._notified(trace, text, seconds)
-        return None
+    def note(self, trace: Trace, stamp: bytes) -> News | Notice | None:
+        """Remember what a line tells. `stamp`: the time now, in `STAMP_BYTES`."""
+        return _READERS[trace[3]](self, trace, stamp)
 
-    def _begin(self, key: bytes, kind: bytes, trace: Trace, text: bytes, seconds: int) -> None:
+    def _accepted(self, trace: Trace, stamp: bytes) -> None:
+        """smtpd(8) or qmqpd(8): `client=`."""
+        text = trace[4]
+        self._begin(trace, CLIENT_RECORD, stamp)
+        if text.find(_ORIGINAL_QUEUE_ID) > 0:
+            self._inherit(trace, text.rpartition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0])
+
+    def _submitted(self, trace: Trace, stamp: bytes) -> None:
+        """pickup(8): `uid=`."""
+        text = trace[4]
+        self._begin(trace, UID_RECORD, stamp)
+        origin = text.rpartition(_ORIGINAL_ID)[2]
+        if origin != text:
+            self._inherit(trace, origin)
+            self._take_over(trace, origin)
+
+    def _served(self, trace: Trace, stamp: bytes) -> News | None:
+        """A delivery, and it is no failure."""
+        _, key, _, _, text = trace
+        if text.find(_FORWARDED) > 0:
+            self._forwarded(trace, stamp)
+        return News.DELIVERY if self.is_shared or key in self.queued.entries else None
+
+    def _begin(self, trace: Trace, kind: bytes, stamp: bytes) -> None:
         """A message begins. What was known under its id was another one's, unless this line has
         been here before or came late."""
-        record = b"%b%b%b%b" % (kind, trace.stamp, SEPARATOR, text[:_LONGEST_RECORD])
+        _, key, time, _, text = trace
+        record = kind + time + SEPARATOR + text[:_LONGEST_RECORD]
         known = self.memory.entries.get(key)
         if known is not None:
-            if _has(known, CLIENT_RECORD) or _has(known, UID_RECORD):
+            if CLIENT_RECORD in known or UID_RECORD in known:
                 if record in known:
                     return
-                self._forget(key)
-            elif seconds - begun(known) < _NEIGHBOUR_SECONDS:
-                self.memory.put(key, b"%b\n%b" % (known, record))
+            elif begun(stamp) - begun(known) < _NEIGHBOUR_SECONDS:
+                self.memory.put(key, known + record)
                 return
-        self.memory.renew(key, seconds.to_bytes(STAMP_BYTES) + record)
+            self._forget(key)
+        elif key in self.queued.entries:
+            self._forget(key)
+        self.memory.add(key, stamp + record)
 
-    def _message_id(self, trace: Trace, text: bytes, seconds: int) -> None:
-        key = trace.key
+    def _identified(self, trace: Trace, stamp: bytes) -> None:
+        """cleanup(8): `message-id=`."""
+        _, key, time, _, text = trace
         record = MESSAGE_ID_RECORD + text[:_LONGEST_RECORD]
         known = self.memory.entries.get(key)
         if known is not None:
-            if not _has(known, MESSAGE_ID_RECORD):
-                self.memory.put(key, b"%b\n%b" % (known, record))
+            if known.find(MESSAGE_ID_RECORD) < 0:
+                self.memory.put(key, known + record)
                 return
-            if not _has(known, ACTIVE_RECORD) or record in known:
+            if ACTIVE_RECORD not in known or record in known:
                 return  # a second such header, or the line once more
             self._forget(key)
-        self.memory.renew(
-            key, b"%b%b%b\n%b" % (seconds.to_bytes(STAMP_BYTES), BEGUN_RECORD, trace.stamp, record)
-        )
+        elif key in self.queued.entries:
+            self._forget(key)
+        self.memory.add(key, stamp + BEGUN_RECORD + time + record)
 
-    def _active(self, key: bytes, text: bytes, seconds: int) -> News | None:
-        if not text.endswith(_ACTIVE_END):
+    def _activated(self, trace: Trace, stamp: bytes) -> News | None:
+        """qmgr(8): `from=<sender>, size=n, nrcpt=n (queue active)`."""
+        _, key, _, _, text = trace
+        if text[-len(_ACTIVE_END) :] != _ACTIVE_END:
             return None
         queued = self.queued.entries.get(key)
         if queued is not None:
@@ -179,89 +188,87 @@ class Correlator:
                 key, b"%b%d%b%b" % (queued[:STAMP_BYTES], int(activations) + 1, newline, names)
             )
         known = self.memory.entries.get(key)
-        record = ACTIVE_RECORD + text[len(_FROM) - 1 : -len(_ACTIVE_END)][:_LONGEST_RECORD]
+        record = ACTIVE_RECORD + text[: -len(_ACTIVE_END)][:_LONGEST_RECORD]
         if known is None:
-            self.memory.renew(key, seconds.to_bytes(STAMP_BYTES) + record)
+            self.memory.add(key, stamp + record)
             return News.UNKNOWN
-        if not _has(known, ACTIVE_RECORD):
-            self.memory.put(key, b"%b\n%b" % (known, record))
+        if known.find(ACTIVE_RECORD) < 0:
+            self.memory.put(key, known + record)
         return None
+
+    def _removed(self, trace: Trace, stamp: bytes) -> News:
+        """qmgr(8), postsuper(1), cleanup(8): `removed`."""
+        return News.REMOVED
 
     # Links between messages
 
     def _inherit(self, trace: Trace, origin: bytes) -> None:
         """A message that was made from another came to this host as that one did."""
-        parent = self._find(trace.queue, origin)
-        if parent is not None:
-            self._add_parent(trace.key, parent[1])
+        queue, key, _, _, _ = trace
+        for candidate in (queue, *self._traces.siblings(queue)):
+            parent = self.memory.get(candidate.prefix + origin)
+            if parent is not None:
+                self._add_parent(key, parent)
+                return
 
     def _add_parent(self, key: bytes, parent: bytes) -> None:
         known = self.memory.entries.get(key)
-        if known is None or _has(known, PARENT_RECORD):
+        if known is None or PARENT_RECORD in known:
             return
-        for record in parent[STAMP_BYTES:].split(b"\n"):
-            if record[:1] in (CLIENT_RECORD, UID_RECORD):
-                self.memory.put(key, b"%b\n%b%b" % (known, PARENT_RECORD, record))
+        for record in parent.split(b"\n"):
+            if b"\n" + record[:1] in (CLIENT_RECORD, UID_RECORD):
+                self.memory.put(key, known + PARENT_RECORD + record)
                 return
-
-    def _find(self, queue: Queue, queue_id: bytes) -> tuple[bytes, bytes] | None:
-        """Key and value of a message of this host, of whichever instance."""
-        for candidate in (queue, *self._traces.siblings(queue)):
-            key = candidate.prefix + queue_id
-            value = self.memory.get(key)
-            if value is not None:
-                return key, value
-        return None
 
     def _take_over(self, trace: Trace, origin: bytes) -> None:
         """`postsuper -r` gave a message a new id: its recipients wait on under that."""
-        old = trace.queue.prefix + origin
+        queue, key, _, _, _ = trace
+        old = queue.prefix + origin
         queued = self.queued.entries.get(old)
         if queued is not None:
             for name in _names(queued):
                 packed = self.recipients.entries.get(old + _NAME + name)
                 if packed is not None:
-                    self.recipients.renew(trace.key + _NAME + name, packed)
-            self.queued.renew(trace.key, queued)
+                    self.recipients.renew(key + _NAME + name, packed)
+            self.queued.renew(key, queued)
         self._forget(old)
 
-    def _forwarded(self, trace: Trace, text: bytes, seconds: int) -> None:
+    def _forwarded(self, trace: Trace, stamp: bytes) -> None:
         """local(8): it lives on under another id, whose first line came before this one."""
+        queue, origin, _, _, text = trace
         queue_id = text.rpartition(_FORWARDED)[2].removesuffix(b")")
         if not queue_id.isalnum():
             return
-        key = trace.queue.prefix + queue_id
-        origin = trace.key[len(trace.queue.prefix) :]
-        self._add(key, ORIGIN_RECORD + origin, seconds)
-        parent = self.memory.get(trace.key)
+        key = queue.prefix + queue_id
+        self._add(key, ORIGIN_RECORD + origin[len(queue.prefix) :], stamp)
+        parent = self.memory.get(origin)
         if parent is not None:
             self._add_parent(key, parent)
 
-    def _notified(self, trace: Trace, text: bytes, seconds: int) -> Notice | None:
+    def _notified(self, trace: Trace, stamp: bytes) -> Notice | None:
         """bounce(8) made a message of its own; before 3.11 that message's lines come first."""
+        queue, origin, _, opening, text = trace
         said, _, queue_id = text.rpartition(_NOTIFICATION)
         if not queue_id.isalnum():
             return None
-        origin = trace.key[len(trace.queue.prefix) :]
-        self._add(trace.queue.prefix + queue_id, NOTICE_RECORD + origin, seconds)
-        kind, _, what = said.partition(b" ")
-        if what != _NON_DELIVERY:
+        self._add(queue.prefix + queue_id, NOTICE_RECORD + origin[len(queue.prefix) :], stamp)
+        if said != _NON_DELIVERY:
             return None  # a delay is no failure, and success is none either
-        return Notice(queue_id.decode("ascii"), kind.decode("ascii", "replace"))
+        return Notice(queue_id.decode("ascii"), opening.rstrip().decode("ascii"))
 
-    def _add(self, key: bytes, record: bytes, seconds: int) -> None:
+    def _add(self, key: bytes, record: bytes, stamp: bytes) -> None:
         known = self.memory.entries.get(key)
         if known is None:
-            self.memory.renew(key, seconds.to_bytes(STAMP_BYTES) + record)
-        elif not _has(known, record):
-            self.memory.put(key, b"%b\n%b" % (known, record))
+            self.memory.add(key, stamp + record)
+        elif record not in known:
+            self.memory.put(key, known + record)
 
     # Failures
 
     def story(self, queue: Queue, key: bytes) -> Story | None:
         """None: nothing is known of this message."""
         value = self.memory.get(key)
-        if value is None or not (_has(value, CLIENT_RECORD) or _has(value, UID_RECORD)):
+        if value is None or not (CLIENT_RECORD in value or UID_RECORD in value):
             value = self._with_neighbour(queue, key, value)
         return None if value is None else read_story(value, self._zone)
 
@@ -271,13 +278,13 @@ class Correlator:
         queue_id = key[len(queue.prefix) :]
         for sibling in self._traces.siblings(queue):
             other = self.memory.entries.get(sibling.prefix + queue_id)
-            if other is None or _has(other, MESSAGE_ID_RECORD) or _has(other, ACTIVE_RECORD):
+            if other is None or MESSAGE_ID_RECORD in other or ACTIVE_RECORD in other:
                 continue
             if value is None:
                 return other
             if abs(begun(value) - begun(other)) < _NEIGHBOUR_SECONDS:
                 self.memory.discard(sibling.prefix + queue_id)
-                value = b"%b\n%b" % (value, other[STAMP_BYTES:])
+                value += other[STAMP_BYTES:]
                 if key in self.memory.entries:
                     self.memory.put(key, value)
                 return value
@@ -321,7 +328,7 @@ class Correlator:
         return waiting
 
     def keep(self, key: bytes, waiting: Waiting, seconds: int) -> None:
-        stamp = seconds.to_bytes(STAMP_BYTES)
+        stamp = stamp_of(seconds)
         name = _name(waiting.recipient)
         self.recipients.renew(key + _NAME + name, stamp + pack(waiting))
         queued = self.queued.entries.get(key)
@@ -369,11 +376,11 @@ class Correlator:
     def is_foreign(self, key: bytes) -> bool:
         """Its beginning was not seen here, and nobody has been asked."""
         value = self.memory.get(key)
-        return value is None or not any(_has(value, kind) for kind in _BEGINNINGS)
+        return value is None or not any(kind in value for kind in _BEGINNINGS)
 
     def asked(self, key: bytes, seconds: int) -> None:
         """Somebody was asked, and need not be asked again."""
-        self._add(key, ASKED_RECORD, seconds)
+        self._add(key, ASKED_RECORD, stamp_of(seconds))
 
     def close(self, key: bytes, seconds: int) -> None:
         """The message is gone."""
@@ -407,8 +414,16 @@ class Correlator:
         self.memory.discard(key)
 
 
-def _has(value: bytes, kind: bytes) -> bool:
-    return value.startswith(kind, STAMP_BYTES) or value.find(b"\n" + kind, STAMP_BYTES) >= 0
+_READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]] = {
+    FROM: Correlator._activated,
+    CLIENT: Correlator._accepted,
+    MESSAGE_ID: Correlator._identified,
+    TO: Correlator._served,
+    REMOVED: Correlator._removed,
+    UID: Correlator._submitted,
+    SENDER: Correlator._notified,
+    POSTMASTER: Correlator._notified,
+}
 
 
 def _name(recipient: str) -> bytes:
