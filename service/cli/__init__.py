@@ -40,7 +40,3 @@ app.command("schema")(schema.schema)
 app.command("demo")(demo.demo)
 app.add_typer(spool.app, name="spool")
 app.command("check-config")(check_config.check_config)
-
-
-def main() -> None:
-    app()
