@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service import __version__
-from tests.cli.run import run
+from tests.cli.run import run, run_process
 
 CONTRACT = (
     "--udp",
@@ -37,7 +37,7 @@ def test_the_help_of_each_command_has_an_example(command: str) -> None:
 
 
 def test_version() -> None:
-    done = run("--version")
+    done = run_process("--version")
     assert done.returncode == 0
     assert done.stdout.decode() == f"mailfault {__version__}\n"
 
@@ -71,7 +71,7 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
     ids=str,
 )
 def test_bad_configuration_is_78(tmp_path: Path, arguments: list[str], told: str) -> None:
-    done = run("serve", *arguments, cwd=tmp_path)
+    done = run_process("serve", *arguments, cwd=tmp_path)
     assert done.returncode == 78
     assert told in done.stderr.decode()
     assert list(tmp_path.iterdir()) == [], "and nothing was begun"
