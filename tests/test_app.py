@@ -392,8 +392,8 @@ class TestWithoutNats:
             _, writer = await asyncio.open_connection(*receiver.address("tcp"))
             sending = asyncio.create_task(_send(writer, numbered(0, sent)))
             await receiver.until("reads_paused_total", 1, transport="tcp")
-            text = await receiver.metrics()
-            text = await receiver.until("unsaved_events", 500)
+            # Both rooms full at once: from then on nothing moves until NATS is back.
+            text = await receiver.until_all(spool_events=500, unsaved_events=500)
             waiting = value(text, "spool_events") + value(text, "unsaved_events")
             assert 1000 <= waiting < sent / 2
             status, body = await receiver.get("/readyz")
