@@ -317,4 +317,4 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path, size: int, option: list[s
 
 
 def test_unknown_option() -> None:
-    assert run_process("parse", "--every-lines").returncode == 2
+    assert run("parse", "--every-lines").returncode == 2

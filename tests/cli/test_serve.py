@@ -71,7 +71,7 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
     ids=str,
 )
 def test_bad_configuration_is_78(tmp_path: Path, arguments: list[str], told: str) -> None:
-    done = run_process("serve", *arguments, cwd=tmp_path)
+    done = run("serve", *arguments, cwd=tmp_path)
     assert done.returncode == 78
     assert told in done.stderr.decode()
     assert list(tmp_path.iterdir()) == [], "and nothing was begun"
