@@ -375,6 +375,7 @@ class TestWithoutNats:
             finally:
                 await server.kill()
 
+    @pytest.mark.timeout(180)
     async def test_a_small_room_holds_tcp_back_and_drops_udp(self, tmp_path: Path) -> None:
         """Nothing else is lost, and memory stays what it was."""
         server = RealNats(tmp_path)
@@ -412,7 +413,7 @@ class TestWithoutNats:
             await server.start()
             try:
                 await sending
-                text = await receiver.until("published_total", sent, result="ok")
+                text = await receiver.until("published_total", sent, seconds=100, result="ok")
                 assert_balanced(text)
                 assert value(text, "frames_dropped_total") == 20
                 async with client_of(server) as client:
