@@ -65,7 +65,7 @@ async def test_the_python_subscriber_gets_an_event(tmp_path: Path) -> None:
         )
         assert process.stdout is not None
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), 20)
+            line = await asyncio.wait_for(process.stdout.readline(), 40)
         finally:
             process.kill()
             await process.wait()

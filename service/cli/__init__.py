@@ -1,6 +1,7 @@
 """The command line: one file a command, thin. Results go to stdout, logs to stderr.
 
-Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration.
+Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration, 130 interrupted
+(`serve` and `tail` end that way, with 0).
 """
 
 import typer
@@ -40,7 +41,3 @@ app.command("schema")(schema.schema)
 app.command("demo")(demo.demo)
 app.add_typer(spool.app, name="spool")
 app.command("check-config")(check_config.check_config)
-
-
-def main() -> None:
-    app()

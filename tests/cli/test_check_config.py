@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from service.cli.configuration import nested
-from tests.cli.run import run
+from tests.cli.run import run, run_process
 from tests.listeners.certificates import make
 
 
 def test_what_is_in_force(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('[tcp]\nlisten = ["[::1]:5514"]\n[nats]\nwindow = 5\n')
-    done = run("check-config", "--config", file, MAILFAULT_NATS__WINDOW="6")
+    done = run_process("check-config", "--config", file, MAILFAULT_NATS__WINDOW="6")
     assert done.returncode == 0
     assert done.stderr == b""
     shown = json.loads(done.stdout)
@@ -81,7 +81,7 @@ def test_bad_configuration_is_78_with_the_path(variables: dict[str, str], told: 
 def test_each_problem_is_a_line(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('[tcp]\nlisten = ["x"]\nlisen = 1\n[quue]\n')
-    done = run("check-config", "--config", file)
+    done = run_process("check-config", "--config", file)
     assert done.returncode == 78
     assert len(done.stderr.splitlines()) == 3
     assert b"tcp.lisen: unknown setting; did you mean listen?" in done.stderr
