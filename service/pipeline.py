@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from schemas.vocabulary import Category
 from service.core.assemble import Event, Line, assemble, assemble_invalid
+from service.core.classify import Classifier, Classify
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
 from service.core.occurrences import Occurrences, is_told_apart
@@ -57,16 +59,31 @@ _Read = tuple[Line, Failure | Unparsed | Exception]
 """An exception is a defect of ours: it costs its line a dead letter, and no other line anything."""
 
 
+_OTHER = Category.OTHER.value
+
+
 class Pipeline:
     """Takes all candidates of a call through one stage, then all through the next: the code and
     data of a stage stay in the processor's caches, which makes the whole a quarter faster."""
 
-    def __init__(self, config: PipelineConfig, template: SubjectTemplate, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        template: SubjectTemplate,
+        metrics: Metrics,
+        classifier: Classifier,
+    ) -> None:
         self._zone = ZoneInfo(config.default_timezone)
         self._keep_raw = config.keep_raw
         self._template = template
         self._metrics = metrics
         self.occurrences = Occurrences(config.remembered_lines)
+        self.use(classifier)
+
+    def use(self, classifier: Classifier) -> None:
+        """For all lines from now on."""
+        self._classify = classifier.classify
+        self._metrics.providers_known(classifier.providers.names)
 
     def process(
         self,
@@ -83,7 +100,10 @@ class Pipeline:
             self._read(raw, truncated, origin, received_at, received_at)
             for raw, truncated, _ in found
         ]
-        made = [_make(*outcome) if isinstance(outcome, tuple) else outcome for outcome in read]
+        classify = self._classify
+        made = [
+            _make(*outcome, classify) if isinstance(outcome, tuple) else outcome for outcome in read
+        ]
         received = received_at.timestamp()  # once and not for each event
         envelopes: list[Envelope] = []
         for (_, _, index), events in zip(found, made, strict=True):
@@ -93,6 +113,8 @@ class Pipeline:
             tally.frames_with_events += 1
             for event in events:
                 tally.event(event.event_type)
+                if event.category == _OTHER:
+                    tally.unclassified_by(event.provider)
                 envelope = seal(event, self._template, received)
                 if receipts is not None:
                     receipts.expect(index)
@@ -118,7 +140,7 @@ class Pipeline:
         """What one candidate line means; nothing is counted. Never raises. `written_at`: the time
         that stamps without a year are near to, where it is not that of receipt."""
         outcome = self._read(raw, truncated, origin, received_at, written_at or received_at)
-        return _make(*outcome) if isinstance(outcome, tuple) else outcome
+        return _make(*outcome, self._classify) if isinstance(outcome, tuple) else outcome
 
     def _find(self, pieces: list[Piece], origin: Origin, tally: Tally) -> list[_Candidate]:
         found: list[_Candidate] = []
@@ -187,25 +209,26 @@ def _unread(raw: bytes, received_at: datetime) -> SyslogMessage:
     return SyslogMessage("", received_at, "received", None, "", None, text)
 
 
-def _make(line: Line, parsed: Failure | Unparsed | Exception) -> list[Event]:
+def _make(line: Line, parsed: Failure | Unparsed | Exception, classify: Classify) -> list[Event]:
     try:
         if isinstance(parsed, Exception):
             raise parsed
-        return _events(line, parsed)
+        return _events(line, parsed, classify)
     except Exception as error:  # noqa: BLE001
         line.message = _unread(line.raw, line.received_at)
         detail = type(error).__name__
         return [assemble_invalid(line, None, Malformed.PARSER_FAILED, detail)]
 
 
-def _events(line: Line, parsed: Failure | Unparsed) -> list[Event]:
+def _events(line: Line, parsed: Failure | Unparsed, classify: Classify) -> list[Event]:
     if isinstance(parsed, Unparsed):
         return [assemble_invalid(line, parsed.record, parsed.reason)]
     try:
         if parsed.repeats == 1:
-            return [assemble(line, parsed.record, parsed.facts)]
+            return [assemble(line, parsed.record, parsed.facts, classify)]
         return [
-            assemble(line, parsed.record, parsed.facts, repeat) for repeat in range(parsed.repeats)
+            assemble(line, parsed.record, parsed.facts, classify, repeat)
+            for repeat in range(parsed.repeats)
         ]
     except ValidationError as error:
         return [assemble_invalid(line, None, Malformed.INVALID_EVENT, _explain(error))]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.subjects import mta_token
+from service.core.classify import builtin_classifier
 from service.core.envelope import SubjectTemplate
 from service.core.framing.base import Block, Frame
 from service.core.outcomes import Skip
@@ -45,7 +46,7 @@ def build(case: Case) -> tuple[Pipeline, Metrics]:
     metrics = Metrics()
     config = PipelineConfig(default_timezone=case.timezone)
     template = SubjectTemplate("{prefix}.{type}.{mta}", "postfix")
-    return Pipeline(config, template, metrics), metrics
+    return Pipeline(config, template, metrics, builtin_classifier()), metrics
 
 
 def differences(expected: Any, found: Any, path: str = "") -> list[str]:

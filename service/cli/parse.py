@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.vocabulary import Transport
-from service.cli.configuration import load, nested
+from service.cli.configuration import classifier, load, nested
 from service.cli.input_lines import open_log, read_lines
 from service.cli.terminal import end_quietly, json_line, printable
 from service.core.assemble import Event
@@ -50,7 +50,7 @@ def parse(
     """
     settings = load(config, nested(pipeline__default_timezone=timezone))
     template = SubjectTemplate(settings.nats.subject_template, settings.nats.subject_prefix)
-    pipeline = Pipeline(settings.pipeline, template, Metrics())
+    pipeline = Pipeline(settings.pipeline, template, Metrics(), classifier(settings))
     counts = _Counts()
     number = 0
     failed = False

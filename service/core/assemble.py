@@ -19,7 +19,7 @@ from schemas.base import Message, Mta
 from schemas.delivery import BouncedEvent, DeferredEvent
 from schemas.invalid import InvalidEvent
 from schemas.reject import RejectEvent
-from service.core.classify import classify
+from service.core.classify import Classify
 from service.core.identity import ID_BYTES, id_of, origin_key
 from service.core.outcomes import Malformed
 from service.core.postfix.facts import Client, Delivery, Facts, Record, Reject, Relay, RemoteReply
@@ -69,11 +69,13 @@ def event_id(line: Line, repeat: int = 0) -> str:
     return id_of(message, line.raw, key, repeat, line.before)
 
 
-def assemble(line: Line, record: Record, facts: Facts, repeat: int = 0) -> Event:
+def assemble(
+    line: Line, record: Record, facts: Facts, classify: Classify, repeat: int = 0
+) -> Event:
     """Raises `pydantic.ValidationError` where a value breaks the schema: publish a dead letter."""
     if isinstance(facts, Reject):
-        return _assemble_reject(line, record, facts, repeat)
-    return _assemble_delivery(line, record, facts, repeat)
+        return _assemble_reject(line, record, facts, classify, repeat)
+    return _assemble_delivery(line, record, facts, classify, repeat)
 
 
 def assemble_invalid(
@@ -184,7 +186,9 @@ def _domain(recipient: str | None) -> str | None:
 # Each of these two is one display of all fields: setting them one by one costs twice as much.
 
 
-def _assemble_reject(line: Line, record: Record, facts: Reject, repeat: int) -> RejectEvent:
+def _assemble_reject(
+    line: Line, record: Record, facts: Reject, classify: Classify, repeat: int
+) -> RejectEvent:
     message = line.message
     mta, key = _source(line, record)
     category, scope, provider, provider_code, _ = classify(facts)
@@ -229,7 +233,7 @@ def _assemble_reject(line: Line, record: Record, facts: Reject, repeat: int) -> 
 
 
 def _assemble_delivery(
-    line: Line, record: Record, facts: Delivery, repeat: int
+    line: Line, record: Record, facts: Delivery, classify: Classify, repeat: int
 ) -> DeferredEvent | BouncedEvent:
     message = line.message
     mta, key = _source(line, record)

@@ -4,6 +4,7 @@ import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -15,11 +16,12 @@ from schemas import BouncedEvent, DeferredEvent, InvalidEvent, RejectEvent
 from service.core.assemble import (
     NAME_MAX,
     Line,
-    assemble,
     assemble_invalid,
     dead_letter,
     event_id,
 )
+from service.core.assemble import assemble as assemble_with
+from service.core.classify import builtin_classifier
 from service.core.outcomes import Malformed
 from service.core.postfix.facts import Client, Delivery, Record, Reject, Relay, RemoteReply
 from service.core.syslog.message import SyslogMessage
@@ -35,6 +37,7 @@ MESSAGE = SyslogMessage(
     7,
     "4ABCDE12F: reject: ...",
 )
+assemble = partial(assemble_with, classify=builtin_classifier().classify)
 LINE = Line(b"<22>raw \xff", MESSAGE, NOW, "tcp", "192.0.2.250", False, True)
 
 

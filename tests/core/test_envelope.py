@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import schemas
 from schemas.export import schema_urn
-from service.core.assemble import NAME_MAX, Event, assemble, assemble_invalid
+from service.core.assemble import NAME_MAX, Event, assemble_invalid
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.outcomes import Malformed
-from tests.core.test_assemble import LINE, MESSAGE, RECORD, delivery, reject
+from tests.core.test_assemble import LINE, MESSAGE, RECORD, assemble, delivery, reject
 from tests.sample_lines import TEMPLATE
 
 TOKEN = re.compile(r"[A-Za-z0-9_=-]+")
