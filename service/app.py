@@ -5,6 +5,7 @@ import gc
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 import uvloop
@@ -12,7 +13,8 @@ from nats.aio.client import Client
 
 from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
-from service.gauges import export_flow, export_listeners, export_relp
+from service.correlation import Correlation
+from service.gauges import export_correlation, export_flow, export_listeners, export_relp
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
 from service.listeners.relp import RelpListener, RelpTlsListener
@@ -122,10 +124,13 @@ class Receiver:
             if nats.servers
             else EmbeddedServer(settings.data_dir, nats.embedded_port, nats.embedded_binary)
         )
-        self._pipeline = pipeline = Pipeline(
-            settings.pipeline, template, self.metrics, prepare_rules(settings)
+        correlation = Correlation(
+            settings.correlation, ZoneInfo(settings.pipeline.default_timezone)
         )
-        intake = PipelineIntake(pipeline, self._outlet)
+        self._pipeline = pipeline = Pipeline(
+            settings.pipeline, template, self.metrics, prepare_rules(settings), correlation
+        )
+        self._intake = intake = PipelineIntake(pipeline, self._outlet)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)
             for address in settings.udp.listen
@@ -160,6 +165,7 @@ class Receiver:
         self._stream_check: asyncio.Task[None] | None = None
         self._web_task: asyncio.Task[None] | None = None
         export_flow(self.metrics, settings, pipeline, self._outlet, self._store, self._publisher)
+        export_correlation(self.metrics, settings.correlation, correlation)
         streams = [*self._tcp, *self._tls, *self._relp]
         export_listeners(self.metrics, self._udp, streams, self._server_tls)
         export_relp(self.metrics, self._relp)
@@ -191,6 +197,7 @@ class Receiver:
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown_timeout
         for listener in self.listeners:
             await listener.stop(_LISTENERS_STOP_SECONDS)
+        self._intake.release_all()
         left = await self._outlet.drain(self._publisher, deadline)
         for relp in self._relp:
             await relp.close(_RELP_CLOSE_SECONDS)

@@ -6,7 +6,7 @@ Label values are enum members or transports, never text from a line.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -128,6 +128,24 @@ class _Total(Collector):
         yield CounterMetricFamily(self._name, self._help, value=self._read())
 
 
+class _Totals(Collector):
+    """The same with one label."""
+
+    def __init__(
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._name = name
+        self._help = help_text
+        self._label = label
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(self._name, self._help, labels=[self._label])
+        for value, count in self._read().items():
+            family.add_metric([value], count)
+        yield family
+
+
 class Metrics:
     """One registry; labelled children are made at start, so that every series exists from zero."""
 
@@ -227,6 +245,12 @@ class Metrics:
     def watch_total(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """The same for a counter."""
         self.registry.register(_Total(f"mailfault_{name}", help_text, read))
+
+    def watch_totals(
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """A counter by one label, whose values are enum members."""
+        self.registry.register(_Totals(f"mailfault_{name}", help_text, label, read))
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

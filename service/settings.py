@@ -22,6 +22,7 @@ from pydantic_settings import (
 from service import rules_files
 from service.core.classify import Classifier, RulesError
 from service.core.spelling import nearest
+from service.correlation import CorrelationConfig
 from service.listeners import tls_context
 from service.listeners.relp_config import RelpConfig, RelpTlsConfig
 from service.listeners.tcp import TcpConfig
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
+    correlation: CorrelationConfig = Field(default_factory=CorrelationConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
     log: LogConfig = Field(default_factory=LogConfig)

@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 
+from service.core.assemble import Event, Line, assemble
 from service.core.classify import builtin_classifier
 from service.core.envelope import Envelope, SubjectTemplate
 from service.core.framing.base import Frame
+from service.core.postfix.facts import Facts, Record
 from service.metrics import Metrics
 from service.pipeline import Pipeline, PipelineConfig
 from service.received import Origin
@@ -59,3 +61,8 @@ def numbered(number: int) -> bytes:
 def envelope(number: int, template: SubjectTemplate = TEMPLATE) -> Envelope:
     (made,) = pipeline(template)[0].frame(Frame(numbered(number)), ORIGIN, NOW)
     return made
+
+
+def assembled(line: Line, record: Record, facts: Facts) -> Event:
+    """With the verdict of the built-in rules, and without anything that other lines told."""
+    return assemble(line, record, facts, builtin_classifier().classify(facts))

@@ -20,7 +20,7 @@ rule knows is `other`.
 """
 
 from service.core.classify.builtin import builtin_classifier, builtin_rules, own_and_builtin
-from service.core.classify.classifier import Classifier, Classify
+from service.core.classify.classifier import Classifier
 from service.core.classify.compiling import RuleSet, RulesFile, compile_files
 from service.core.classify.rule import Verdict
 from service.core.classify.tables import Place, RulesError
@@ -28,7 +28,6 @@ from service.core.classify.values import RuleError
 
 __all__ = [
     "Classifier",
-    "Classify",
     "Place",
     "RuleError",
     "RuleSet",

@@ -5,7 +5,7 @@ judged once: what repeats in a mail log are refusals. A classifier is a value: o
 another classifier, with verdicts of its own to remember.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache, partial
 
 from schemas.vocabulary import Category
@@ -20,8 +20,6 @@ from service.core.postfix.facts import Facts
 
 REMEMBERED = 4096
 """Verdicts kept. A subject is at most about 1.5 KB, so 6 MB at worst."""
-
-Classify = Callable[[Facts], Verdict]
 
 
 class Classifier:
