@@ -30,7 +30,7 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.settings import TLS_TABLES, ConfigError, Settings, prepare_tls
+from service.settings import TLS_TABLES, ConfigError, Settings, prepare, prepare_rules
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.web import Health, WebServer
@@ -78,7 +78,8 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
 
 
 def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings]) -> None:
-    """SIGHUP: validate first; take over certificates and log level, name what needs a restart."""
+    """SIGHUP: validate first; take over certificates, rules and log level, name what needs a
+    restart."""
     try:
         wanted = load()
         receiver.reload(wanted)
@@ -126,7 +127,9 @@ class Receiver:
         correlation = Correlation(
             settings.correlation, ZoneInfo(settings.pipeline.default_timezone)
         )
-        pipeline = Pipeline(settings.pipeline, template, self.metrics, correlation)
+        self._pipeline = pipeline = Pipeline(
+            settings.pipeline, template, self.metrics, prepare_rules(settings), correlation
+        )
         self._intake = intake = PipelineIntake(pipeline, self._outlet)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)
@@ -215,8 +218,12 @@ class Receiver:
 
     def reload(self, wanted: Settings) -> None:
         """New connections get the certificates of `wanted`, and its terms for clients; those that
-        are open keep theirs. Raises `ConfigError`, and then nothing has changed."""
-        for table, identity in prepare_tls(wanted).items():
+        are open keep theirs. Lines from now on get its rules. Raises `ConfigError`, and then
+        nothing has changed."""
+        prepared = prepare(wanted)
+        self._pipeline.use(prepared.classifier)
+        self._settings.classify = wanted.classify
+        for table, identity in prepared.tls.items():
             if table not in self._server_tls:
                 continue  # it did not listen: that needs a restart
             self._server_tls[table].swap(identity)

@@ -25,7 +25,6 @@ from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
 from service.core.postfix.facts import Delivery, Record
-from service.core.postfix.markers import FAILURE
 from service.core.postfix.result import Failure, Unparsed
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
@@ -131,7 +130,6 @@ class Entry:
     raw: bytes
     truncated: bool
     piece: int
-    marks: int
     batch: Batch
     heard: "Heard | None" = None
     """Of a line that told of a message."""
@@ -195,11 +193,6 @@ class Correlation:
         """Lines that wait."""
         return len(self._bounces) + len(self._foreign) + len(self._leaving)
 
-    @property
-    def wants_deliveries(self) -> bool:
-        """Whether deliveries that succeeded can mean anything."""
-        return len(self.correlator.queued) > 0 or self.sharing is not None
-
     def hear(self, raw: bytes, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
         else `follow` an entry of it."""
@@ -231,7 +224,7 @@ class Correlation:
             return self._failure(entry, parsed)
         if parsed is not None and not isinstance(parsed, Skip):
             return Job(_line(entry, self._zone), parsed)
-        if entry.heard is None and entry.marks != FAILURE:
+        if entry.heard is None:
             # A failure marker may stand in a line that tells of a message.
             entry.heard = self.hear(entry.raw, entry.batch)
         skip = parsed if isinstance(parsed, Skip) else Skip.NOT_A_FAILURE

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from schemas.vocabulary import Category
 from service.core.assemble import (
     UNKNOWN_HOST,
     Event,
@@ -21,7 +22,7 @@ from service.core.assemble import (
     assemble_resolved,
     event_id,
 )
-from service.core.classify import Verdict, classify
+from service.core.classify import Classifier, Verdict
 from service.core.correlate.memory import stamp_of
 from service.core.correlate.waiting import Waiting
 from service.core.envelope import Envelope, SubjectTemplate, seal
@@ -31,7 +32,7 @@ from service.core.occurrences import Occurrences, is_told_apart
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix import parse
 from service.core.postfix.facts import Delivery, Record
-from service.core.postfix.markers import FAILURE, SENT, TRACE, marked, marks_of
+from service.core.postfix.markers import candidates, is_candidate
 from service.core.postfix.result import Failure, Parsed, Unparsed
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
@@ -67,8 +68,10 @@ class PipelineConfig(BaseModel):
         return value
 
 
-_Found = Entry | tuple[bytes, int]
-"""A line that may be a failure; or one that may tell of a message, and the index of its piece."""
+_OTHER = Category.OTHER.value
+
+_Stretch = tuple[int, list[Entry | bytes]]
+"""Index of a piece, and its lines in order: those that may be failures as entries."""
 
 
 class Pipeline:
@@ -80,6 +83,7 @@ class Pipeline:
         config: PipelineConfig,
         template: SubjectTemplate,
         metrics: Metrics,
+        classifier: Classifier,
         correlation: Correlation | None = None,
     ) -> None:
         """`correlation`: by default one of its own."""
@@ -89,6 +93,12 @@ class Pipeline:
         self._metrics = metrics
         self.correlation = correlation or Correlation(CorrelationConfig(), self._zone)
         self.occurrences = Occurrences(config.remembered_lines)
+        self.use(classifier)
+
+    def use(self, classifier: Classifier) -> None:
+        """For all lines read from now on."""
+        self._classify = classifier.classify
+        self._metrics.providers_known(classifier.providers.names)
 
     def process(
         self,
@@ -102,12 +112,11 @@ class Pipeline:
         to tell when it is durable."""
         tally = Tally()
         batch = self._batch(origin, received_at, received_at, receipts)
-        found = self._find(pieces, batch, tally)
-        for entry in found:
-            if type(entry) is Entry:
-                self._read(entry)
-        outcomes = self._follow_all(found, batch)
-        tally.skip(Skip.NOT_A_FAILURE, len(found) - len(outcomes))
+        stretches, entries = self._find(pieces, batch, tally)
+        for entry in entries:
+            self._read(entry)
+        outcomes = self._follow_all(stretches, batch)
+        tally.skip(Skip.NOT_A_FAILURE, tally.frames - len(outcomes))
         self.correlation.trim(batch.seconds)
         envelopes: list[Envelope] = []
         for entry, outcome in outcomes:
@@ -172,13 +181,9 @@ class Pipeline:
         """What one line means; nothing is counted. Never raises. `done` is called with it, at once
         or by `released` and `release_all`. `written_at`: the time that stamps without a year are
         near to."""
-        marks = marks_of(frame.data, self._wanted())
-        if not marks:
-            done(Skip.NOT_A_FAILURE)
-            return
         batch = self._batch(origin, received_at, written_at, None)
-        entry = Entry(frame.data, frame.truncated, 0, marks, batch, done=done)
-        if marks & FAILURE:
+        entry = Entry(frame.data, frame.truncated, 0, batch, done=done)
+        if is_candidate(frame.data):
             self._read(entry)
         outcome = self._follow(entry)
         self.correlation.trim(batch.seconds)
@@ -206,46 +211,48 @@ class Pipeline:
             self._keep_raw,
         )
 
-    def _wanted(self) -> int:
-        return FAILURE | TRACE | (SENT if self.correlation.wants_deliveries else 0)
-
-    def _find(self, pieces: list[Piece], batch: Batch, tally: Tally) -> list[_Found]:
+    def _find(
+        self, pieces: list[Piece], batch: Batch, tally: Tally
+    ) -> tuple[list[_Stretch], list[Entry]]:
+        """All lines, and those of them that may be failures."""
         transport = batch.origin.transport
-        found: list[_Found] = []
+        stretches: list[_Stretch] = []
+        entries: list[Entry] = []
         frames = 0
-        wanted = self._wanted()
         for index, piece in enumerate(pieces):
             if isinstance(piece, Frame):
                 frames += 1
                 if piece.truncated:
                     self._metrics.truncated(transport)
-                marks = marks_of(piece.data, wanted)
-                if piece.is_candidate:
-                    marks |= FAILURE
-                if marks & FAILURE:
-                    found.append(Entry(piece.data, piece.truncated, index, marks, batch))
-                elif marks:
-                    found.append((piece.data, index))
+                if piece.is_candidate or is_candidate(piece.data):
+                    entry = Entry(piece.data, piece.truncated, index, batch)
+                    entries.append(entry)
+                    stretches.append((index, [entry]))
+                else:
+                    stretches.append((index, [piece.data]))
             elif isinstance(piece, Block):
                 frames += piece.count
-                data = piece.data
-                sought = wanted & ~FAILURE if piece.has_no_candidate else wanted
-                has_cr = b"\r" in data
-                for start, end, marks in marked(data, sought):
-                    line = data[start:end]
-                    if has_cr and line.endswith(b"\r"):
-                        line = line[:-1]
+                plain = piece.data.split(b"\n")
+                plain.pop()  # what follows the last LF
+                has_cr = piece.data.find(b"\r") >= 0
+                if has_cr:
+                    plain = [line.removesuffix(b"\r") for line in plain]
+                lines: list[Entry | bytes] = [*plain]
+                if not piece.has_no_candidate:
+                    number = before = 0
+                    for start, _ in candidates(piece.data):
+                        number += piece.data.count(b"\n", before, start)
+                        before = start
+                        raw = plain[number]
                         # Some were long enough to be looked at only with their CR.
-                        marks = marks_of(line, sought)
-                    if marks & FAILURE:
-                        found.append(Entry(line, False, index, marks, batch))
-                    elif marks:
-                        found.append((line, index))
+                        if not has_cr or is_candidate(raw):
+                            lines[number] = entry = Entry(raw, False, index, batch)
+                            entries.append(entry)
+                stretches.append((index, lines))
             else:
                 self._metrics.dropped(transport, piece.kind)
         tally.frames = frames
-        tally.skip(Skip.NOT_A_FAILURE, frames - len(found))
-        return found
+        return stretches, entries
 
     def _read(self, entry: Entry) -> None:
         """What a line is that may be a failure."""
@@ -262,7 +269,7 @@ class Pipeline:
                 entry.parsed = parsed
                 return
             if isinstance(parsed, Failure):
-                entry.verdict = classify(parsed.facts)
+                entry.verdict = self._classify(parsed.facts)
         except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
             message, parsed = _unread(raw, batch.received_at), error
         line = self._line(entry, message)
@@ -271,24 +278,26 @@ class Pipeline:
         entry.line, entry.parsed = line, parsed
 
     def _follow_all(
-        self, found: list[_Found], batch: Batch
+        self, stretches: list[_Stretch], batch: Batch
     ) -> list[tuple[Entry, Job | Skip | None]]:
-        """In the order of the lines. Those that only told something of a message are left out."""
+        """In the order of the lines. Those that only told something of a message, or nothing, are
+        left out."""
         outcomes: list[tuple[Entry, Job | Skip | None]] = []
         hear = self.correlation.hear
-        for entry in found:
-            if type(entry) is Entry:
+        for index, lines in stretches:
+            for line in lines:
+                if isinstance(line, Entry):
+                    outcomes.append((line, self._follow(line)))
+                    continue
+                try:
+                    heard = hear(line, batch)
+                except Exception as error:  # noqa: BLE001  # as above
+                    entry = Entry(line, False, index, batch, parsed=error)
+                else:
+                    if heard is None:
+                        continue
+                    entry = Entry(line, False, index, batch, heard)
                 outcomes.append((entry, self._follow(entry)))
-                continue
-            raw, index = entry  # type: ignore[misc]  # a tuple: it is no entry
-            try:
-                heard = hear(raw, batch)
-            except Exception as error:  # noqa: BLE001
-                heard, failed = None, Entry(raw, False, index, TRACE, batch, parsed=error)
-                outcomes.append((failed, self._follow(failed)))
-            if heard is not None:
-                told = Entry(raw, False, index, TRACE, batch, heard)
-                outcomes.append((told, self._follow(told)))
         return outcomes
 
     def _follow(self, entry: Entry) -> Job | Skip | None:
@@ -320,6 +329,8 @@ class Pipeline:
         envelopes = []
         for event in events:
             tally.event(event.event_type)
+            if event.category == _OTHER:
+                tally.unclassified_by(event.provider)
             envelope = seal(event, self._template, batch.now)
             if receipts is not None:
                 if expected:

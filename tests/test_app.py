@@ -315,6 +315,54 @@ class TestReloading:
             assert await receiver.stop() == 0
         assert "stopping" not in [event["event"] for event in receiver.log]
 
+    async def test_rules_are_taken_over(self, tmp_path: Path) -> None:
+        rules = tmp_path / "rules.toml"
+        rule = (
+            '[[rule]]\nid = "ours.zork"\nany = "zork"\ncategory = "timeout"\nscope = "local"\n'
+            'source = "us"\n[[provider]]\nname = "ours"\nhosts = ["example.net"]\n'
+        )
+        config = tmp_path / "c.toml"
+        config.write_text("")
+        sent = iter(range(100))
+
+        async def classified() -> tuple[str | None, ...]:
+            number = next(sent)
+            line = lines.UNCLASSIFIED.replace(b"gone@", b"gone%d@" % number)
+            await receiver.send_tcp(line + b"\n")
+            event = schemas.decode((await events.next_msg(timeout=20)).data)
+            assert event.recipient == f"gone{number}@Example.NET"
+            return event.category, event.scope, event.provider
+
+        async with real_nats(tmp_path / "nats") as server, client_of(server) as client:
+            options = ("--nats", server.url, "--config", str(config))
+            events = await client.subscribe("postfix.>")
+            async with serve(tmp_path, *options) as receiver:
+                assert await classified() == ("other", "unknown", None)
+
+                rules.write_text(rule)
+                config.write_text(f'[classify]\nrules = ["{rules}"]\n')
+                receiver.process.send_signal(signal.SIGHUP)
+                assert (await receiver.said("reloaded"))["needs_restart"] == []
+                assert await classified() == ("timeout", "local", "ours")
+
+                rules.write_text(rule.replace("timeout", "timeuot"))
+                receiver.process.send_signal(signal.SIGHUP)
+                (problem,) = (await receiver.said("reload_refused"))["problems"]
+                assert problem == (
+                    f"{rules}: rule ours.zork: category: 'timeuot' is not known; "
+                    "did you mean timeout?"
+                )
+                assert await classified() == ("timeout", "local", "ours")
+
+                rules.write_text(rule.replace('"zork"', '"never said"'))
+                receiver.process.send_signal(signal.SIGHUP)
+                await receiver.said("reloaded", 2)
+                assert await classified() == ("other", "unknown", "ours")
+                text = await receiver.metrics()
+                assert value(text, "unclassified_total", provider="none") == 1
+                assert value(text, "unclassified_total", provider="ours") == 1
+                assert_balanced(text)
+
 
 class TestWhereItCannotListen:
     @pytest.mark.parametrize(

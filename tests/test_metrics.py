@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemas.vocabulary import EventType, Transport
 from service import __version__
 from service.app import Receiver
+from service.core.classify import builtin_classifier
 from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 from service.metrics import Metrics, Tally
 from service.settings import fixed
@@ -41,6 +42,7 @@ BOUNDED = {
     "reason": {reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal)},
     "result": {"ok", "duplicate", "dead", "stored", "buried"},
     "version": {__version__},
+    "provider": {*builtin_classifier().providers.names, "none"},
 }
 
 
@@ -103,6 +105,34 @@ def test_balance_counts_each_frame_once() -> None:
     }
     assert value(metrics, "events_total", type="bounced") == 2
     assert value(metrics, "frames_dropped_total", transport="udp", reason="queue_full") == 1
+
+
+def unclassified(metrics: Metrics) -> dict[str, float]:
+    return {
+        dict(labels)["provider"]: number
+        for (name, labels), number in samples(metrics).items()
+        if name == "mailfault_unclassified_total"
+    }
+
+
+def test_what_no_rule_knows_is_counted_by_provider() -> None:
+    metrics = Metrics()
+    metrics.providers_known({"google", "yahoo"})
+    tally = Tally()
+    for provider in ("google", None, "google"):
+        tally.unclassified_by(provider)
+    metrics.processed("tcp", tally)
+    assert unclassified(metrics) == {"google": 2, "none": 1, "yahoo": 0}
+
+
+def test_only_providers_of_the_rules_in_use_are_labels() -> None:
+    metrics = Metrics()
+    assert unclassified(metrics) == {"none": 0}
+    metrics.providers_known({"google", "yahoo"})
+    metrics.processed("tcp", Tally(unclassified={"google": 1, "yahoo": 1}))
+    metrics.providers_known({"google", "ours"})
+    metrics.processed("tcp", Tally(unclassified={"google": 1, "yahoo": 1, "hostile\n": 1}))
+    assert unclassified(metrics) == {"google": 2, "none": 2, "ours": 0}
 
 
 def test_what_happens_to_events() -> None:

@@ -12,6 +12,13 @@ from pydantic import ValidationError
 import schemas
 from schemas import BouncedEvent, InvalidEvent
 from service.core.assemble import Event
+from service.core.classify import (
+    Place,
+    RulesFile,
+    builtin_classifier,
+    compile_files,
+    own_and_builtin,
+)
 from service.core.envelope import Envelope
 from service.core.framing.base import Block, Fault, Frame, Piece, flatten
 from service.core.framing.sniffing import StreamFramer
@@ -110,6 +117,36 @@ def test_envelopes_come_in_the_order_of_their_lines() -> None:
     assert recipients == [f"v{n}@other.example" for n in range(4)]
     assert value(metrics, "frames_received_total") == 6
     assert_balanced(metrics)
+
+
+def test_what_no_rule_knows_is_counted_by_provider() -> None:
+    made, metrics = pipeline()
+    of_google = lines.UNCLASSIFIED.replace(b"mx.example.net", b"mx.google.com")
+    repeated = lines.REPEATED.replace(b"550 5.1.1 <gone@example.net>: User unknown", b"550 zork")
+    some = [lines.UNCLASSIFIED, of_google, repeated, lines.REJECT, lines.UNKNOWN_SHAPE]
+    made.process([Frame(line) for line in some], ORIGIN, NOW)
+    assert value(metrics, "unclassified_total", provider="none") == 4
+    assert value(metrics, "unclassified_total", provider="google") == 1
+    assert value(metrics, "unclassified_total") == 5
+
+
+def test_another_classifier_is_for_all_lines_from_then_on() -> None:
+    made, metrics = pipeline()
+    table = {"id": "ours.zork", "any": "zork", "category": "timeout", "scope": "local"}
+    rules = {"rule": [{**table, "source": "us"}], "provider": [{"name": "ours"}]}
+    own = own_and_builtin(compile_files([RulesFile("own", rules)], Place("own")))
+    found = []
+    for classifier in (own, builtin_classifier()):
+        found += made.frame(Frame(lines.UNCLASSIFIED), ORIGIN, NOW)
+        made.use(classifier)
+    found += made.frame(Frame(lines.UNCLASSIFIED), ORIGIN, NOW)
+    events = [schemas.decode(envelope.body) for envelope in found]
+    assert [(event.category, event.scope) for event in events] == [
+        ("other", "unknown"),
+        ("timeout", "local"),
+        ("other", "unknown"),
+    ]
+    assert value(metrics, "unclassified_total") == 2
 
 
 def test_nothing_at_all() -> None:

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import typer
 
 from service import settings
+from service.core.classify import Classifier
 from service.settings import ConfigError, Settings
 
 EX_CONFIG = 78
@@ -21,9 +22,17 @@ def load(file: Path | None, options: dict[str, Any]) -> Settings:
 
 
 def check_files(checked: Settings) -> None:
-    """The certificates they name can be used; else the command's end, as above."""
+    """The certificates and rules they name can be used; else the command's end, as above."""
     try:
-        settings.prepare_tls(checked)
+        settings.prepare(checked)
+    except ConfigError as error:
+        fail(error)
+
+
+def classifier(checked: Settings) -> Classifier:
+    """Of the rules they name; else the command's end, as above."""
+    try:
+        return settings.prepare_rules(checked)
     except ConfigError as error:
         fail(error)
 

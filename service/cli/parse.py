@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.vocabulary import Transport
-from service.cli.configuration import load, nested
+from service.cli.configuration import classifier, load, nested
 from service.cli.input_lines import open_log, read_lines
 from service.cli.terminal import end_quietly, json_line, printable
 from service.core.assemble import Event
@@ -61,7 +61,7 @@ def parse(
         settings.correlation.model_copy(update={"notice_rate": sys.maxsize}),
         ZoneInfo(settings.pipeline.default_timezone),
     )
-    pipeline = Pipeline(settings.pipeline, template, Metrics(), correlation)
+    pipeline = Pipeline(settings.pipeline, template, Metrics(), classifier(settings), correlation)
     number = 0
     failed = False
     for path in files or ["-"]:

@@ -111,6 +111,37 @@ def test_certificates_are_looked_into(tmp_path: Path) -> None:
     assert done.stderr == told
 
 
+RULES = """
+[[rule]]
+id = "ours.full"
+any = "no more shelf space"
+category = "mailbox_full"
+scope = "recipient"
+source = "our runbook"
+"""
+
+
+def test_rules_files_are_looked_into(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text(RULES)
+    config = tmp_path / "c.toml"
+    config.write_text(f'[classify]\nrules = ["{good}"]\n')
+    done = run("check-config", "--config", config)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["classify"] == {"rules": [str(good)]}
+
+    bad.write_text(RULES.replace("any =", "anny =").replace('"recipient"', '"recipien"'))
+    done = run("check-config", MAILFAULT_CLASSIFY__RULES=f"{good},{bad},{tmp_path}/gone.toml")
+    assert done.returncode == 78
+    assert done.stdout == b""
+    rule = f"configuration: {bad}: rule ours.full"
+    assert done.stderr.decode().splitlines() == [
+        f"configuration: {tmp_path}/gone.toml: cannot be read: No such file or directory",
+        f"{rule}: anny: unknown key; did you mean any?",
+        f"{rule}: scope: 'recipien' is not known; did you mean recipient?",
+    ]
+
+
 def test_options_to_tables() -> None:
     assert nested(a__b__c=1, a__b__d=[2], a__e=False, f="", g=None, h=[], i__j=None) == {
         "a": {"b": {"c": 1, "d": [2]}, "e": False},

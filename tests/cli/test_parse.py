@@ -316,5 +316,19 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path, size: int, option: list[s
     assert done.returncode in (0, 1)
 
 
+def test_rules_of_ones_own(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nid = "x"\nany = "zork"\ncategory = "timeout"\nscope = "local"\nsource = "us"\n'
+    )
+    file = log_file(tmp_path, lines.UNCLASSIFIED)
+    (event,) = objects(run("parse", file, MAILFAULT_CLASSIFY__RULES=str(rules)).stdout)
+    assert (event["category"], event["scope"]) == ("timeout", "local")
+    rules.write_text("[[rule]]")
+    done = run("parse", file, MAILFAULT_CLASSIFY__RULES=str(rules))
+    assert (done.returncode, done.stdout) == (78, b"")
+    assert done.stderr.startswith(f"configuration: {rules}: rule number 1: id: is missing".encode())
+
+
 def test_unknown_option() -> None:
     assert run("parse", "--every-lines").returncode == 2

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from hashlib import blake2b
 
-from service.core.postfix.markers import SENT, TRACE, marks_of
 from service.core.postfix.record import MAX_TAG, identify
 from service.core.syslog.header import parse_message
 from service.core.syslog.rfc3164 import parse_origin
@@ -33,8 +32,8 @@ SENDER = b"sender "
 POSTMASTER = b"postmaster "
 """bounce(8): a notice to one of these."""
 
-_OPENINGS = b"|".join((CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER))
-_TELLING = rb"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): (%b)(.{0,2048})" % _OPENINGS
+_ALL_OPENINGS = (CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER)
+_TELLING = rb"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): (%b)(.{0,2048})" % b"|".join(_ALL_OPENINGS)
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
 # is asked once. Groups: stamp, host, tag, queue id, opening, text.
 _COMMON = re.compile(
@@ -138,7 +137,7 @@ class Traces:
         return True
 
     def _with_care(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
-        if not marks_of(line, TRACE | SENT):
+        if not any(opening in line for opening in _ALL_OPENINGS):
             return None
         message = parse_message(line, received_at=received_at, zone=self._zone)
         if message is None:
