@@ -28,7 +28,7 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.settings import TLS_TABLES, ConfigError, Settings, prepare_tls
+from service.settings import TLS_TABLES, ConfigError, Settings, prepare_privacy, prepare_tls
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.web import Health, WebServer
@@ -121,7 +121,7 @@ class Receiver:
             if nats.servers
             else EmbeddedServer(settings.data_dir, nats.embedded_port, nats.embedded_binary)
         )
-        pipeline = Pipeline(settings.pipeline, template, self.metrics)
+        pipeline = Pipeline(settings.pipeline, template, self.metrics, prepare_privacy(settings))
         intake = PipelineIntake(pipeline, self._outlet)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)

@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from service.core.privacy import Privacy
 from service.listeners import tls_context
 from service.listeners.relp_config import RelpConfig, RelpTlsConfig
 from service.listeners.tcp import TcpConfig
@@ -29,6 +30,7 @@ from service.listeners.tls_context import Identity
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.pipeline import PipelineConfig
+from service.privacy import PrivacyConfig, PrivacyError
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
 from service.web import HttpConfig
@@ -84,6 +86,7 @@ class Settings(BaseSettings):
     http: HttpConfig = Field(default_factory=HttpConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
+    privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
     log: LogConfig = Field(default_factory=LogConfig)
@@ -135,6 +138,14 @@ def prepare_tls(settings: Settings) -> dict[str, Identity]:
     if problems:
         raise ConfigError(problems)
     return prepared
+
+
+def prepare_privacy(settings: Settings) -> Privacy | None:
+    """None: everything is kept. Reads the file of the key. Raises `ConfigError`."""
+    try:
+        return settings.privacy.build()
+    except PrivacyError as error:
+        raise ConfigError([f"privacy.{error}"]) from None
 
 
 def fixed(options: Mapping[str, Any]) -> Settings:

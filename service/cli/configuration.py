@@ -6,6 +6,9 @@ from typing import Any, NoReturn
 import typer
 
 from service import settings
+from service.core.envelope import SubjectTemplate
+from service.metrics import Metrics
+from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
 
 EX_CONFIG = 78
@@ -21,11 +24,23 @@ def load(file: Path | None, options: dict[str, Any]) -> Settings:
 
 
 def check_files(checked: Settings) -> None:
-    """The certificates they name can be used; else the command's end, as above."""
+    """The certificates and keys they name can be used; else the command's end, as above."""
     try:
         settings.prepare_tls(checked)
+        settings.prepare_privacy(checked)
     except ConfigError as error:
         fail(error)
+
+
+def load_pipeline(file: Path | None, options: dict[str, Any]) -> Pipeline:
+    """As `serve` would make it, for a command that reads lines without receiving any."""
+    loaded = load(file, options)
+    try:
+        privacy = settings.prepare_privacy(loaded)
+    except ConfigError as error:
+        fail(error)
+    template = SubjectTemplate(loaded.nats.subject_template, loaded.nats.subject_prefix)
+    return Pipeline(loaded.pipeline, template, Metrics(), privacy)
 
 
 def fail(error: ConfigError) -> NoReturn:

@@ -14,15 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.vocabulary import Transport
-from service.cli.configuration import load, nested
+from service.cli.configuration import load_pipeline, nested
 from service.cli.input_lines import open_log, read_lines
 from service.cli.terminal import end_quietly, json_line, printable
 from service.core.assemble import Event
-from service.core.envelope import SubjectTemplate
 from service.core.framing.base import MAX_FRAME_BYTES, Frame
 from service.core.outcomes import Skip
 from service.core.postfix.markers import is_candidate
-from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.received import Origin, new_stream
 
@@ -48,9 +46,7 @@ def parse(
 
     Example: mailfault parse /var/log/mail.log /var/log/mail.log.2.gz | jq .category
     """
-    settings = load(config, nested(pipeline__default_timezone=timezone))
-    template = SubjectTemplate(settings.nats.subject_template, settings.nats.subject_prefix)
-    pipeline = Pipeline(settings.pipeline, template, Metrics())
+    pipeline = load_pipeline(config, nested(pipeline__default_timezone=timezone))
     counts = _Counts()
     number = 0
     failed = False

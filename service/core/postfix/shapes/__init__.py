@@ -63,6 +63,9 @@ _HARMLESS = frozenset(
     ]
 )
 
+OPENINGS = frozenset({*_READERS, *_HARMLESS})
+"""Every opening word of a Postfix line that is known."""
+
 _MENTIONS = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)|reject: ")
 _REJECT = "reject:"
 _ABORT = "abort:"
