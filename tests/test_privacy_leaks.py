@@ -6,7 +6,7 @@ from functools import cache
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import schemas
@@ -18,6 +18,7 @@ from service.pipeline import Pipeline, PipelineConfig
 from tests import sample_lines
 from tests.sample_lines import HEADER, NOW, ORIGIN
 from tests.strategies_postfix import (
+    Form,
     Session,
     content_line,
     delivery_line,
@@ -131,15 +132,35 @@ words = st.one_of(
          NAME, HELO, NAME.upper(), f"{NAME}.", LOGIN, "550 5.1.1", "no such user"]
     ),
 )  # fmt: skip
-texts = st.lists(words | hostile(3), max_size=6).flatmap(
-    lambda parts: st.sampled_from(["", " ", ": ", ";"]).map(lambda glue: glue.join(parts))
-)
+parts = st.lists(words | hostile(3), max_size=6)
+texts = st.builds(lambda glue, some: glue.join(some), st.sampled_from([" ", ": ", ";"]), parts)
+glued_texts = parts.map("".join)
 
 
 @settings(max_examples=300)
+@example(
+    Case(Policy(sender=Treatment.HASH, keeps_raw=False, key=KEY), (SENDER, STRANGER)),
+    " from evil.example[192.0.2.66]; from=<evil@x.example> to=<boss@x.example>",
+    external,
+    5,
+)
 @given(cases, texts, st.sampled_from([external, internal]), st.integers(0, 7))
-def test_whatever_the_text(case: Case, text: str, form: object, writer: int) -> None:
-    form = external if form is external else internal
+def test_whatever_the_text(case: Case, text: str, form: Form, writer: int) -> None:
+    line = written(text, form, writer)
+    assert_hidden(line, _without_unknown(case, writer))
+
+
+@settings(max_examples=300)
+@given(cases, glued_texts, st.sampled_from([external, internal]), st.integers(0, 7))
+def test_whatever_is_glued_together(case: Case, text: str, form: Form, writer: int) -> None:
+    """Then a client's name may be the end of a domain, which stays."""
+    line = written(text, form, writer)
+    case = _without_unknown(case, writer)
+    hidden = tuple(value for value in case.hidden if value not in (NAME, HELO))
+    assert_hidden(line, replace(case, hidden=hidden))
+
+
+def written(text: str, form: Form, writer: int) -> str:
     lines = (
         lambda: smtpd_line(SESSION, text, form=form),
         lambda: milter_line(SESSION, text, form=form),
@@ -152,22 +173,18 @@ def test_whatever_the_text(case: Case, text: str, form: object, writer: int) -> 
             RECIPIENT, f"host {NAME}[198.51.100.1] said: 550 {text} (in reply to {text} command)"
         ),
     )
-    line = lines[writer]()
-    if writer in (6, 7):  # no client is known, and a server's name is nobody's
-        case = replace(case, hidden=tuple(h for h in case.hidden if h not in (NAME, HELO)))
-    assert_hidden(line, _without_unknown(case, line, writer))
+    return lines[writer]()
 
 
-def _without_unknown(case: Case, line: str, writer: int) -> Case:
+def _without_unknown(case: Case, writer: int) -> Case:
     """Of a line that does not tell them, names and unusual spellings are not known."""
-    if writer in (0, 1):
-        return case
-    unknown = {"77.2.0.192", "192-0-2-77", NAME}
-    if writer in (3, 4, 6, 7, 2):
-        unknown.add(HELO)
-    if writer == 5:
-        unknown -= {"77.2.0.192", "192-0-2-77"}
-    return replace(case, hidden=tuple(h for h in case.hidden if h not in unknown))
+    unknown = {
+        0: (),
+        1: (),
+        2: ("77.2.0.192", "192-0-2-77", NAME),
+        5: (NAME,),
+    }.get(writer, ("77.2.0.192", "192-0-2-77", NAME, HELO))
+    return replace(case, hidden=tuple(value for value in case.hidden if value not in unknown))
 
 
 @settings(max_examples=150)

@@ -7,6 +7,7 @@ import typer
 
 from service import settings
 from service.core.envelope import SubjectTemplate
+from service.core.privacy import Privacy
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
@@ -32,15 +33,18 @@ def check_files(checked: Settings) -> None:
         fail(error)
 
 
-def load_pipeline(file: Path | None, options: dict[str, Any]) -> Pipeline:
-    """As `serve` would make it, for a command that reads lines without receiving any."""
-    loaded = load(file, options)
+def privacy_of(checked: Settings) -> Privacy | None:
+    """None: everything is kept. A key that cannot be read is the command's end."""
     try:
-        privacy = settings.prepare_privacy(loaded)
+        return settings.prepare_privacy(checked)
     except ConfigError as error:
         fail(error)
-    template = SubjectTemplate(loaded.nats.subject_template, loaded.nats.subject_prefix)
-    return Pipeline(loaded.pipeline, template, Metrics(), privacy)
+
+
+def pipeline_of(checked: Settings, privacy: Privacy | None) -> Pipeline:
+    """As the receiver has it, for a command that reads lines without receiving any."""
+    template = SubjectTemplate(checked.nats.subject_template, checked.nats.subject_prefix)
+    return Pipeline(checked.pipeline, template, Metrics(), privacy)
 
 
 def fail(error: ConfigError) -> NoReturn:

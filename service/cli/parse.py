@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.vocabulary import Transport
-from service.cli.configuration import load_pipeline, nested
+from service.cli.configuration import load, nested, pipeline_of, privacy_of
 from service.cli.input_lines import open_log, read_lines
 from service.cli.terminal import end_quietly, json_line, printable
 from service.core.assemble import Event
@@ -46,7 +46,8 @@ def parse(
 
     Example: mailfault parse /var/log/mail.log /var/log/mail.log.2.gz | jq .category
     """
-    pipeline = load_pipeline(config, nested(pipeline__default_timezone=timezone))
+    settings = load(config, nested(pipeline__default_timezone=timezone))
+    pipeline = pipeline_of(settings, privacy_of(settings))
     counts = _Counts()
     number = 0
     failed = False

@@ -34,8 +34,10 @@ class Needle(NamedTuple):
 
 
 class Known:
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, others: Treatment) -> None:
+        """`others`: of addresses that are none of these."""
         self._values = values
+        self._others = others
         self._addresses: dict[str, tuple[str, Treatment]] = {}
         self._message_ids: set[str] = set()
         self._ips: dict[str, str] = {}
@@ -77,7 +79,9 @@ class Known:
         for key, (value, how) in self._addresses.items():
             if how is Treatment.KEEP:
                 text = lower(value)
-                held = [its for spelling, its in spelt if spelling in text]
+                held: list[Treatment] = [its for spelling, its in spelt if spelling in text]
+                if text.count("@") > 1:  # a line in imitation of another, or a source route
+                    held.append(self._others)
                 if held:
                     self._addresses[key] = (value, strictest(held))
         for value, how in self._addresses.values():

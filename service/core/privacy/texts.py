@@ -91,8 +91,6 @@ class Texts:
         word = text[start:end]
         left = len(word) - len(word.lstrip(_AROUND))
         right = len(word.rstrip(_AROUND))
-        if left >= right:
-            return start, end
         word = word[left:right].replace(_ENCODED_AT, "@")
         cut = 1 + max(word.rfind(sign, 0, word.rfind("@")) for sign in _LEADING)
         # VERP and SRS have such a sign inside an address, and what stands before it tells as much.

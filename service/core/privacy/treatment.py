@@ -43,18 +43,17 @@ class Privacy:
 
     def _treated(self, event: E) -> E:
         policy = self._policy
-        fields: dict[str, Any] = {"event_id": self._event_id(event.event_id)}
-        if not policy.keeps_raw:
-            fields["raw"] = None
-        if isinstance(event, InvalidEvent) and not policy.keeps_raw:
+        # The line goes whatever else is kept: it holds everything that is not.
+        fields: dict[str, Any] = {"event_id": self._event_id(event.event_id), "raw": None}
+        if isinstance(event, InvalidEvent):
             fields["raw_base64"] = _masked(event)
         if not policy.keeps_all_values:
             fields |= self._values_of(event)
         if not policy.keeps_response:
             fields["response"] = None
-        if (reply := getattr(event, "remote_reply", None)) and not policy.keeps_response:
-            fields["remote_reply"] = reply.model_copy(update={"text": "", "command": None})
-        if hasattr(event, "content") and not policy.keeps_content:
+            if (reply := (event.__dict__ | fields).get("remote_reply")) is not None:
+                fields["remote_reply"] = reply.model_copy(update={"text": "", "command": None})
+        if not policy.keeps_content and "content" in event.__dict__:
             fields["content"] = None
         return event.model_copy(update=fields)
 
@@ -102,7 +101,7 @@ class Privacy:
 
     def _known_of(self, event: EventBase) -> Known:
         policy, given = self._policy, event.__dict__
-        known = Known(self._values)
+        known = Known(self._values, policy.of_addresses)
         known.add_address(given["sender"], policy.sender)
         known.add_address(given.get("sasl_sender"), policy.sender)
         known.add_address(given["recipient"], policy.recipient)

@@ -29,7 +29,7 @@ def texts(
     servers: tuple[str, ...] = (),
 ) -> Texts:
     values = Values(PSEUDONYMS, shows_clients=client is KEEP)
-    known = Known(values)
+    known = Known(values, others or how)
     known.add_address(recipient, how)
     known.add_address(kept, KEEP)
     known.add_ip(ip, client)

@@ -134,6 +134,13 @@ def test_one_kind_alone_is_kept(kept: str) -> None:
         assert values == (logged[name] if name == kept else (None,) * len(values))
 
 
+def test_texts_dropped_and_a_server_that_looks_like_somebody() -> None:
+    reply = schemas.RemoteReply(host="bob@b.example", text="bob@b.example")
+    odd = BOUNCED.model_copy(update={"remote_reply": reply})
+    event = treated(odd, keeps_response=False, recipient=DROP)
+    assert event.remote_reply == schemas.RemoteReply(host="*", text="")
+
+
 def test_a_delivery() -> None:
     event = treated(BOUNCED, recipient=HASH, client=HASH)
     bob = f"{H('bob@b.example')}@b.example"
@@ -160,7 +167,7 @@ def test_texts_dropped_as_a_whole() -> None:
     event = treated(REJECT, keeps_response=False, keeps_content=False)
     assert event.response is event.content is None
     assert event.sender == "anna@a.example"
-    bounced = treated(BOUNCED, keeps_response=False)
+    bounced = treated(BOUNCED, keeps_response=False, recipient=HASH)
     assert bounced.response is None
     assert bounced.remote_reply is not None
     assert bounced.remote_reply.text == ""
