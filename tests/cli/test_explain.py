@@ -229,12 +229,13 @@ def test_as_a_process() -> None:
     assert b"grep 4ABCDE12F" in run("explain", "--help").stdout
 
 
+@pytest.mark.parametrize("option", [[], ["--json"]])
 @pytest.mark.parametrize("size", [1, 500])
-def test_a_reader_that_has_seen_enough(size: int) -> None:
+def test_a_reader_that_has_seen_enough(size: int, option: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [*MAILFAULT, "explain"],
+        [*MAILFAULT, "explain", *option],
         input=(lines.HARMLESS + b"\n") * size,
         stdout=writing,
         stderr=subprocess.PIPE,

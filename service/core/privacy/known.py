@@ -6,6 +6,7 @@ treated as the strictest of them says, and so is one that holds another's: the s
 `list-anna=example.org@lists.example` (VERP, SRS) tells of the recipient.
 """
 
+import re
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -18,12 +19,13 @@ HIDDEN = "*"
 """In a text: here stood something of which nothing is left."""
 _SURE_LENGTH = 4
 """A dotted value of that length is looked for inside words too."""
+_WORDY = re.compile(r"[^\W_]")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def lower(text: str) -> str:
     """Of the same length, unlike `str.lower`, so that places in one are places in the other."""
-    return text.translate(_ASCII_LOWER)
+    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
 
 class Needle(NamedTuple):
@@ -112,7 +114,7 @@ class Known:
             self._look_for(local, self._values.hashed(value) if how is Treatment.HASH else HIDDEN)
 
     def _look_for(self, text: str, replacement: str) -> None:
-        if any(character.isalnum() for character in text):
+        if _WORDY.search(text):
             sure = len(text) >= _SURE_LENGTH and not text.isalnum()
             self.needles.append(Needle(lower(text), replacement, not sure))
 

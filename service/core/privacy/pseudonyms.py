@@ -5,6 +5,7 @@ stands in no local part and no host name, so that a hash is never taken for one.
 (RFC 7693) and without: whoever has no key can neither compute nor check a hash.
 """
 
+import re
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -14,6 +15,7 @@ PREFIX = "hash:"
 _DIGEST_BYTES = 16
 _VALUE = b"mailfault-value"
 _EVENT_ID = b"mailfault-id"
+_IP = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]{1,45}")
 
 
 class Pseudonyms:
@@ -38,7 +40,7 @@ class Pseudonyms:
 def canonical(value: str) -> str:
     """One spelling of all that mean the same: without quotes, in lower case, an IP address in its
     short form. (Local parts may differ by case; nobody's mailboxes do.)"""
-    address = ip_of(value)
+    address = None if "@" in value else ip_of(value)
     if address is not None:
         return str(address)
     return (unquoted(value) if value.startswith('"') else value).lower()
@@ -50,6 +52,8 @@ def ip_of(text: str) -> IPv4Address | IPv6Address | None:
         text = text[1:-1]
     if text[:5].lower() == "ipv6:":
         text = text[5:]
+    if not _IP.fullmatch(text):  # much cheaper than the exception
+        return None
     try:
         address = ip_address(text)
     except ValueError:
