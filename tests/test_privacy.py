@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import schemas
 from service.core.privacy import Treatment
 from service.privacy import PrivacyConfig, PrivacyError
 from service.settings import ConfigError, fixed, prepare_privacy
 from tests.cli.run import objects, run
-from tests.sample_lines import REJECT
+from tests.nats_server import client_of, real_nats
+from tests.sample_lines import BOUNCED, REJECT, UNKNOWN_SHAPE
+from tests.serve import serve
 
 KEY = "a key of sixteen characters or more"
 
@@ -118,3 +121,39 @@ def test_check_config_shows_what_is_in_force_and_no_key() -> None:
     assert done.stderr == (
         b"configuration: privacy: client is hash: hash_key or hash_key_file is needed\n"
     )
+
+
+async def test_neither_the_stream_nor_the_disk_nor_the_log_has_it(tmp_path: Path) -> None:
+    """The receiver as a process; each event goes over the spool."""
+    some = b"".join(line + b"\n" for line in (REJECT, BOUNCED, UNKNOWN_SHAPE))
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        async with serve(
+            tmp_path,
+            "--nats",
+            server.url,
+            MAILFAULT_SPOOL__DURABILITY="write-ahead",
+            MAILFAULT_LOG__LEVEL="debug",
+            MAILFAULT_PRIVACY__SENDER="domain",
+            MAILFAULT_PRIVACY__RECIPIENT="hash",
+            MAILFAULT_PRIVACY__CLIENT="drop",
+            MAILFAULT_PRIVACY__HASH_KEY=KEY,
+        ) as receiver:
+            await receiver.said("nats_connected")
+            await receiver.send_tcp(some)
+            await receiver.until("published_total", 3, result="ok")
+            assert await receiver.stop() == 0
+        subscription = await client.jetstream().pull_subscribe("postfix.>", stream="POSTFIX")
+        messages = await subscription.fetch(3, timeout=10)
+    assert {schemas.decode(message.data).event_type for message in messages} == {
+        "reject",
+        "bounced",
+        "invalid",
+    }
+    hidden = (b"s@bad.example", b"v@other", b"gone", b"old@example", b"192.0.2.66", b"a shape that")
+    published = [b"%s %r %s" % (m.subject.encode(), m.headers, m.data) for m in messages]
+    on_disk = [file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file()]
+    assert any(b"hash:" in data for data in published)
+    assert any(b"SQLite" in data for data in on_disk)
+    for data in (*published, *on_disk, json.dumps(receiver.log).encode()):
+        for value in hidden:
+            assert value not in data
