@@ -266,6 +266,33 @@ def test_a_dead_letter_is_reduced_to_its_shape() -> None:
     assert b"xABCDE" not in treated(bare, recipient=HASH).raw_bytes
 
 
+def test_no_field_is_forgotten() -> None:
+    """A new field of text is either treated or nobody's: say which, here and in the treatment."""
+    treated_fields = {
+        *("sender", "recipient", "recipient_domain", "original_recipient", "sasl_sender"),
+        *("sasl_username", "client", "helo", "message", "response", "content", "dnsbl", "detail"),
+        *("provider_code", "tls", "stage", "protocol", "sasl_method", "remote_reply", "relay"),
+        *("raw", "raw_base64", "event_id"),
+    }
+    nobodys = {
+        *("schema_version", "event_type", "event_time", "received_at", "time_quality", "mta"),
+        *("queue_id", "smtp_code", "enhanced_code", "severity", "category", "scope", "provider"),
+        *("truncated", "action", "status", "delay", "delays", "attempt", "attempts"),
+        *("first_deferred_at", "notice", "backscatter_risk", "outcome", "age", "reason"),
+    }
+    fields = {name for model in schemas.codec.MODELS.values() for name in model.model_fields}
+    assert fields == treated_fields | nobodys
+    assert schemas.Message.model_fields.keys() == {
+        *("message_id", "sender", "client", "sasl_username"),
+        *("size", "recipients", "queued_at", "origin_queue_id", "context"),
+    }
+    assert schemas.Client.model_fields.keys() == {"name", "ip", "port"}
+    assert schemas.Relay.model_fields.keys() == {"host", "ip", "port", "path"}
+    assert schemas.RemoteReply.model_fields.keys() == {
+        *("host", "ip", "smtp_code", "enhanced_code", "text", "command")
+    }
+
+
 class TestIds:
     def test_with_a_key_nobody_can_try_out_lines(self) -> None:
         event = treated(REJECT, recipient=HASH)
