@@ -30,7 +30,14 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.settings import TLS_TABLES, ConfigError, Settings, prepare, prepare_rules
+from service.settings import (
+    TLS_TABLES,
+    ConfigError,
+    Settings,
+    prepare,
+    prepare_privacy,
+    prepare_rules,
+)
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.web import Health, WebServer
@@ -128,7 +135,12 @@ class Receiver:
             settings.correlation, ZoneInfo(settings.pipeline.default_timezone)
         )
         self._pipeline = pipeline = Pipeline(
-            settings.pipeline, template, self.metrics, prepare_rules(settings), correlation
+            settings.pipeline,
+            template,
+            self.metrics,
+            prepare_rules(settings),
+            correlation,
+            prepare_privacy(settings),
         )
         self._intake = intake = PipelineIntake(pipeline, self._outlet)
         self._udp = [

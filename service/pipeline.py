@@ -34,6 +34,7 @@ from service.core.postfix import parse
 from service.core.postfix.facts import Delivery, Record
 from service.core.postfix.markers import candidates, is_candidate
 from service.core.postfix.result import Failure, Parsed, Unparsed
+from service.core.privacy import Privacy
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
 from service.correlation import Batch, Correlation, CorrelationConfig, Entry, Job
@@ -85,8 +86,10 @@ class Pipeline:
         metrics: Metrics,
         classifier: Classifier,
         correlation: Correlation | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
-        """`correlation`: by default one of its own."""
+        """`correlation`: by default one of its own. `privacy`: None where everything is kept."""
+        self._privacy = privacy
         self._zone = ZoneInfo(config.default_timezone)
         self._keep_raw = config.keep_raw
         self._template = template
@@ -97,6 +100,7 @@ class Pipeline:
 
     def use(self, classifier: Classifier) -> None:
         """For all lines read from now on."""
+        self.classifier = classifier
         self._classify = classifier.classify
         self._metrics.providers_known(classifier.providers.names)
 
@@ -127,7 +131,7 @@ class Pipeline:
             elif isinstance(outcome, Skip):
                 tally.skip(outcome)
             else:
-                envelopes += self._seal(entry, _make(outcome), tally, 0)
+                envelopes += self._seal(entry, self._make(outcome), tally, 0)
         self._metrics.processed(origin.transport, tally)
         envelopes += self.released()
         return envelopes
@@ -137,7 +141,7 @@ class Pipeline:
         envelopes: list[Envelope] = []
         for entry, outcome in self.correlation.released():
             if entry.done is not None:
-                entry.done(outcome if isinstance(outcome, Skip) else _make(outcome))
+                entry.done(outcome if isinstance(outcome, Skip) else self._make(outcome))
                 continue
             tally = Tally(frames=1)
             if isinstance(outcome, Skip):
@@ -145,7 +149,7 @@ class Pipeline:
                 if entry.batch.receipts is not None:
                     entry.batch.receipts.durable(entry.piece)
             else:
-                envelopes += self._seal(entry, _make(outcome), tally, 1)
+                envelopes += self._seal(entry, self._make(outcome), tally, 1)
             self._metrics.processed(entry.batch.origin.transport, tally)
         return envelopes
 
@@ -188,7 +192,7 @@ class Pipeline:
         outcome = self._follow(entry)
         self.correlation.trim(batch.seconds)
         if outcome is not None:
-            done(outcome if isinstance(outcome, Skip) else _make(outcome))
+            done(outcome if isinstance(outcome, Skip) else self._make(outcome))
         self.released()
 
     def _batch(
@@ -318,6 +322,10 @@ class Pipeline:
             entry.truncated,
             self._keep_raw,
         )
+
+    def _make(self, job: Job) -> list[Event]:
+        events = _make(job)
+        return events if self._privacy is None else self._privacy.treat(events)
 
     def _seal(
         self, entry: Entry, events: list[Event], tally: Tally, expected: int

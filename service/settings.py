@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from service import rules_files
 from service.core.classify import Classifier, RulesError
+from service.core.privacy import Privacy
 from service.core.spelling import nearest
 from service.correlation import CorrelationConfig
 from service.listeners import tls_context
@@ -32,6 +33,7 @@ from service.listeners.tls_context import Identity
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.pipeline import PipelineConfig
+from service.privacy import PrivacyConfig, PrivacyError
 from service.rules_files import ClassifyConfig
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
@@ -90,6 +92,7 @@ class Settings(BaseSettings):
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
     correlation: CorrelationConfig = Field(default_factory=CorrelationConfig)
+    privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
     log: LogConfig = Field(default_factory=LogConfig)
@@ -169,9 +172,21 @@ def prepare(settings: Settings) -> Prepared:
         classifier = prepare_rules(settings)
     except ConfigError as error:
         problems += error.problems
+    try:
+        prepare_privacy(settings)
+    except ConfigError as error:
+        problems += error.problems
     if problems:
         raise ConfigError(problems)
     return Prepared(tls, classifier)
+
+
+def prepare_privacy(settings: Settings) -> Privacy | None:
+    """None: everything is kept. Reads the file of the key. Raises `ConfigError`."""
+    try:
+        return settings.privacy.build()
+    except PrivacyError as error:
+        raise ConfigError([f"privacy.{error}"]) from None
 
 
 def fixed(options: Mapping[str, Any]) -> Settings:

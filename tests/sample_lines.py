@@ -6,6 +6,7 @@ from service.core.assemble import Event, Line, assemble
 from service.core.classify import builtin_classifier
 from service.core.envelope import Envelope, SubjectTemplate
 from service.core.framing.base import Frame
+from service.core.outcomes import Skip
 from service.core.postfix.facts import Facts, Record
 from service.metrics import Metrics
 from service.pipeline import Pipeline, PipelineConfig
@@ -66,3 +67,11 @@ def envelope(number: int, template: SubjectTemplate = TEMPLATE) -> Envelope:
 def assembled(line: Line, record: Record, facts: Facts) -> Event:
     """With the verdict of the built-in rules, and without anything that other lines told."""
     return assemble(line, record, facts, builtin_classifier().classify(facts))
+
+
+def read_line(made: Pipeline, raw: bytes, written_at: datetime = NOW) -> list[Event] | Skip:
+    """What becomes of a line that need not wait."""
+    outcomes: list[list[Event] | Skip] = []
+    made.read_line(Frame(raw), ORIGIN, NOW, written_at, outcomes.append)
+    (outcome,) = outcomes
+    return outcome

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 import schemas
 from schemas import BouncedEvent, InvalidEvent
-from service.core.assemble import Event
 from service.core.classify import (
     Place,
     RulesFile,
@@ -29,7 +28,7 @@ from service.pipeline import Pipeline, PipelineConfig
 from service.received import Origin
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value
-from tests.sample_lines import NOW, ORIGIN, pipeline
+from tests.sample_lines import NOW, ORIGIN, pipeline, read_line
 from tests.strategies import RECEIVED_AT, counted, cut, cuts, log_lines
 from tests.strategies_postfix import PIECES
 
@@ -186,18 +185,11 @@ def test_unknown_zones_are_refused(zone: str) -> None:
         PipelineConfig(default_timezone=zone)
 
 
-def read_line(made: Pipeline, raw: bytes, written_at: datetime = NOW) -> list[list[Event] | Skip]:
-    """All that `done` was called with, at once."""
-    outcomes: list[list[Event] | Skip] = []
-    made.read_line(Frame(raw), ORIGIN, NOW, written_at, outcomes.append)
-    return outcomes
-
-
 def test_the_year_is_near_the_time_a_file_was_written() -> None:
     """And the id does not depend on it."""
     made, _ = pipeline()
     then = datetime(2019, 9, 1, tzinfo=UTC)
-    (read,) = read_line(made, lines.REJECT, written_at=then)
+    read = read_line(made, lines.REJECT, written_at=then)
     (now,), _ = outcome(lines.REJECT)
     assert not isinstance(read, Skip)
     assert read[0].event_time == datetime(2019, 8, 22, 10, tzinfo=UTC)

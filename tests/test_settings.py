@@ -285,9 +285,9 @@ def test_every_secret_has_a_file_form_and_is_hidden(tmp_path: Path) -> None:
     for path in secrets:
         assert f"{path}_file" in FIELDS
         table, _, name = path.rpartition(".")
-        values = {name: "hush-hush"} | ({"user": "u"} if name == "password" else {})
+        values = {name: "hush-hush-hush-hush"} | ({"user": "u"} if name == "password" else {})
         dumped = json.dumps(load(options={table: values}).model_dump(mode="json"))
-        assert "hush-hush" not in dumped
+        assert "hush-hush-hush-hush" not in dumped
         assert f'"{name}": "**********"' in dumped
 
 

@@ -5,6 +5,7 @@ In: files as TOML gave them, in order of precedence. Out: a `RuleSet`, or `Rules
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from service.core.classify.provider import PARSERS, Provider
@@ -51,7 +52,7 @@ def compile_files(
     rules: dict[str, tuple[str, Rule]] = {}
     for file in files:
         its_place = place.file(file.name)
-        for rule in _rules(file.content, known, its_place):
+        for rule in _rules(file, known, its_place):
             if rule.id in rules:
                 earlier = rules[rule.id][0]
                 its_place.at(f"rule {rule.id}: id").wrong(
@@ -76,7 +77,8 @@ def _providers(content: Mapping[str, object], place: Place) -> Iterable[Provider
             its_place.at("name").wrong("is missing: give it one, as example-net")
 
 
-def _rules(content: Mapping[str, object], known: Mapping[str, Any], place: Place) -> Iterable[Rule]:
+def _rules(file: RulesFile, known: Mapping[str, Any], place: Place) -> Iterable[Rule]:
+    content = file.content
     defaults = content.get("defaults", {})
     checked = Checked()
     if isinstance(defaults, Mapping):
@@ -88,7 +90,7 @@ def _rules(content: Mapping[str, object], known: Mapping[str, Any], place: Place
         its_place = place.at(_called("rule", table.get("id"), number))
         rule = compile_rule(table, checked, known, its_place)
         if rule is not None:
-            yield rule
+            yield replace(rule, file=file.name)
 
 
 def _called(kind: str, name: object, number: int) -> str:

@@ -82,6 +82,8 @@ class Rule:
     actions: frozenset[str] | None
     providers: frozenset[str] | None
     listed: bool
+    file: str = ""
+    """Where it is written, as messages name it."""
 
     @property
     def phrases(self) -> tuple[Group, ...]:
