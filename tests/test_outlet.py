@@ -375,7 +375,7 @@ class TestHoldingBack:
         made = way(tmp_path, max_events=10, max_waiting=1)
         async with made.running():
             made.outlet.put([envelope(0)])
-            await until(lambda: made.store.events == 1)
+            await until(lambda: made.store.events == 1 and not made.outlet.spooler.unsaved)
             made.outlet.put(envelope(number) for number in range(1, 10))
             assert not made.outlet.should_hold_back
             assert made.outlet.has_room
@@ -428,7 +428,7 @@ class TestHoldingBack:
                 await server.kill()
                 async with asyncio.timeout(20):
                     await made.disconnected.wait()
-                assert resumes == [1]
+                await until(lambda: bool(resumes))  # as soon as the disk has what waited
                 made.outlet.flow_stopped()
                 assert resumes == [1]
 
