@@ -38,6 +38,7 @@ from service.settings import (
     prepare_privacy,
     prepare_rules,
 )
+from service.snapshot import SnapshotKeeper
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.web import Health, WebServer
@@ -142,6 +143,9 @@ class Receiver:
             correlation,
             prepare_privacy(settings),
         )
+        self._snapshots = SnapshotKeeper(
+            settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
+        )
         self._intake = intake = PipelineIntake(pipeline, self._outlet)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)
@@ -187,12 +191,14 @@ class Receiver:
         self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
         _log_listening("http", self.web.address)
         await self._store.open()
+        await self._snapshots.load()
         if self._embedded is not None:
             await self._embedded.start()
         self._run(self._connection.run(), "nats-connection")
         self._run(self._stream.run(), "stream-keeper")
         self._run(self._publisher.run(), "publish-sweep")
         self._run(self._outlet.run(self._publisher), "outlet")
+        self._run(self._snapshots.run(), "snapshots")
         for listener in self.listeners:
             await _bind(listener)
             _log_listening(listener.transport, listener.address)
@@ -219,6 +225,7 @@ class Receiver:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_TASKS_STOP_SECONDS)
+        await self._snapshots.save()
         await self._store.close()
         if self._embedded is not None:
             await self._embedded.stop()

@@ -63,6 +63,13 @@ class CorrelationConfig(BaseModel):
         description="Seconds a message is remembered that is not seen to leave the queue. Postfix "
         "keeps mail for five days (`maximal_queue_lifetime`).",
     )
+    snapshot_interval: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        description="Seconds between snapshots of what is remembered, under the data directory; "
+        "one is written when stopping, too. 0: only then.",
+    )
     notice_wait: float = Field(
         0.25,
         ge=0,

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import Enum
 
-from service.core.correlate.memory import STAMP_BYTES, Bounds, Evicted, Memory, begun, stamp_of
+from service.core.correlate.memory import (
+    STAMP_BYTES,
+    Bounds,
+    Evicted,
+    Memory,
+    begun,
+    is_record_set,
+    stamp_of,
+)
 from service.core.correlate.story import (
     ACTIVE_RECORD,
     ASKED_RECORD,
@@ -75,15 +83,8 @@ class News(Enum):
     """It goes on here and did not begin here."""
 
 
-@dataclass(slots=True)
-class Told:
-    """What earlier lines told of one failure."""
-
-    story: Story | None = None
-    attempt: int | None = None
-    """Its number; None where the first ones may not have been seen."""
-    first_deferred: float | None = None
-    """Unix time, seconds."""
+Kept = tuple[dict[bytes, bytes], dict[bytes, bytes], dict[bytes, bytes]]
+"""Records of messages, queued messages, and deferred recipients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +364,8 @@ class Correlator:
             packed = self.recipients.entries.get(key + _NAME + name)
             if packed is not None:
                 self.recipients.discard(key + _NAME + name)
-                ended.append(unpack(packed[STAMP_BYTES:]))
+                if (waiting := _unpacked(packed)) is not None:
+                    ended.append(waiting)
         return ended
 
     def is_awaited(self, key: bytes) -> bool:
@@ -393,6 +395,21 @@ class Correlator:
         parts = (self.memory, self.recipients)
         return {reason.value: sum(part.evicted[reason] for part in parts) for reason in Evicted}
 
+    def kept(self) -> Kept:
+        """All that is remembered, as it is now."""
+        return (
+            self.memory.entries.copy(),
+            self.queued.entries.copy(),
+            self.recipients.entries.copy(),
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """What `kept` gave in an earlier life; entries that cannot be its own are left out."""
+        for memory, entries in zip((self.memory, self.queued, self.recipients), kept, strict=True):
+            for key, value in entries.items():
+                if key not in memory.entries and is_record_set(value):
+                    memory.add(key, value)
+
     def trim(self, seconds: int) -> None:
         """Keep the bounds."""
         for memory in (self.memory, self.queued, self.recipients):
@@ -400,7 +417,7 @@ class Correlator:
 
     def _waiting(self, key: bytes, recipient: str) -> Waiting | None:
         packed = self.recipients.entries.get(key + _NAME + _name(recipient))
-        return None if packed is None else unpack(packed[STAMP_BYTES:])
+        return None if packed is None else _unpacked(packed)
 
     def _activation(self, key: bytes, story: Story | None) -> int:
         """How often qmgr took up this message, as far as counted; 0 where that was not seen."""
@@ -424,6 +441,14 @@ _READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]
     SENDER: Correlator._notified,
     POSTMASTER: Correlator._notified,
 }
+
+
+def _unpacked(packed: bytes) -> Waiting | None:
+    """None: another version wrote it."""
+    try:
+        return unpack(packed[STAMP_BYTES:])
+    except ValueError:
+        return None
 
 
 def _name(recipient: str) -> bytes:

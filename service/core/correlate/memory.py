@@ -143,6 +143,14 @@ def stamp_of(seconds: int) -> bytes:
     return b"%08x" % max(0, min(seconds, 0xFFFFFFFF))
 
 
+def is_record_set(value: bytes) -> bool:
+    """Whether it begins as one."""
+    try:
+        return len(value) > STAMP_BYTES and begun(value) >= 0
+    except ValueError:
+        return False
+
+
 def begun(value: bytes) -> int:
     """Seconds since 1970."""
     return int(value[:STAMP_BYTES], 16)
