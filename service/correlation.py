@@ -46,6 +46,11 @@ class CorrelationConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    enabled: bool = Field(
+        True,
+        description="Off: events say what their own line says, and there are none of recipients "
+        "that were deferred and have ended. Lines that are no failure are then not even read.",
+    )
     max_messages: int = Field(
         1_000_000,
         ge=1,
@@ -180,6 +185,7 @@ class Correlation:
             zone,
             is_shared=sharing is not None,
         )
+        self.is_enabled = config.enabled
         self.sharing = sharing
         self._config = config
         self._zone = zone
@@ -231,7 +237,7 @@ class Correlation:
             return self._failure(entry, parsed)
         if parsed is not None and not isinstance(parsed, Skip):
             return Job(_line(entry, self._zone), parsed)
-        if entry.heard is None:
+        if entry.heard is None and self.is_enabled:
             # A failure marker may stand in a line that tells of a message.
             entry.heard = self.hear(entry.raw, entry.batch)
         skip = parsed if isinstance(parsed, Skip) else Skip.NOT_A_FAILURE
@@ -330,7 +336,7 @@ class Correlation:
     def _failure(self, entry: Entry, failure: Failure) -> Outcome | None:
         record, facts = failure.record, failure.facts
         line = _line(entry, self._zone)
-        if record.queue_id is None:
+        if record.queue_id is None or not self.is_enabled:
             return Job(line, failure, entry.verdict)
         queue = queue_of(line.host, record.instance)
         key = queue.key(record.queue_id)

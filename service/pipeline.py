@@ -218,44 +218,28 @@ class Pipeline:
     def _find(
         self, pieces: list[Piece], batch: Batch, tally: Tally
     ) -> tuple[list[_Stretch], list[Entry]]:
-        """All lines, and those of them that may be failures."""
-        transport = batch.origin.transport
+        """The lines to look at, and those of them that may be failures."""
         stretches: list[_Stretch] = []
         entries: list[Entry] = []
-        frames = 0
+        hears_all = self.correlation.is_enabled
         for index, piece in enumerate(pieces):
             if isinstance(piece, Frame):
-                frames += 1
+                tally.frames += 1
                 if piece.truncated:
-                    self._metrics.truncated(transport)
+                    self._metrics.truncated(batch.origin.transport)
                 if piece.is_candidate or is_candidate(piece.data):
                     entry = Entry(piece.data, piece.truncated, index, batch)
                     entries.append(entry)
                     stretches.append((index, [entry]))
-                else:
+                elif hears_all:
                     stretches.append((index, [piece.data]))
             elif isinstance(piece, Block):
-                frames += piece.count
-                plain = piece.data.split(b"\n")
-                plain.pop()  # what follows the last LF
-                has_cr = piece.data.find(b"\r") >= 0
-                if has_cr:
-                    plain = [line.removesuffix(b"\r") for line in plain]
-                lines: list[Entry | bytes] = [*plain]
-                if not piece.has_no_candidate:
-                    number = before = 0
-                    for start, _ in candidates(piece.data):
-                        number += piece.data.count(b"\n", before, start)
-                        before = start
-                        raw = plain[number]
-                        # Some were long enough to be looked at only with their CR.
-                        if not has_cr or is_candidate(raw):
-                            lines[number] = entry = Entry(raw, False, index, batch)
-                            entries.append(entry)
-                stretches.append((index, lines))
+                tally.frames += piece.count
+                found = {} if piece.has_no_candidate else _failing(piece, index, batch)
+                entries += found.values()
+                stretches.append((index, _lines(piece, found) if hears_all else [*found.values()]))
             else:
-                self._metrics.dropped(transport, piece.kind)
-        tally.frames = frames
+                self._metrics.dropped(batch.origin.transport, piece.kind)
         return stretches, entries
 
     def _read(self, entry: Entry) -> None:
@@ -348,6 +332,36 @@ class Pipeline:
                 envelope.on_durable = partial(receipts.durable, entry.piece)
             envelopes.append(envelope)
         return envelopes
+
+
+def _failing(block: Block, index: int, batch: Batch) -> dict[int, Entry]:
+    """The lines of a block that may be failures, by their number in it."""
+    data = block.data
+    has_cr = data.find(b"\r") >= 0
+    found: dict[int, Entry] = {}
+    number = before = 0
+    for start, end in candidates(data):
+        number += data.count(b"\n", before, start)
+        before = start
+        raw = data[start:end]
+        if has_cr:
+            raw = raw.removesuffix(b"\r")
+            if not is_candidate(raw):
+                continue  # it was long enough to be looked at only with its CR
+        found[number] = Entry(raw, False, index, batch)
+    return found
+
+
+def _lines(block: Block, found: dict[int, Entry]) -> list[Entry | bytes]:
+    """All lines of a block; `found`: those that are entries."""
+    plain = block.data.split(b"\n")
+    plain.pop()  # what follows the last LF
+    if block.data.find(b"\r") >= 0:
+        plain = [line.removesuffix(b"\r") for line in plain]
+    lines: list[Entry | bytes] = [*plain]
+    for number, entry in found.items():
+        lines[number] = entry
+    return lines
 
 
 def _unread(raw: bytes, received_at: datetime) -> SyslogMessage:
