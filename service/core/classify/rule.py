@@ -16,6 +16,8 @@ In: a `[[rule]]` table of a rules file. Out: a `Rule`, or `RuleError` that names
     action           at our door: reject, milter-reject, proxy-reject ...
     of               receiving providers
     listed           true: Postfix named the list that blocked the client
+
+A rule without `place` is asked of any, but if it blames the recipient not before RCPT TO.
 """
 
 from collections.abc import Collection, Mapping
@@ -68,6 +70,9 @@ _CATEGORIES = frozenset(category.value for category in Category)
 _SCOPES = frozenset(scope.value for scope in Scope)
 _REQUIRED = ("id", "category", "scope", "source")
 _NEVER_THE_ADDRESS = frozenset({Category.BLOCKLISTED_IP, Category.BLOCKLISTED_DOMAIN})
+_BEFORE_RECIPIENT = frozenset({"GREETING", "EHLO", "HELO", "MAIL FROM"})
+"""A server that answers these has not been told the recipient: `user unknown` then means the
+sender, and `blocked` the client."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -86,6 +91,7 @@ class Rule:
     actions: frozenset[str] | None
     providers: frozenset[str] | None
     listed: bool
+    too_early: frozenset[str]
 
     @property
     def phrases(self) -> tuple[Group, ...]:
@@ -103,6 +109,8 @@ class Rule:
         if self.providers is not None and provider not in self.providers:
             return False
         if self.codes is not None and subject.smtp_code not in self.codes:
+            return False
+        if subject.place in self.too_early:
             return False
         if self.starts is not None and not normal.startswith(self.starts):
             return False
@@ -179,6 +187,11 @@ def _compile(table: Mapping[str, object], providers: Collection[str]) -> Rule:
         actions=names(table["action"]) if "action" in table else None,
         providers=names(table["of"], providers) if "of" in table else None,
         listed=table.get("listed") is True,
+        too_early=(
+            _BEFORE_RECIPIENT
+            if scope == Scope.RECIPIENT and "place" not in table
+            else frozenset()
+        ),
     )
     if not (
         compiled.starts

@@ -31,7 +31,7 @@ _BRACKETED_IP = re.compile(r"\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]")
 _IP_OR_LONG_NUMBER = re.compile(r"[0-9](?:[0-9.]{7,}|[0-9]{4,})")
 _DNS_NAME = " for name="
 
-_PUNCTUATION = '!#$%&()*+,/:;<=>?@[\\]^`{|}~"'
+_PUNCTUATION = '!#$%&()*+,/:;<=>?@[\\]^_`{|}~"'
 _TO_WORDS = str.maketrans(dict.fromkeys(_PUNCTUATION, " ") | {"'": None, "\u2019": None})
 
 
