@@ -22,6 +22,8 @@ FILES = (
     "reputation.toml",
     "recipients.toml",
     "wording.toml",
+    "languages.toml",
+    "families.toml",
     "codes.toml",
 )
 
