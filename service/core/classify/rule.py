@@ -188,9 +188,7 @@ def _compile(table: Mapping[str, object], providers: Collection[str]) -> Rule:
         providers=names(table["of"], providers) if "of" in table else None,
         listed=table.get("listed") is True,
         too_early=(
-            _BEFORE_RECIPIENT
-            if scope == Scope.RECIPIENT and "place" not in table
-            else frozenset()
+            _BEFORE_RECIPIENT if scope == Scope.RECIPIENT and "place" not in table else frozenset()
         ),
     )
     if not (

@@ -47,6 +47,16 @@ def test_each_condition(
     assert not matches(conditions, subject_of(**no))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("place", ["GREETING", "EHLO", "HELO", "MAIL FROM"])
+def test_the_recipient_is_not_blamed_before_it_is_named(place: str) -> None:
+    asked = subject_of(place=place)
+    assert matches({}, asked)
+    assert not matches({"scope": "recipient"}, asked)
+    assert matches({"scope": "recipient"}, subject_of(place="END OF DATA"))
+    assert matches({"scope": "recipient"}, subject_of(place=None))
+    assert matches({"scope": "recipient", "place": place}, asked), "a rule that says where"
+
+
 def test_of_a_provider() -> None:
     assert matches({"of": "google"}, subject_of(), "google")
     assert not matches({"of": "google"}, subject_of(), "yahoo")
