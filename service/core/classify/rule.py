@@ -16,6 +16,7 @@ In: a `[[rule]]` table of a rules file. Out: a `Rule`, or `RuleError` that names
     action           at our door: reject, milter-reject, proxy-reject ...
     of               receiving providers
     listed           true: Postfix named the list that blocked the client
+    machine          true: a remote reply names the address of a machine, as a rule the client's
 
 A rule without `place` is asked of any, but if it blames the recipient not before RCPT TO.
 """
@@ -64,6 +65,7 @@ KEYS = frozenset(
         "action",
         "of",
         "listed",
+        "machine",
     }
 )
 _CATEGORIES = frozenset(category.value for category in Category)
@@ -91,6 +93,7 @@ class Rule:
     actions: frozenset[str] | None
     providers: frozenset[str] | None
     listed: bool
+    machine: bool
     too_early: frozenset[str]
 
     @property
@@ -124,6 +127,8 @@ class Rule:
         if self.actions is not None and subject.action not in self.actions:
             return False
         if self.listed and not subject.listed:
+            return False
+        if self.machine and not subject.machine:
             return False
         return self.without is None or not self.without.found(normal)
 
@@ -169,8 +174,9 @@ def _compile(table: Mapping[str, object], providers: Collection[str]) -> Rule:
     groups = [group(item) for item in both]
     if "any" in table:
         groups.append(group(table["any"]))
-    if not isinstance(table.get("listed", False), bool):
-        raise RuleError("listed: true or false")
+    for key in ("listed", "machine"):
+        if not isinstance(table.get(key, False), bool):
+            raise RuleError(f"{key}: true or false")
     ranges = table.get("enhanced", [])
     compiled = Rule(
         id=str(table["id"]),
@@ -187,6 +193,7 @@ def _compile(table: Mapping[str, object], providers: Collection[str]) -> Rule:
         actions=names(table["action"]) if "action" in table else None,
         providers=names(table["of"], providers) if "of" in table else None,
         listed=table.get("listed") is True,
+        machine=table.get("machine") is True,
         too_early=(
             _BEFORE_RECIPIENT if scope == Scope.RECIPIENT and "place" not in table else frozenset()
         ),
@@ -199,6 +206,7 @@ def _compile(table: Mapping[str, object], providers: Collection[str]) -> Rule:
         or compiled.places
         or compiled.actions
         or compiled.listed
+        or compiled.machine
     ):
         raise RuleError("no condition: it would match everything")
     return compiled

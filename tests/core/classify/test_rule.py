@@ -38,6 +38,7 @@ def matches(conditions: dict[str, object], asked: Subject, provider: str | None 
         ({"place": ["rcpt to", "DATA"]}, {}, {"place": "MAIL FROM"}),
         ({"action": "milter-reject"}, {"action": "milter-reject"}, {"action": "reject"}),
         ({"listed": True}, {"listed": True}, {"listed": False}),
+        ({"machine": True}, {"machine": True}, {"machine": False}),
     ],
 )
 def test_each_condition(
@@ -78,6 +79,7 @@ def test_of_a_provider() -> None:
         ({"code": "550"}, "rule mine: '550' is not an SMTP code"),
         ({"enhanced": "5.7"}, "rule mine: '5.7' is not an enhanced code"),
         ({"listed": "yes"}, "rule mine: listed: true or false"),
+        ({"machine": 1}, "rule mine: machine: true or false"),
         ({"category": "blocklisted_ip", "scope": "recipient"}, "says nothing about the recipient"),
     ],
 )
