@@ -2,7 +2,8 @@
 
 `FILES` is their order of precedence: what a provider documents, what Postfix writes, then block
 lists and reputation, before anything that blames the recipient; then wordings that many servers
-share, and last what codes alone say.
+share, other languages than English, words that together name a cause wherever they stand, and last
+what codes alone say.
 """
 
 import tomllib
