@@ -58,7 +58,7 @@ def parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessag
         end = len(text)  # a text that is empty, with no space after the colon
         if end - start > _MAX_ORIGIN:
             return None
-    origin = _origin(text[start:end])
+    origin = parse_origin(text[start:end])
     if origin is None:
         return None
     host, tag, pid = origin
@@ -66,7 +66,7 @@ def parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessag
 
 
 @lru_cache(maxsize=4096)
-def _origin(text: str) -> tuple[str, str, int | None] | None:
+def parse_origin(text: str) -> tuple[str, str, int | None] | None:
     """Host, tag and PID of `HOST TAG[PID]: `. Remembered: a process logs many lines."""
     match = _ORIGIN.fullmatch(text)
     if match is None:

@@ -7,7 +7,8 @@ import itertools
 
 import pytest
 
-from service.core.classify import builtin_tables, classify
+from service.core.classify import builtin_classifier
+from service.core.classify.builtin import builtin_rules
 from tests.core.classify.case_files import door, remote
 
 REPUTATION = [
@@ -63,11 +64,9 @@ ALSO_SAYS = [
 CODES = ["550 5.1.1", "550", "552 5.2.2", "450 4.2.1"]
 PLACES = ["greeting", "MAIL FROM", "RCPT TO", "end of DATA"]
 PLAIN = "mx.example.net"
-HOSTS = [
-    f"mx.{provider['hosts'][0]}"
-    for table in builtin_tables()
-    for provider in table.get("provider", [])  # type: ignore[attr-defined]
-]
+HOSTS = [f"mx.{min(provider.hosts)}" for provider in builtin_rules().providers]
+
+classify = builtin_classifier().classify
 
 
 def texts(reputation: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix.addresses import ADDRESS, may_be_address, opens_a_quote
-from service.core.postfix.facts import Delivery, Relay
+from service.core.postfix.facts import Delivery, DeliveryKind, Relay
 from service.core.postfix.fragments import (
     DSN,
     QUEUE_ID,
@@ -26,13 +26,13 @@ from service.core.postfix.markers import LONG_LINE
 from service.core.postfix.reply import remote_reply
 from service.core.postfix.shape import Line, Reading, Shape
 
-KINDS: dict[str, Literal["deferred", "bounced"]] = {
+KINDS: dict[str, DeliveryKind] = {
     "deferred": "deferred",
     "SOFTBOUNCE": "deferred",
     "bounced": "bounced",
 }
+SENT: Literal["sent"] = "sent"
 _NO_FAILURES = {
-    "sent": Skip.NOT_A_FAILURE,
     "deliverable": Skip.PROBE,
     "undeliverable": Skip.PROBE,
     "undeliverable-but-not-cached": Skip.PROBE,
@@ -76,7 +76,9 @@ def _reading(
     queue_id, to, original, host, inside, digits, uses, total, a, b, c, d, tls, dsn, status = groups
     kind = KINDS.get(status)  # type: ignore[arg-type]  # never None: the group is not optional
     if kind is None:
-        return queue_id, _no_failure(status or "", text, start)
+        if status != SENT:
+            return queue_id, _no_failure(status or "", text, start)
+        kind = SENT
     relay = None
     if inside:
         if "/" in inside:
@@ -159,3 +161,4 @@ def _without_status(line: Line) -> Reading:
 
 
 SHAPES = (Shape("to=", _read),)
+"""They read successes, too: of kind `sent`."""
