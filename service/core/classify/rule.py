@@ -132,11 +132,6 @@ class Rule:
             return False
         if self.starts is not None and not normal.startswith(self.starts):
             return False
-        for alternatives in self.groups:
-            if not alternatives.found(normal):
-                return False
-        if self.enhanced and not self._has_enhanced(subject.enhanced):
-            return False
         if self.places is not None and subject.place not in self.places:
             return False
         if self.actions is not None and subject.action not in self.actions:
@@ -145,6 +140,11 @@ class Rule:
             return False
         if self.machine and not subject.machine:
             return False
+        if self.enhanced and not self._has_enhanced(subject.enhanced):
+            return False
+        for alternatives in self.groups:  # the dearest question last
+            if not alternatives.found(normal):
+                return False
         return self.without is None or not self.without.found(normal)
 
     def _has_enhanced(self, code: str | None) -> bool:
