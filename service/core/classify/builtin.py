@@ -4,7 +4,8 @@ In: an operator's rules, or none. Out: a classifier of these and the built-in on
 
 `FILES` is their order of precedence: what a provider documents, what Postfix writes, then block
 lists and reputation, before anything that blames the recipient; then wordings that many servers
-share, and last what codes alone say.
+share, other languages than English, words that together name a cause wherever they stand, and last
+what codes alone say.
 """
 
 import tomllib
@@ -28,6 +29,8 @@ FILES = (
     "reputation.toml",
     "recipients.toml",
     "wording.toml",
+    "languages.toml",
+    "families.toml",
     "codes.toml",
 )
 

@@ -22,7 +22,10 @@ class Group(NamedTuple):
     needles: tuple[str, ...]
 
     def found(self, normal: str) -> bool:
-        return any(needle in normal for needle in self.needles)
+        for needle in self.needles:  # noqa: SIM110  # any() of a generator takes twice as long
+            if needle in normal:
+                return True
+        return False
 
 
 def phrase(value: object) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ In: a `[[rule]]` table of a rules file. Out: a `Rule`; what is wrong with it is 
     action           at our door: reject, milter-reject, proxy-reject ...
     of               receiving providers
     listed           true: Postfix named the list that blocked the client
+    machine          true: a remote reply names the address of a machine, as a rule the client's
+
+A rule without `place` is asked of any, but if it blames the recipient not before RCPT TO.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -60,10 +63,23 @@ _REQUIRED = {
     "scope": "say who can act on it, as recipient",
     "source": "say where the fact is documented, here or in [defaults]",
 }
-_CONDITIONS = ("starts", "all", "any", "enhanced", "code", "place", "action", "listed")
+_CONDITIONS = (
+    "starts",
+    "all",
+    "any",
+    "enhanced",
+    "code",
+    "place",
+    "action",
+    "listed",
+    "machine",
+)
 """One of these must be there. Who speaks, whose server it is and what a text does not say are true
 of too much."""
 _NEVER_THE_ADDRESS = frozenset({Category.BLOCKLISTED_IP, Category.BLOCKLISTED_DOMAIN})
+_BEFORE_RECIPIENT = frozenset({"GREETING", "EHLO", "HELO", "MAIL FROM"})
+"""A server that answers these has not been told the recipient: `user unknown` then means the
+sender, and `blocked` the client."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -82,6 +98,8 @@ class Rule:
     actions: frozenset[str] | None
     providers: frozenset[str] | None
     listed: bool
+    machine: bool
+    too_early: frozenset[str]
     file: str = ""
     """Where it is written, as messages name it."""
 
@@ -110,12 +128,9 @@ class Rule:
             return False
         if self.codes is not None and subject.smtp_code not in self.codes:
             return False
-        if self.starts is not None and not normal.startswith(self.starts):
+        if subject.place in self.too_early:
             return False
-        for alternatives in self.groups:
-            if not alternatives.found(normal):
-                return False
-        if self.enhanced and not self._has_enhanced(subject.enhanced):
+        if self.starts is not None and not normal.startswith(self.starts):
             return False
         if self.places is not None and subject.place not in self.places:
             return False
@@ -123,6 +138,13 @@ class Rule:
             return False
         if self.listed and not subject.listed:
             return False
+        if self.machine and not subject.machine:
+            return False
+        if self.enhanced and not self._has_enhanced(subject.enhanced):
+            return False
+        for alternatives in self.groups:  # the dearest question last
+            if not alternatives.found(normal):
+                return False
         return self.without is None or not self.without.found(normal)
 
     def _has_enhanced(self, code: str | None) -> bool:
@@ -156,6 +178,7 @@ def parsers(providers: Collection[str]) -> Mapping[str, Callable[[object], Any]]
         "action": names,
         "of": some_of(providers),
         "listed": yes_or_no,
+        "machine": yes_or_no,
     }
 
 
@@ -197,4 +220,10 @@ def compile_rule(
         actions=given.get("action"),
         providers=given.get("of"),
         listed=given.get("listed", False),
+        machine=given.get("machine", False),
+        too_early=(
+            _BEFORE_RECIPIENT
+            if given["scope"] == Scope.RECIPIENT and "place" not in given
+            else frozenset()
+        ),
     )

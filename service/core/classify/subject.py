@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from service.core.classify.wording import (
     LIMIT,
+    names_machine,
     without_addresses,
     without_codes,
     without_leading_value,
@@ -59,6 +60,8 @@ class Subject(NamedTuple):
     """Whose server the receiving host is."""
     listed: bool
     """Postfix named the list that blocked the client."""
+    machine: bool = False
+    """A remote reply names the address of a machine: as a rule ours, that of its client."""
 
 
 def subject(facts: Facts, provider_of: Callable[[str], str | None]) -> Subject:
@@ -126,6 +129,7 @@ def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> S
         "",
         provider,
         False,
+        names_machine(text),
     )
 
 

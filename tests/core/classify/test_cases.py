@@ -16,6 +16,7 @@ MAY_LIMIT_THE_RECIPIENT = {
     "microsoft.recipient-rate",
     "microsoft.recipient-rate-code",
     "tencent.recipient-rate",
+    "wording.exceeded-recipient-rate",
     "wording.recipient-rate",
     "yahoo.recipient-rate",
 }

@@ -56,6 +56,7 @@ def matches(conditions: dict[str, object], asked: Subject, provider: str | None 
         ({"place": ["rcpt to", "DATA"]}, {}, {"place": "MAIL FROM"}),
         ({"action": "milter-reject"}, {"action": "milter-reject"}, {"action": "reject"}),
         ({"listed": True}, {"listed": True}, {"listed": False}),
+        ({"machine": True}, {"machine": True}, {"machine": False}),
     ],
 )
 def test_each_condition(
@@ -63,6 +64,16 @@ def test_each_condition(
 ) -> None:
     assert matches(conditions, subject_of(**yes))  # type: ignore[arg-type]
     assert not matches(conditions, subject_of(**no))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("place", ["GREETING", "EHLO", "HELO", "MAIL FROM"])
+def test_the_recipient_is_not_blamed_before_it_is_named(place: str) -> None:
+    asked = subject_of(place=place)
+    assert matches({}, asked)
+    assert not matches({"scope": "recipient"}, asked)
+    assert matches({"scope": "recipient"}, subject_of(place="END OF DATA"))
+    assert matches({"scope": "recipient"}, subject_of(place=None))
+    assert matches({"scope": "recipient", "place": place}, asked), "a rule that says where"
 
 
 def test_of_a_provider() -> None:
@@ -89,6 +100,7 @@ def test_of_a_provider() -> None:
         ({"enhanced": "5.7"}, "f: enhanced: '5.7' is not an enhanced code"),
         ({"place": 3}, "f: place: 3 is not a word"),
         ({"listed": "yes"}, "f: listed: 'yes' is not true or false"),
+        ({"machine": 1}, "f: machine: 1 is not true or false"),
         ({"category": "blocklisted_ip", "scope": "recipient"}, "f: scope: a block list says"),
     ],
 )
@@ -113,7 +125,7 @@ def test_a_rule_without_conditions_would_match_everything() -> None:
         (problem,) = problems({**bare, **conditions})
         assert problem == (
             "f: no condition, it would match everything: add one of "
-            "starts, all, any, enhanced, code, place, action, listed"
+            "starts, all, any, enhanced, code, place, action, listed, machine"
         )
 
 
