@@ -185,6 +185,8 @@ class Correlation:
             zone,
             is_shared=sharing is not None,
         )
+        self._read = self.correlator.traces.read
+        self._note = self.correlator.note
         self.is_enabled = config.enabled
         self.sharing = sharing
         self._config = config
@@ -209,10 +211,10 @@ class Correlation:
     def hear(self, raw: bytes, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
         else `follow` an entry of it."""
-        trace = self.correlator.trace(raw, batch.written_at, batch.sender)
+        trace = self._read(raw, batch.written_at, batch.sender)
         if trace is None:
             return None
-        news = self.correlator.note(trace, batch.stamp)
+        news = self._note(trace, batch.stamp)
         if news is None:
             return None
         queue, key, _, _, _ = trace

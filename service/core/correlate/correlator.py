@@ -8,7 +8,7 @@ Every method takes the time in seconds as its caller knows it; nothing here read
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from enum import Enum
 
 from service.core.correlate.memory import (
@@ -58,6 +58,8 @@ _FORWARDED = b" (forwarded as "
 _ORIGINAL_QUEUE_ID = b", orig_queue_id="
 _ORIGINAL_ID = b" orig_id="
 _NAME = b"\0"
+_RENEW_SECONDS = 3600
+"""A deferred recipient counts as heard of, so that it does not age, once in this time."""
 _NEIGHBOUR_SECONDS = 60
 """How far apart the lines of one message may be that were logged under two instances' names."""
 
@@ -106,15 +108,10 @@ class Correlator:
         """Messages with deferred recipients: activations seen, and the names of recipients."""
         self.recipients = Memory(bounds)
         """Deferred recipients, by the same key and their name."""
-        self._traces = Traces(zone)
+        self.traces = Traces(zone)
         self._zone = zone
 
     # Lines that tell of a message
-
-    def trace(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
-        """Whose line it is; None where it is of no message. `sender`: who is taken for the host
-        where the line names none."""
-        return self._traces.read(line, received_at, sender)
 
     def note(self, trace: Trace, stamp: bytes) -> News | Notice | None:
         """Remember what a line tells. `stamp`: the time now, in `STAMP_BYTES`."""
@@ -206,7 +203,7 @@ class Correlator:
     def _inherit(self, trace: Trace, origin: bytes) -> None:
         """A message that was made from another came to this host as that one did."""
         queue, key, _, _, _ = trace
-        for candidate in (queue, *self._traces.siblings(queue)):
+        for candidate in (queue, *self.traces.siblings(queue)):
             parent = self.memory.get(candidate.prefix + origin)
             if parent is not None:
                 self._add_parent(key, parent)
@@ -269,7 +266,7 @@ class Correlator:
     def story(self, queue: Queue, key: bytes) -> Story | None:
         """None: nothing is known of this message."""
         value = self.memory.get(key)
-        if value is None or not (CLIENT_RECORD in value or UID_RECORD in value):
+        if value is None or (value.find(CLIENT_RECORD) < 0 and value.find(UID_RECORD) < 0):
             value = self._with_neighbour(queue, key, value)
         return None if value is None else read_story(value, self._zone)
 
@@ -277,7 +274,7 @@ class Correlator:
         """smtpd of a second instance may log as `postfix/submission`: its line then lies under the
         first one's name."""
         queue_id = key[len(queue.prefix) :]
-        for sibling in self._traces.siblings(queue):
+        for sibling in self.traces.siblings(queue):
             other = self.memory.entries.get(sibling.prefix + queue_id)
             if other is None or MESSAGE_ID_RECORD in other or ACTIVE_RECORD in other:
                 continue
@@ -331,11 +328,16 @@ class Correlator:
     def keep(self, key: bytes, waiting: Waiting, seconds: int) -> None:
         stamp = stamp_of(seconds)
         name = _name(waiting.recipient)
-        self.recipients.renew(key + _NAME + name, stamp + pack(waiting))
+        its_key = key + _NAME + name
+        before = self.recipients.entries.get(its_key)
         queued = self.queued.entries.get(key)
+        if before is not None and queued is not None and seconds - begun(before) < _RENEW_SECONDS:
+            self.recipients.put(its_key, before[:STAMP_BYTES] + pack(waiting))
+            return
+        self.recipients.renew(its_key, stamp + pack(waiting))
         if queued is None:
             queued = b"%b%d\n%b" % (stamp, waiting.activation, name)
-        elif name not in _names(queued):
+        elif before is None:
             queued = b"%b%b%b" % (queued, _NAME, name)
         self.queued.renew(key, stamp + queued[STAMP_BYTES:])
         known = self.memory.entries.get(key)

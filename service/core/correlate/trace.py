@@ -9,6 +9,7 @@ the tag: whatever a line quotes, nothing before that is a client's to write.
 import re
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from hashlib import blake2b
 
 from service.core.postfix.record import MAX_TAG, identify
@@ -69,6 +70,7 @@ Trace = tuple[Queue, bytes, bytes, bytes, bytes]
 one is made for every other line of a log."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def queue_of(host: str, instance: str) -> Queue:
     host = host.lower()
     named = f"{host}\x1f{instance}".encode("utf-8", "replace")

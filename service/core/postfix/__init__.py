@@ -64,6 +64,13 @@ def parse(message: SyslogMessage, *, truncated: bool = False) -> Parsed:
 
 def parse_success(message: SyslogMessage) -> Success | None:
     """A `to=` line whose status is `sent`; None for every other one."""
+    plain = delivery.read_plain(message.text)
+    if plain is not None and not is_cut(message.text):
+        identity = identify(message.tag) if len(message.tag) <= MAX_TAG else None
+        queue_id, found = plain
+        if identity is None or not isinstance(found, Delivery) or found.kind != delivery.SENT:
+            return None
+        return Success(Record(message.tag, *identity, queue_id), found)
     record = record_of(message)
     if record is None:
         return None
