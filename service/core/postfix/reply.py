@@ -8,12 +8,12 @@ In: text and where the reply begins. Out: codes, severity, `RemoteReply`. RFC 53
 from typing import Literal
 
 from service.core.postfix.facts import RemoteReply
-from service.core.postfix.fragments import HOST, pattern
+from service.core.postfix.fragments import HOST, optional, pattern
 
 Severity = Literal["permanent", "temporary"]
 
 ENHANCED = r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9])"
-CODES = rf"(?:([45][0-9]{{2}})(?:[ -]|\Z|(?=;)))?(?:({ENHANCED}))?"
+CODES = optional(r"([45][0-9]{2})(?:[ -]|\Z|(?=;))") + optional(f"({ENHANCED})")
 """Two groups. The first line of a multi-line reply has `-` between its codes."""
 
 _REPLY_CODES = CODES.replace("[45][0-9]", "[2-5][0-9]", 1)

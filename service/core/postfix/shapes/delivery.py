@@ -19,6 +19,8 @@ from service.core.postfix.fragments import (
     DSN,
     QUEUE_ID,
     SECONDS,
+    SPACE,
+    optional,
     pattern,
     port,
 )
@@ -40,18 +42,27 @@ _NO_FAILURES = {
 
 # Groups: relay host, what its brackets hold, port; conn_use; delay; delays; tls; dsn; status.
 _DELAYS = rf"({SECONDS})/({SECONDS})/({SECONDS})/({SECONDS})"
-_RELAY = r"relay=([^,\[\s]{0,255})(?:\[([^\],]{0,255})\](?::([0-9]{1,5}))?)?"
-_TIMES = rf", delay=({SECONDS})(?:, delays={_DELAYS})?"
-_REST = rf"(?:, tls=([^,\s]{{1,255}}))?(?:, dsn=({DSN}))?, status=([A-Za-z-]{{1,64}})(?: \(|\Z)"
-_TAIL = rf"{_RELAY}(?:, conn_use=([0-9]{{1,9}}))?(?:{_TIMES})?{_REST}"
+_RELAY = rf"relay=([^,\[{SPACE}]{{0,255}})" + optional(
+    r"\[([^\],]{0,255})\]" + optional(":([0-9]{1,5})")
+)
+_USES = optional(", conn_use=([0-9]{1,9})")
+_TIMES = rf", delay=({SECONDS})" + optional(f", delays={_DELAYS}")
+_REST = (
+    optional(rf", tls=([^,{SPACE}]{{1,255}})")
+    + optional(rf", dsn=({DSN})")
+    + r", status=([A-Za-z-]{1,64})(?: \(|\Z)"
+)
+_TAIL = _RELAY + _USES + optional(_TIMES) + _REST
 
-_HEAD = pattern(rf"(?!NOQUEUE:)({QUEUE_ID}): to=<({ADDRESS})>, (?:orig_to=<({ADDRESS})>, )?{_TAIL}")
+_HEAD = pattern(
+    rf"(?!NOQUEUE:)({QUEUE_ID}): to=<({ADDRESS})>, " + optional(rf"orig_to=<({ADDRESS})>, ") + _TAIL
+)
 # As a few agents of old wrote them.
 _BARE_HEAD = pattern(
     rf"({QUEUE_ID}): to=([^\s<>\",]{{1,320}}), (?:orig_to=([^\s<>\",]{{1,320}}), )?{_TAIL}"
 )
 # Addresses without quotes that need some: behind them, all the fields that have no free text.
-_LOOSE_TAIL = pattern(rf">, {_RELAY}(?:, conn_use=([0-9]{{1,9}}))?{_TIMES}{_REST}")
+_LOOSE_TAIL = pattern(rf">, {_RELAY}{_USES}{_TIMES}{_REST}")
 _LOOSE_HEAD = pattern(rf"({QUEUE_ID}): to=<")
 _ORIGINAL = ">, orig_to=<"
 _FAILED = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)")

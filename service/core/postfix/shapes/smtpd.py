@@ -17,22 +17,27 @@ from service.core.postfix.fragments import (
     CLIENT,
     HELO,
     QUEUE_ID,
+    SPACE,
     known,
+    optional,
     pattern,
     port,
 )
 from service.core.postfix.reply import CODES, Severity, codes, severity
 from service.core.postfix.shape import NOQUEUE, Line, Reading, Shape
 
-_STAGE = r"[A-Z][A-Za-z-]{0,30}(?: content)?"
+_STAGE = r"[A-Z][A-Za-z-]{0,30}" + optional(" content")
 # Groups: queue id, action, stage, client (3), nothing, where the text begins (`_TEXT`), codes (2).
 _PLAIN_HEAD = pattern(
-    rf"({QUEUE_ID}): ((?:milter-)?reject): (?!HELO|EHLO)({_STAGE}) from {CLIENT}: (){CODES}"
+    rf"({QUEUE_ID}): (reject|milter-reject): (?!HELO|EHLO)({_STAGE}) from {CLIENT}: (){CODES}"
 )
 # A login name without spaces holds no further context.
 _PLAIN_TAIL = pattern(
-    rf"; from=<({ADDRESS})>(?: to=<({ADDRESS})>)? proto=(E?SMTP) helo=<({HELO})>"
-    r"(?: sasl_method=([^\s<>]{1,64}) sasl_username=([^\s<>]{1,255}))?\Z"
+    rf"; from=<({ADDRESS})>"
+    + optional(rf" to=<({ADDRESS})>")
+    + rf" proto=(E?SMTP) helo=<({HELO})>"
+    + optional(rf" sasl_method=([^{SPACE}<>]{{1,64}}) sasl_username=([^{SPACE}<>]{{1,255}})")
+    + r"\Z"
 )
 _TEXT = 7
 _FROM = "; from=<"
