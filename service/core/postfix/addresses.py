@@ -13,6 +13,8 @@ from service.core.postfix.fragments import SPACE, optional, pattern
 _DOT_STRING = rf'[^{SPACE}()<>@,;:\\"\[\]]+'
 LOCAL_PART = rf'(?:{_DOT_STRING}|"[^"\\]*(?:\\.[^"\\]*)*")'
 _DOMAIN = rf'(?:{_DOT_STRING}|\[[^{SPACE}<>"\]]{{0,64}}\])'
+PLAIN_ADDRESS = optional(_DOT_STRING + optional(f"@{_DOMAIN}"))
+"""An address that needs no quotes."""
 ADDRESS = optional(LOCAL_PART + optional(f"@{_DOMAIN}"))
 """An address in external form, or one that needs no quotes.
 

@@ -23,7 +23,6 @@ HELO = rf'[^{SPACE}<>()\\";@]*'
 """What smtpd keeps of a HELO name once the command is accepted: `NEUTER_CHARACTERS` become `?`."""
 
 
-
 def optional(text: str) -> str:
     return f"(?:{text}|)"
 
