@@ -146,9 +146,7 @@ def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
     lines = f"{lines}{event_id}\r\nce-time: {time}"
     if queue_id is not None:  # letters and digits, the schema says
         lines = f"{lines}\r\nce-subject: {queue_id}"
-    return Envelope(
-        subject or template.subject(event), event_id, event_type, body, lines, received
-    )
+    return Envelope(subject or template.subject(event), event_id, event_type, body, lines, received)
 
 
 def _to_json(fields: dict[str, Any], mta_json: orjson.Fragment) -> bytes:
