@@ -5,6 +5,7 @@ import gc
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 import uvloop
@@ -12,7 +13,8 @@ from nats.aio.client import Client
 
 from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
-from service.gauges import export_flow, export_listeners, export_relp
+from service.correlation import Correlation
+from service.gauges import export_correlation, export_flow, export_listeners, export_relp
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
 from service.listeners.relp import RelpListener, RelpTlsListener
@@ -28,7 +30,15 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
-from service.settings import TLS_TABLES, ConfigError, Settings, prepare_tls
+from service.settings import (
+    TLS_TABLES,
+    ConfigError,
+    Settings,
+    prepare,
+    prepare_privacy,
+    prepare_rules,
+)
+from service.snapshot import SnapshotKeeper
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.web import Health, WebServer
@@ -79,7 +89,8 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
 
 
 def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings]) -> None:
-    """SIGHUP: validate first; take over certificates and log level, name what needs a restart."""
+    """SIGHUP: validate first; take over certificates, rules and log level, name what needs a
+    restart."""
     try:
         wanted = load()
         receiver.reload(wanted)
@@ -124,8 +135,21 @@ class Receiver:
             if nats.servers
             else EmbeddedServer(settings.data_dir, nats.embedded_port, nats.embedded_binary)
         )
-        pipeline = Pipeline(settings.pipeline, template, self.metrics)
-        intake = PipelineIntake(pipeline, self._outlet)
+        correlation = Correlation(
+            settings.correlation, ZoneInfo(settings.pipeline.default_timezone)
+        )
+        self._pipeline = pipeline = Pipeline(
+            settings.pipeline,
+            template,
+            self.metrics,
+            prepare_rules(settings),
+            correlation,
+            prepare_privacy(settings),
+        )
+        self._snapshots = SnapshotKeeper(
+            settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
+        )
+        self._intake = intake = PipelineIntake(pipeline, self._outlet)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)
             for address in settings.udp.listen
@@ -160,6 +184,7 @@ class Receiver:
         self._stream_check: asyncio.Task[None] | None = None
         self._web_task: asyncio.Task[None] | None = None
         export_flow(self.metrics, settings, pipeline, self._outlet, self._store, self._publisher)
+        export_correlation(self.metrics, settings.correlation, correlation)
         streams = [*self._tcp, *self._tls, *self._relp]
         export_listeners(self.metrics, self._udp, streams, self._server_tls)
         export_relp(self.metrics, self._relp)
@@ -169,12 +194,14 @@ class Receiver:
         self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
         _log_listening("http", self.web.address)
         await self._store.open()
+        await self._snapshots.load()
         if self._embedded is not None:
             await self._embedded.start()
         self._run(self._connection.run(), "nats-connection")
         self._run(self._stream.run(), "stream-keeper")
         self._run(self._publisher.run(), "publish-sweep")
         self._run(self._outlet.run(self._publisher), "outlet")
+        self._run(self._snapshots.run(), "snapshots")
         for listener in self.listeners:
             await _bind(listener)
             _log_listening(listener.transport, listener.address)
@@ -192,6 +219,7 @@ class Receiver:
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown_timeout
         for listener in self.listeners:
             await listener.stop(_LISTENERS_STOP_SECONDS)
+        self._intake.release_all()
         left = await self._outlet.drain(self._publisher, deadline)
         for relp in self._relp:
             await relp.close(_RELP_CLOSE_SECONDS)
@@ -201,6 +229,7 @@ class Receiver:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_TASKS_STOP_SECONDS)
+        await self._snapshots.save()
         await self._store.close()
         if self._embedded is not None:
             await self._embedded.stop()
@@ -212,8 +241,12 @@ class Receiver:
 
     def reload(self, wanted: Settings) -> None:
         """New connections get the certificates of `wanted`, and its terms for clients; those that
-        are open keep theirs. Raises `ConfigError`, and then nothing has changed."""
-        for table, identity in prepare_tls(wanted).items():
+        are open keep theirs. Lines from now on get its rules. Raises `ConfigError`, and then
+        nothing has changed."""
+        prepared = prepare(wanted)
+        self._pipeline.use(prepared.classifier)
+        self._settings.classify = wanted.classify
+        for table, identity in prepared.tls.items():
             if table not in self._server_tls:
                 continue  # it did not listen: that needs a restart
             self._server_tls[table].swap(identity)

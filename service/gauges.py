@@ -5,6 +5,7 @@ In: the parts of a receiver. Out: nothing; the metrics know them afterwards.
 
 from collections.abc import Mapping, Sequence
 
+from service.correlation import Correlation, CorrelationConfig
 from service.listeners.relp import RelpListener
 from service.listeners.stream import StreamServer
 from service.listeners.tls_context import ServerTls
@@ -51,6 +52,37 @@ def export_flow(
     watch("remembered_lines_capacity", "Bound of them", lambda: 2 * lines.bound)
     metrics.watch_total(
         "remembered_lines_forgotten", "Lines forgotten within that bound", lambda: lines.forgotten
+    )
+
+
+def export_correlation(
+    metrics: Metrics, bounds: CorrelationConfig, correlation: Correlation
+) -> None:
+    watch, known = metrics.watch, correlation.correlator
+    watch("correlation_entries", "Messages remembered", lambda: len(known.memory))
+    watch("correlation_entries_capacity", "Bound of them", lambda: bounds.max_messages)
+    watch("correlation_bytes", "Bytes they take, about", lambda: known.memory.size)
+    watch("correlation_bytes_capacity", "Bound of these bytes", lambda: bounds.max_bytes)
+    watch(
+        "correlation_recipients",
+        "Deferred recipients that wait for their end",
+        lambda: len(known.recipients),
+    )
+    watch(
+        "correlation_recipient_bytes",
+        "Bytes they take, about",
+        lambda: known.recipients.size + known.queued.size,
+    )
+    metrics.watch_totals(
+        "correlation_evictions",
+        "Messages and recipients forgotten before their end",
+        "reason",
+        lambda: known.evicted,
+    )
+    watch("held_lines", "Lines that wait for a word about them", lambda: correlation.held)
+    watch("held_lines_capacity", "Bound of them", lambda: bounds.max_held)
+    metrics.watch_total(
+        "held_lines_hurried", "Lines let go for want of room", lambda: correlation.hurried
     )
 
 

@@ -1,12 +1,17 @@
 """The way from the listeners through the pipeline to the outlet."""
 
+import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
+from service.core.envelope import Envelope
 from service.core.framing.base import Piece
 from service.outlet import Outlet
 from service.pipeline import Pipeline
 from service.received import Origin, Receipts
+
+_LOOK_SECONDS = 0.05
+"""How often lines that wait are looked at, while there are any."""
 
 
 class PipelineIntake:
@@ -15,6 +20,7 @@ class PipelineIntake:
     def __init__(self, pipeline: Pipeline, outlet: Outlet) -> None:
         self._pipeline = pipeline
         self._outlet = outlet
+        self._look: asyncio.TimerHandle | None = None
 
     @property
     def has_room(self) -> bool:
@@ -31,9 +37,36 @@ class PipelineIntake:
         received_at: datetime,
         receipts: Receipts | None = None,
     ) -> None:
-        envelopes = self._pipeline.process(pieces, origin, received_at, receipts)
-        if envelopes:
-            self._outlet.put(envelopes)
+        self._put(self._pipeline.process(pieces, origin, received_at, receipts))
+        if self._pipeline.correlation.held and self._look is None:
+            self._look_later()
+
+    def learned(self, key: bytes) -> None:
+        """What other receivers know of a message is known here now, as far as it will be."""
+        self._put(self._pipeline.learned(key, _now()))
+
+    def release_all(self) -> None:
+        """Nothing waits any longer: the receiver stops."""
+        if self._look is not None:
+            self._look.cancel()
+        self._put(self._pipeline.release_all(_now()))
 
     def when_room(self, resume: Callable[[], None]) -> None:
         self._outlet.when_room(resume)
+
+    def _look_later(self) -> None:
+        self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look = None
+        self._put(self._pipeline.overdue(_now()))
+        if self._pipeline.correlation.held:
+            self._look_later()
+
+    def _put(self, envelopes: list[Envelope]) -> None:
+        if envelopes:
+            self._outlet.put(envelopes)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

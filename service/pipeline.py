@@ -4,22 +4,40 @@ In: the pieces a framer gave, and where they came from. Out: envelopes. Every fr
 event(s), a skip with a reason or a drop with a reason, and is counted as exactly one of them.
 """
 
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from service.core.assemble import Event, Line, assemble, assemble_invalid
+from schemas.vocabulary import Category
+from service.core.assemble import (
+    UNKNOWN_HOST,
+    Event,
+    Line,
+    assemble,
+    assemble_invalid,
+    assemble_resolved,
+    event_id,
+)
+from service.core.classify import Classifier, Verdict
+from service.core.correlate.memory import stamp_of
+from service.core.correlate.waiting import Waiting
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
+from service.core.identity import derived_id
 from service.core.occurrences import Occurrences, is_told_apart
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix import parse
+from service.core.postfix.facts import Delivery, Record
 from service.core.postfix.markers import candidates, is_candidate
 from service.core.postfix.result import Failure, Parsed, Unparsed
+from service.core.privacy import Privacy
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
+from service.correlation import Batch, Correlation, CorrelationConfig, Entry, Job
 from service.metrics import Metrics, Tally
 from service.received import Origin, Receipts
 
@@ -51,22 +69,40 @@ class PipelineConfig(BaseModel):
         return value
 
 
-_Candidate = tuple[bytes, bool, int]
-"""A line that may be a failure, whether it was cut, and the index of its piece."""
-_Read = tuple[Line, Failure | Unparsed | Exception]
-"""An exception is a defect of ours: it costs its line a dead letter, and no other line anything."""
+_OTHER = Category.OTHER.value
+
+_Stretch = tuple[int, list[Entry | bytes]]
+"""Index of a piece, and its lines in order: those that may be failures as entries."""
 
 
 class Pipeline:
-    """Takes all candidates of a call through one stage, then all through the next: the code and
-    data of a stage stay in the processor's caches, which makes the whole a quarter faster."""
+    """Takes all lines of a call through one stage, then all through the next: the code and data of
+    a stage stay in the processor's caches, which makes the whole a quarter faster."""
 
-    def __init__(self, config: PipelineConfig, template: SubjectTemplate, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: PipelineConfig,
+        template: SubjectTemplate,
+        metrics: Metrics,
+        classifier: Classifier,
+        correlation: Correlation | None = None,
+        privacy: Privacy | None = None,
+    ) -> None:
+        """`correlation`: by default one of its own. `privacy`: None where everything is kept."""
+        self._privacy = privacy
         self._zone = ZoneInfo(config.default_timezone)
         self._keep_raw = config.keep_raw
         self._template = template
         self._metrics = metrics
+        self.correlation = correlation or Correlation(CorrelationConfig(), self._zone)
         self.occurrences = Occurrences(config.remembered_lines)
+        self.use(classifier)
+
+    def use(self, classifier: Classifier) -> None:
+        """For all lines read from now on."""
+        self.classifier = classifier
+        self._classify = classifier.classify
+        self._metrics.providers_known(classifier.providers.names)
 
     def process(
         self,
@@ -75,31 +111,62 @@ class Pipeline:
         received_at: datetime,
         receipts: Receipts | None = None,
     ) -> list[Envelope]:
-        """`received_at`: aware, UTC. Envelopes come in the order of their lines. `receipts` is told
-        what to expect of which piece, and each envelope knows whom to tell when it is durable."""
+        """`received_at`: aware, UTC. Envelopes come in the order of their lines, but for those that
+        had to wait. `receipts` is told what to expect of which piece, and each envelope knows whom
+        to tell when it is durable."""
         tally = Tally()
-        found = self._find(pieces, origin, tally)
-        read = [
-            self._read(raw, truncated, origin, received_at, received_at)
-            for raw, truncated, _ in found
-        ]
-        made = [_make(*outcome) if isinstance(outcome, tuple) else outcome for outcome in read]
-        received = received_at.timestamp()  # once and not for each event
+        batch = self._batch(origin, received_at, received_at, receipts)
+        stretches, entries = self._find(pieces, batch, tally)
+        for entry in entries:
+            self._read(entry)
+        outcomes = self._follow_all(stretches, batch)
+        tally.skip(Skip.NOT_A_FAILURE, tally.frames - len(outcomes))
+        self.correlation.trim(batch.seconds)
         envelopes: list[Envelope] = []
-        for (_, _, index), events in zip(found, made, strict=True):
-            if not isinstance(events, list):
-                tally.skip(events)
-                continue
-            tally.frames_with_events += 1
-            for event in events:
-                tally.event(event.event_type)
-                envelope = seal(event, self._template, received)
+        for entry, outcome in outcomes:
+            if outcome is None:
+                tally.frames -= 1  # counted once it is known what becomes of it
                 if receipts is not None:
-                    receipts.expect(index)
-                    envelope.on_durable = partial(receipts.durable, index)
-                envelopes.append(envelope)
+                    receipts.expect(entry.piece)
+            elif isinstance(outcome, Skip):
+                tally.skip(outcome)
+            else:
+                envelopes += self._seal(entry, self._make(outcome), tally, 0)
         self._metrics.processed(origin.transport, tally)
+        envelopes += self.released()
         return envelopes
+
+    def released(self) -> list[Envelope]:
+        """Of lines that had to wait and need not any more."""
+        envelopes: list[Envelope] = []
+        for entry, outcome in self.correlation.released():
+            if entry.done is not None:
+                entry.done(outcome if isinstance(outcome, Skip) else self._make(outcome))
+                continue
+            tally = Tally(frames=1)
+            if isinstance(outcome, Skip):
+                tally.skip(outcome)
+                if entry.batch.receipts is not None:
+                    entry.batch.receipts.durable(entry.piece)
+            else:
+                envelopes += self._seal(entry, self._make(outcome), tally, 1)
+            self._metrics.processed(entry.batch.origin.transport, tally)
+        return envelopes
+
+    def overdue(self, now: datetime) -> list[Envelope]:
+        """Of lines that have waited long enough at `now`."""
+        self.correlation.overdue(now.timestamp())
+        return self.released()
+
+    def learned(self, key: bytes, now: datetime) -> list[Envelope]:
+        """Of lines that waited for what other receivers know of a message, which is known now."""
+        self.correlation.learned(key, now.timestamp())
+        return self.released()
+
+    def release_all(self, now: datetime) -> list[Envelope]:
+        """Of all lines that wait."""
+        self.correlation.release_all(now.timestamp())
+        return self.released()
 
     def frame(self, frame: Frame, origin: Origin, received_at: datetime) -> list[Envelope]:
         return self.process([frame], origin, received_at)
@@ -109,76 +176,192 @@ class Pipeline:
 
     def read_line(
         self,
-        raw: bytes,
-        truncated: bool,
-        origin: Origin,
-        received_at: datetime,
-        written_at: datetime | None = None,
-    ) -> list[Event] | Skip:
-        """What one candidate line means; nothing is counted. Never raises. `written_at`: the time
-        that stamps without a year are near to, where it is not that of receipt."""
-        outcome = self._read(raw, truncated, origin, received_at, written_at or received_at)
-        return _make(*outcome) if isinstance(outcome, tuple) else outcome
-
-    def _find(self, pieces: list[Piece], origin: Origin, tally: Tally) -> list[_Candidate]:
-        found: list[_Candidate] = []
-        frames = 0
-        for index, piece in enumerate(pieces):
-            if isinstance(piece, Frame):
-                frames += 1
-                if piece.truncated:
-                    self._metrics.truncated(origin.transport)
-                if piece.is_candidate or is_candidate(piece.data):
-                    found.append((piece.data, piece.truncated, index))
-            elif isinstance(piece, Block):
-                frames += piece.count
-                if not piece.has_no_candidate:
-                    found += [(line, False, index) for line in _candidate_lines(piece.data)]
-            else:
-                self._metrics.dropped(origin.transport, piece.kind)
-        tally.frames = frames
-        tally.skip(Skip.NOT_A_FAILURE, frames - len(found))
-        return found
-
-    def _read(
-        self,
-        raw: bytes,
-        truncated: bool,
+        frame: Frame,
         origin: Origin,
         received_at: datetime,
         written_at: datetime,
-    ) -> _Read | Skip:
-        parsed: Parsed | Exception
-        try:
-            message = parse_message(raw, received_at=written_at, zone=self._zone)
-            if message is None:
-                return Skip.NOT_SYSLOG
-            parsed = parse(message, truncated=truncated)
-            if isinstance(parsed, Skip):
-                return parsed
-        except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
-            message, parsed = _unread(raw, received_at), error
-        line = Line(
-            raw,
-            message,
+        done: Callable[[list[Event] | Skip], None],
+    ) -> None:
+        """What one line means; nothing is counted. Never raises. `done` is called with it, at once
+        or by `released` and `release_all`. `written_at`: the time that stamps without a year are
+        near to."""
+        batch = self._batch(origin, received_at, written_at, None)
+        entry = Entry(frame.data, frame.truncated, 0, batch, done=done)
+        if is_candidate(frame.data):
+            self._read(entry)
+        outcome = self._follow(entry)
+        self.correlation.trim(batch.seconds)
+        if outcome is not None:
+            done(outcome if isinstance(outcome, Skip) else self._make(outcome))
+        self.released()
+
+    def _batch(
+        self,
+        origin: Origin,
+        received_at: datetime,
+        written_at: datetime,
+        receipts: Receipts | None,
+    ) -> Batch:
+        seconds = max(0, int(written_at.timestamp()))
+        return Batch(
+            origin,
             received_at,
-            origin.transport,
-            origin.source_ip,
-            truncated,
+            written_at,
+            receipts,
+            received_at.timestamp(),
+            seconds,
+            stamp_of(seconds),
+            origin.source_ip or UNKNOWN_HOST,
             self._keep_raw,
         )
+
+    def _find(
+        self, pieces: list[Piece], batch: Batch, tally: Tally
+    ) -> tuple[list[_Stretch], list[Entry]]:
+        """The lines to look at, and those of them that may be failures."""
+        stretches: list[_Stretch] = []
+        entries: list[Entry] = []
+        hears_all = self.correlation.is_enabled
+        for index, piece in enumerate(pieces):
+            if isinstance(piece, Frame):
+                tally.frames += 1
+                if piece.truncated:
+                    self._metrics.truncated(batch.origin.transport)
+                if piece.is_candidate or is_candidate(piece.data):
+                    entry = Entry(piece.data, piece.truncated, index, batch)
+                    entries.append(entry)
+                    stretches.append((index, [entry]))
+                elif hears_all:
+                    stretches.append((index, [piece.data]))
+            elif isinstance(piece, Block):
+                tally.frames += piece.count
+                found = {} if piece.has_no_candidate else _failing(piece, index, batch)
+                entries += found.values()
+                stretches.append((index, _lines(piece, found) if hears_all else [*found.values()]))
+            else:
+                self._metrics.dropped(batch.origin.transport, piece.kind)
+        return stretches, entries
+
+    def _read(self, entry: Entry) -> None:
+        """What a line is that may be a failure."""
+        batch, raw = entry.batch, entry.raw
+        origin = batch.origin
+        parsed: Parsed | Exception
+        try:
+            message = parse_message(raw, received_at=batch.written_at, zone=self._zone)
+            if message is None:
+                entry.parsed = Skip.NOT_SYSLOG
+                return
+            parsed = parse(message, truncated=entry.truncated)
+            if isinstance(parsed, Skip):
+                entry.parsed = parsed
+                return
+            if isinstance(parsed, Failure):
+                entry.verdict = self._classify(parsed.facts)
+        except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
+            message, parsed = _unread(raw, batch.received_at), error
+        line = self._line(entry, message)
         if origin.stream is not None and not is_told_apart(message.stamp):
             line.before = partial(self.occurrences.before, origin.stream)
-        return line, parsed
+        entry.line, entry.parsed = line, parsed
+
+    def _follow_all(
+        self, stretches: list[_Stretch], batch: Batch
+    ) -> list[tuple[Entry, Job | Skip | None]]:
+        """In the order of the lines. Those that only told something of a message, or nothing, are
+        left out."""
+        outcomes: list[tuple[Entry, Job | Skip | None]] = []
+        hear = self.correlation.hear
+        for index, lines in stretches:
+            for line in lines:
+                if isinstance(line, Entry):
+                    outcomes.append((line, self._follow(line)))
+                    continue
+                try:
+                    heard = hear(line, batch)
+                except Exception as error:  # noqa: BLE001  # as above
+                    entry = Entry(line, False, index, batch, parsed=error)
+                else:
+                    if heard is None:
+                        continue
+                    entry = Entry(line, False, index, batch, heard)
+                outcomes.append((entry, self._follow(entry)))
+        return outcomes
+
+    def _follow(self, entry: Entry) -> Job | Skip | None:
+        try:
+            return self.correlation.follow(entry)
+        except Exception as error:  # noqa: BLE001  # as above
+            message = _unread(entry.raw, entry.batch.received_at)
+            return Job(self._line(entry, message), error)
+
+    def _line(self, entry: Entry, message: SyslogMessage) -> Line:
+        batch = entry.batch
+        return Line(
+            entry.raw,
+            message,
+            batch.received_at,
+            batch.origin.transport,
+            batch.origin.source_ip,
+            entry.truncated,
+            self._keep_raw,
+        )
+
+    def _make(self, job: Job) -> list[Event]:
+        events = _make(job)
+        return events if self._privacy is None else self._privacy.treat(events)
+
+    def _seal(
+        self, entry: Entry, events: list[Event], tally: Tally, expected: int
+    ) -> list[Envelope]:
+        """`expected`: of how many events the receipts have been told."""
+        batch = entry.batch
+        receipts = batch.receipts
+        tally.frames_with_events += 1
+        envelopes = []
+        for event in events:
+            tally.event(event.event_type)
+            if event.category == _OTHER:
+                tally.unclassified_by(event.provider)
+            envelope = seal(event, self._template, batch.now)
+            if receipts is not None:
+                if expected:
+                    expected -= 1
+                else:
+                    receipts.expect(entry.piece)
+                envelope.on_durable = partial(receipts.durable, entry.piece)
+            envelopes.append(envelope)
+        return envelopes
 
 
-def _candidate_lines(data: bytes) -> list[bytes]:
-    lines = candidates(data)
-    if b"\r" not in data:
-        return lines
-    bare = [line.removesuffix(b"\r") for line in lines]
-    # Some were long enough to be looked at only with their CR.
-    return [line for line in bare if is_candidate(line)]
+def _failing(block: Block, index: int, batch: Batch) -> dict[int, Entry]:
+    """The lines of a block that may be failures, by their number in it."""
+    data = block.data
+    has_cr = data.find(b"\r") >= 0
+    found: dict[int, Entry] = {}
+    number = before = 0
+    for start, end in candidates(data):
+        number += data.count(b"\n", before, start)
+        before = start
+        raw = data[start:end]
+        if has_cr:
+            raw = raw.removesuffix(b"\r")
+            if not is_candidate(raw):
+                continue  # it was long enough to be looked at only with its CR
+        found[number] = Entry(raw, False, index, batch)
+    return found
+
+
+def _lines(block: Block, found: dict[int, Entry]) -> list[Entry | bytes]:
+    """All lines of a block; `found`: those that are entries."""
+    plain = block.data.split(b"\n")
+    plain.pop()  # what follows the last LF
+    if block.data.find(b"\r") >= 0:
+        plain = [line.removesuffix(b"\r") for line in plain]
+    lines: list[Entry | bytes] = [*plain]
+    for number, entry in found.items():
+        lines[number] = entry
+    return lines
 
 
 def _unread(raw: bytes, received_at: datetime) -> SyslogMessage:
@@ -187,28 +370,61 @@ def _unread(raw: bytes, received_at: datetime) -> SyslogMessage:
     return SyslogMessage("", received_at, "received", None, "", None, text)
 
 
-def _make(line: Line, parsed: Failure | Unparsed | Exception) -> list[Event]:
+def _make(job: Job) -> list[Event]:
+    line, parsed = job.line, job.parsed
     try:
         if isinstance(parsed, Exception):
             raise parsed
-        return _events(line, parsed)
+        return _events(job, parsed)
     except Exception as error:  # noqa: BLE001
         line.message = _unread(line.raw, line.received_at)
+        line.id = ""
         detail = type(error).__name__
         return [assemble_invalid(line, None, Malformed.PARSER_FAILED, detail)]
 
 
-def _events(line: Line, parsed: Failure | Unparsed) -> list[Event]:
+def _events(job: Job, parsed: Failure | Unparsed | None) -> list[Event]:
+    line = job.line
     if isinstance(parsed, Unparsed):
         return [assemble_invalid(line, parsed.record, parsed.reason)]
     try:
-        if parsed.repeats == 1:
-            return [assemble(line, parsed.record, parsed.facts)]
-        return [
-            assemble(line, parsed.record, parsed.facts, repeat) for repeat in range(parsed.repeats)
-        ]
+        events: list[Event] = [] if parsed is None else _failures(job, parsed)
+        record = job.record if parsed is None else parsed.record
+        if record is not None and job.endings:
+            events += [
+                assemble_resolved(line, record, ending, job.context) for ending in job.endings
+            ]
+        return events
     except ValidationError as error:
         return [assemble_invalid(line, None, Malformed.INVALID_EVENT, _explain(error))]
+
+
+def _failures(job: Job, failure: Failure) -> list[Event]:
+    line, record, facts, verdict = job.line, failure.record, failure.facts, job.verdict
+    assert verdict is not None  # noqa: S101
+    if job.expired and isinstance(facts, Delivery):
+        return [_expired(job, record, facts, verdict, waiting) for waiting in job.expired]
+    if failure.repeats == 1:
+        return [assemble(line, record, facts, verdict, job.context)]
+    return [
+        assemble(line, record, facts, verdict, job.context, event_id(line, repeat))
+        for repeat in range(failure.repeats)
+    ]
+
+
+def _expired(
+    job: Job, record: Record, facts: Delivery, verdict: Verdict, waiting: Waiting
+) -> Event:
+    """The line names no recipient: each that waited has one event of its own."""
+    line = job.line
+    own = replace(facts, recipient=waiting.recipient, original_recipient=waiting.original_recipient)
+    context = replace(
+        job.context,
+        attempt=waiting.attempts if waiting.is_counted else None,
+        first_deferred_at=datetime.fromtimestamp(waiting.first_deferred, UTC),
+    )
+    name = derived_id(event_id(line), "bounced", waiting.recipient)
+    return assemble(line, record, own, verdict, context, name)
 
 
 def _explain(error: ValidationError) -> str:

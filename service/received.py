@@ -28,8 +28,14 @@ class Receipts(Protocol):
     sender is told when its frames are safe. A piece of which nothing is expected by the time
     `take` returns carries no event and needs no waiting for."""
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether so much waits to be told safe that nothing should be made to wait longer."""
+        ...
+
     def expect(self, piece: int) -> None:
-        """One event of this piece is on its way; called inside `take`, once for each event."""
+        """One event of this piece is on its way: called inside `take`, or while another event of
+        this piece is still expected."""
         ...
 
     def durable(self, piece: int) -> None:

@@ -4,13 +4,16 @@ import json
 from collections import Counter
 from dataclasses import astuple
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from schemas.subjects import mta_token
+from service.core.classify import builtin_classifier
 from service.core.envelope import SubjectTemplate
 from service.core.framing.base import Block, Frame
 from service.core.outcomes import Skip
+from service.correlation import Correlation, CorrelationConfig
 from service.metrics import Metrics
 from service.pipeline import Pipeline, PipelineConfig
 from service.received import Origin
@@ -45,7 +48,9 @@ def build(case: Case) -> tuple[Pipeline, Metrics]:
     metrics = Metrics()
     config = PipelineConfig(default_timezone=case.timezone)
     template = SubjectTemplate("{prefix}.{type}.{mta}", "postfix")
-    return Pipeline(config, template, metrics), metrics
+    # Each line alone: none waits for what others would tell.
+    correlation = Correlation(CorrelationConfig(notice_wait=0), ZoneInfo(config.default_timezone))
+    return Pipeline(config, template, metrics, builtin_classifier(), correlation), metrics
 
 
 def differences(expected: Any, found: Any, path: str = "") -> list[str]:

@@ -3,8 +3,11 @@
 import json
 import os
 import sys
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.vocabulary import Transport
-from service.cli.configuration import load, nested
+from service.cli.configuration import load, nested, pipeline_of, privacy_of
 from service.cli.input_lines import open_log, read_lines
 from service.cli.terminal import end_quietly, json_line, printable
 from service.core.assemble import Event
-from service.core.envelope import SubjectTemplate
-from service.core.framing.base import MAX_FRAME_BYTES, Frame
+from service.core.framing.base import MAX_FRAME_BYTES
 from service.core.outcomes import Skip
-from service.core.postfix.markers import is_candidate
-from service.metrics import Metrics
-from service.pipeline import Pipeline
 from service.received import Origin, new_stream
 
 
@@ -49,9 +48,9 @@ def parse(
     Example: mailfault parse /var/log/mail.log /var/log/mail.log.2.gz | jq .category
     """
     settings = load(config, nested(pipeline__default_timezone=timezone))
-    template = SubjectTemplate(settings.nats.subject_template, settings.nats.subject_prefix)
-    pipeline = Pipeline(settings.pipeline, template, Metrics())
+    pipeline = pipeline_of(settings, privacy_of(settings))
     counts = _Counts()
+    output = _Output(counts.add if summary else partial(_write, is_numbered=every_line))
     number = 0
     failed = False
     for path in files or ["-"]:
@@ -60,17 +59,21 @@ def parse(
                 written_at = _written_at(path)
                 for frame in read_lines(file, MAX_FRAME_BYTES):
                     number += 1
-                    outcome = _read(pipeline, frame, written_at)
-                    if summary:
-                        counts.add(outcome)
-                    else:
-                        _write(outcome, number if every_line else None)
+                    now = datetime.now(UTC)
+                    done = output.place(number)
+                    pipeline.read_line(frame, _ORIGIN, now, written_at or now, done)
+                    pipeline.overdue(now)
+                    if output.is_long:
+                        pipeline.release_all(now)
+                    output.flush()
         except BrokenPipeError:  # the reader of our output has seen enough
             end_quietly()
         except OSError as error:
             typer.echo(f"parse: {error}", err=True)
             failed = True
     try:
+        pipeline.release_all(datetime.now(UTC))
+        output.flush()
         if summary:
             counts.show()
         sys.stdout.flush()  # little output is written only here
@@ -80,30 +83,61 @@ def parse(
         raise typer.Exit(1)
 
 
+_LOOK_AHEAD = 2000
+"""Lines that wait for one before them at most."""
 _ORIGIN = Origin(Transport.FILE.value, None, new_stream())
 
 
-def _written_at(path: str) -> datetime:
-    """When a file was written last: near that lie its stamps, which may name no year."""
-    return datetime.now(UTC) if path == "-" else datetime.fromtimestamp(os.stat(path).st_mtime, UTC)
+def _written_at(path: str) -> datetime | None:
+    """When a file was written last: near that lie its stamps, which may name no year. None: now."""
+    return None if path == "-" else datetime.fromtimestamp(os.stat(path).st_mtime, UTC)
 
 
-def _read(pipeline: Pipeline, frame: Frame, written_at: datetime) -> list[Event] | Skip:
-    if not is_candidate(frame.data):
-        return Skip.NOT_A_FAILURE
-    return pipeline.read_line(frame.data, frame.truncated, _ORIGIN, datetime.now(UTC), written_at)
+Outcome = list[Event] | Skip
 
 
-def _write(outcome: list[Event] | Skip, number: int | None) -> None:
+class _Output:
+    """What became of each line, in the order of the lines: a later line may complete an earlier
+    one, so some wait."""
+
+    def __init__(self, write: Callable[[int, Outcome], None]) -> None:
+        self._write = write
+        self._places: deque[_Place] = deque()
+
+    @property
+    def is_long(self) -> bool:
+        return len(self._places) > _LOOK_AHEAD
+
+    def place(self, number: int) -> Callable[[Outcome], None]:
+        place = _Place(number)
+        self._places.append(place)
+        return place.fill
+
+    def flush(self) -> None:
+        places = self._places
+        while places and (outcome := places[0].outcome) is not None:
+            self._write(places.popleft().number, outcome)
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    number: int
+    outcome: Outcome | None = None
+
+    def fill(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+
+def _write(number: int, outcome: Outcome, is_numbered: bool) -> None:
     out = sys.stdout.buffer
     if isinstance(outcome, Skip):
-        if number is not None:
+        if is_numbered:
             skipped = {"line": number, "event_type": None, "skipped": outcome.value}
             out.write(json.dumps(skipped).encode() + b"\n")
         return
     for event in outcome:
         body = json_line(event.model_dump_json()).encode()
-        out.write(body + b"\n" if number is None else b'{"line":%d,' % number + body[1:] + b"\n")
+        out.write(b'{"line":%d,' % number + body[1:] + b"\n" if is_numbered else body + b"\n")
 
 
 class _Counts:
@@ -116,7 +150,7 @@ class _Counts:
             name: Counter() for name in ("type", "category", "host")
         }
 
-    def add(self, outcome: list[Event] | Skip) -> None:
+    def add(self, number: int, outcome: Outcome) -> None:
         self._lines += 1
         if isinstance(outcome, Skip):
             self._skipped[outcome.value] += 1

@@ -7,8 +7,8 @@ which the pipeline turns into a dead letter.
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -21,21 +21,25 @@ from schemas.base import Message, Mta
 from schemas.delivery import BouncedEvent, DeferredEvent
 from schemas.invalid import InvalidEvent
 from schemas.reject import RejectEvent
-from service.core.classify import classify
-from service.core.identity import ID_BYTES, id_of, origin_key
+from schemas.resolved import ResolvedEvent
+from service.core.classify import Verdict
+from service.core.context import NO_CONTEXT, Context
+from service.core.correlate.waiting import Waiting
+from service.core.identity import ID_BYTES, derived_id, id_of, origin_key
 from service.core.outcomes import Malformed
 from service.core.postfix.facts import Client, Delivery, Facts, Record, Reject, Relay, RemoteReply
 from service.core.syslog.message import SyslogMessage
 
-Event = RejectEvent | DeferredEvent | BouncedEvent | InvalidEvent
+Event = RejectEvent | DeferredEvent | BouncedEvent | ResolvedEvent | InvalidEvent
 
 # The validators themselves: what a `TypeAdapter` puts around them costs a tenth as much again.
 _REJECT = TypeAdapter(RejectEvent).validator
 _DEFERRED = TypeAdapter(DeferredEvent).validator
 _BOUNCED = TypeAdapter(BouncedEvent).validator
+_RESOLVED = TypeAdapter(ResolvedEvent).validator
 _INVALID = TypeAdapter(InvalidEvent)
 
-_NO_CONTEXT = Message()
+_NO_MESSAGE = Message()
 
 UNKNOWN_HOST = "unknown"
 NAME_MAX = 255
@@ -43,6 +47,23 @@ NAME_MAX = 255
 
 _DEAD_LETTER_BYTES = 4096
 _DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queue_id")
+
+
+_SEVERITIES = {"bounced": "permanent", "expired": "permanent"}
+
+
+@dataclass(slots=True)
+class Ending:
+    """How the waiting of a deferred recipient ended."""
+
+    waiting: Waiting
+    outcome: str
+    """A word of `schemas.vocabulary.Outcome`."""
+    status: str | None
+    facts: Delivery | None
+    """The last attempt; None where there was none: what was said last is then in `waiting`."""
+    verdict: Verdict | None
+    """Why, where a last attempt failed."""
 
 
 @dataclass(slots=True)
@@ -59,6 +80,9 @@ class Line:
     before: Callable[[str], int] | None = None
     """Where the stamp does not tell equal lines apart: how many with that id came before."""
 
+    id: str = field(default="", init=False)
+    """Of its first event, once `event_id` was asked."""
+
     @property
     def host(self) -> str:
         return self.message.host or self.source_ip or UNKNOWN_HOST
@@ -66,16 +90,76 @@ class Line:
 
 def event_id(line: Line, repeat: int = 0) -> str:
     """The id of one event of a line; `repeat` tells apart those of a line that folds several."""
+    if repeat == 0 and line.id:
+        return line.id
     message = line.message
     key = origin_key(line.host, message.tag, message.pid)
-    return id_of(message, line.raw, key, repeat, line.before)
+    name = id_of(message, line.raw, key, repeat, line.before)
+    if repeat == 0:
+        line.id = name
+    return name
 
 
-def assemble(line: Line, record: Record, facts: Facts, repeat: int = 0) -> Event:
-    """Raises `pydantic.ValidationError` where a value breaks the schema: publish a dead letter."""
+def assemble(
+    line: Line,
+    record: Record,
+    facts: Facts,
+    verdict: Verdict,
+    context: Context = NO_CONTEXT,
+    name: str = "",
+) -> Event:
+    """`name`: the event's id, where it is not the line's own. Raises `pydantic.ValidationError`
+    where a value breaks the schema: publish a dead letter."""
     if isinstance(facts, Reject):
-        return _assemble_reject(line, record, facts, repeat)
-    return _assemble_delivery(line, record, facts, repeat)
+        return _assemble_reject(line, record, facts, verdict, context, name or event_id(line))
+    return _assemble_delivery(line, record, facts, verdict, context, name or event_id(line))
+
+
+def assemble_resolved(
+    line: Line, record: Record, ending: "Ending", context: Context
+) -> ResolvedEvent:
+    """The end of a deferred recipient, told by `line`. Raises as `assemble`."""
+    message = line.message
+    waiting, facts, verdict = ending.waiting, ending.facts, ending.verdict
+    name = derived_id(event_id(line), "resolved", waiting.recipient)
+    reply = facts.remote_reply if facts is not None else None
+    at = message.time.timestamp()
+    queued_at = context.message.queued_at
+    since = waiting.arrived if queued_at is None else queued_at.timestamp()
+    age = facts.delay if facts is not None else None
+    if age is None and since is not None and at >= since:
+        age = round(at - since, 6)
+    event: ResolvedEvent = _RESOLVED.validate_python(
+        {
+            "event_id": name,
+            "event_time": message.time,
+            "received_at": line.received_at,
+            "time_quality": message.time_quality,
+            "mta": _source(line, record).mta,
+            "queue_id": record.queue_id,
+            "sender": context.sender,
+            "recipient": waiting.recipient,
+            "recipient_domain": _domain(waiting.recipient),
+            "smtp_code": waiting.smtp_code if facts is None else reply and reply.smtp_code,
+            "enhanced_code": waiting.enhanced_code if facts is None else facts.enhanced_code,
+            "severity": _SEVERITIES.get(ending.outcome),
+            "response": waiting.response if facts is None else facts.response,
+            "category": waiting.category if verdict is None else verdict.category,
+            "scope": waiting.scope if verdict is None else verdict.scope,
+            "provider": waiting.provider if verdict is None else verdict.provider,
+            "provider_code": waiting.provider_code if verdict is None else verdict.provider_code,
+            "message": context.message,
+            "truncated": line.truncated,
+            "raw": _raw(line),
+            "outcome": ending.outcome,
+            "status": ending.status,
+            "attempt": waiting.attempts if waiting.is_counted else None,
+            "attempts": waiting.attempts,
+            "first_deferred_at": datetime.fromtimestamp(waiting.first_deferred, UTC),
+            "age": age,
+        }
+    )
+    return event
 
 
 def assemble_invalid(
@@ -162,13 +246,13 @@ def _common(line: Line, record: Record | None) -> dict[str, Any]:
     source = _source(line, record)
     queue_id = None if record is None else record.queue_id
     return {
-        "event_id": id_of(message, line.raw, source.key, 0, line.before),
+        "event_id": event_id(line),
         "event_time": message.time,
         "received_at": line.received_at,
         "time_quality": message.time_quality,
         "mta": source.mta,
         "queue_id": queue_id,
-        "message": _NO_CONTEXT if queue_id is not None else None,
+        "message": _NO_MESSAGE if queue_id is not None else None,
         "raw": _raw(line),
     }
 
@@ -186,22 +270,23 @@ def _domain(recipient: str | None) -> str | None:
 # Each of these two is one display of all fields: setting them one by one costs twice as much.
 
 
-def _assemble_reject(line: Line, record: Record, facts: Reject, repeat: int) -> RejectEvent:
+def _assemble_reject(
+    line: Line, record: Record, facts: Reject, verdict: Verdict, context: Context, name: str
+) -> RejectEvent:
     message = line.message
-    mta, key = _source(line, record)
-    category, scope, provider, provider_code, _ = classify(facts)
+    category, scope, provider, provider_code, _ = verdict
     client = facts.client
     recipient = facts.recipient
     queue_id = record.queue_id
     event: RejectEvent = _REJECT.validate_python(
         {
-            "event_id": id_of(message, line.raw, key, repeat, line.before),
+            "event_id": name,
             "event_time": message.time,
             "received_at": line.received_at,
             "time_quality": message.time_quality,
-            "mta": mta,
+            "mta": _source(line, record).mta,
             "queue_id": queue_id,
-            "sender": facts.sender,
+            "sender": facts.sender if facts.sender is not None else context.sender,
             "recipient": recipient,
             "recipient_domain": _domain(recipient),
             "smtp_code": facts.smtp_code,
@@ -212,7 +297,7 @@ def _assemble_reject(line: Line, record: Record, facts: Reject, repeat: int) -> 
             "scope": scope,
             "provider": provider,
             "provider_code": provider_code,
-            "message": _NO_CONTEXT if queue_id is not None else None,
+            "message": context.message if queue_id is not None else None,
             "truncated": facts.truncated or line.truncated,
             "raw": _raw(line),
             "action": facts.action,
@@ -231,11 +316,10 @@ def _assemble_reject(line: Line, record: Record, facts: Reject, repeat: int) -> 
 
 
 def _assemble_delivery(
-    line: Line, record: Record, facts: Delivery, repeat: int
+    line: Line, record: Record, facts: Delivery, verdict: Verdict, context: Context, name: str
 ) -> DeferredEvent | BouncedEvent:
     message = line.message
-    mta, key = _source(line, record)
-    category, scope, provider, provider_code, _ = classify(facts)
+    category, scope, provider, provider_code, _ = verdict
     reply = facts.remote_reply
     delays = facts.delays
     relay = facts.relay
@@ -243,13 +327,13 @@ def _assemble_delivery(
     is_deferred = facts.kind == "deferred"
     event: DeferredEvent | BouncedEvent = (_DEFERRED if is_deferred else _BOUNCED).validate_python(
         {
-            "event_id": id_of(message, line.raw, key, repeat, line.before),
+            "event_id": name,
             "event_time": message.time,
             "received_at": line.received_at,
             "time_quality": message.time_quality,
-            "mta": mta,
+            "mta": _source(line, record).mta,
             "queue_id": record.queue_id,
-            "sender": facts.sender,
+            "sender": facts.sender if facts.sender is not None else context.sender,
             "recipient": recipient,
             "recipient_domain": _domain(recipient),
             "smtp_code": reply.smtp_code if reply is not None else None,
@@ -260,7 +344,7 @@ def _assemble_delivery(
             "scope": scope,
             "provider": provider,
             "provider_code": provider_code,
-            "message": _NO_CONTEXT,
+            "message": context.message,
             "truncated": facts.truncated or line.truncated,
             "raw": _raw(line),
             "status": facts.status,
@@ -270,6 +354,11 @@ def _assemble_delivery(
             "delays": _delays(*delays) if delays is not None else None,
             "remote_reply": _remote_reply(reply) if reply is not None else None,
             "tls": facts.tls,
+            "attempt": context.attempt,
+            "first_deferred_at": context.first_deferred_at,
+            # A deferral knows nothing of these, and has no such fields.
+            "notice": context.notice,
+            "backscatter_risk": context.backscatter_risk,
         }
     )
     return event

@@ -43,6 +43,12 @@ def id_of(
     return _salted(hashed, repeat, seen)
 
 
+def derived_id(line_id: str, word: str, recipient: str) -> str:
+    """Of one more event of the line with that id: what it means for one recipient."""
+    hashed = f"{line_id}\x1f{word}\x1f{recipient}".encode("utf-8", "replace")
+    return blake2b(hashed, digest_size=ID_BYTES).hexdigest()
+
+
 def _salted(hashed: bytes, repeat: int, seen: int) -> str:
     # As salt, not as part of the key: there it could be imitated by the text.
     salt = seen.to_bytes(ID_BYTES // 2) + repeat.to_bytes(ID_BYTES // 2)

@@ -15,7 +15,6 @@ from schemas import BouncedEvent, DeferredEvent, InvalidEvent, RejectEvent
 from service.core.assemble import (
     NAME_MAX,
     Line,
-    assemble,
     assemble_invalid,
     dead_letter,
     event_id,
@@ -23,7 +22,7 @@ from service.core.assemble import (
 from service.core.outcomes import Malformed
 from service.core.postfix.facts import Client, Delivery, Record, Reject, Relay, RemoteReply
 from service.core.syslog.message import SyslogMessage
-from tests.sample_lines import NOW
+from tests.sample_lines import NOW, assembled
 
 RECORD = Record("postfix-out/submission/smtpd", "postfix-out", "smtpd", "4ABCDE12F")
 MESSAGE = SyslogMessage(
@@ -78,7 +77,7 @@ def delivery(**changes: object) -> Delivery:
 
 
 def test_every_field_of_a_reject() -> None:
-    event = assemble(LINE, RECORD, reject())
+    event = assembled(LINE, RECORD, reject())
     assert isinstance(event, RejectEvent)
     found = event.model_dump(mode="json")
     assert found == {
@@ -135,7 +134,7 @@ def test_every_field_of_a_reject() -> None:
 
 
 def test_a_line_without_queue_id_has_no_message() -> None:
-    event = assemble(LINE, replace(RECORD, queue_id=None), reject(client=None))
+    event = assembled(LINE, replace(RECORD, queue_id=None), reject(client=None))
     assert isinstance(event, RejectEvent)
     assert event.queue_id is None
     assert event.message is None
@@ -143,7 +142,7 @@ def test_a_line_without_queue_id_has_no_message() -> None:
 
 
 def test_every_field_of_a_bounce() -> None:
-    event = assemble(LINE, RECORD, delivery())
+    event = assembled(LINE, RECORD, delivery())
     assert isinstance(event, BouncedEvent)
     assert (event.severity, event.status) == ("permanent", "bounced")
     assert event.smtp_code == 550
@@ -178,7 +177,7 @@ def test_every_field_of_a_bounce() -> None:
 
 def test_what_a_deferral_does_not_tell_is_null() -> None:
     bare = Delivery("deferred", "SOFTBOUNCE", "no route", sender="a@x.example")
-    event = assemble(LINE, RECORD, bare)
+    event = assembled(LINE, RECORD, bare)
     assert isinstance(event, DeferredEvent)
     assert (event.severity, event.status, event.sender) == (
         "temporary",
@@ -206,7 +205,7 @@ def test_what_a_deferral_does_not_tell_is_null() -> None:
     ],
 )
 def test_recipient_domain(recipient: str | None, domain: str | None) -> None:
-    assert assemble(LINE, RECORD, reject(recipient=recipient)).recipient_domain == domain
+    assert assembled(LINE, RECORD, reject(recipient=recipient)).recipient_domain == domain
 
 
 @pytest.mark.parametrize(
@@ -214,13 +213,13 @@ def test_recipient_domain(recipient: str | None, domain: str | None) -> None:
 )
 def test_truncated_says_who_ever_cut(cut_on_the_way: bool, cut_by_postfix: bool) -> None:
     line = replace(LINE, truncated=cut_on_the_way)
-    event = assemble(line, RECORD, reject(truncated=cut_by_postfix))
+    event = assembled(line, RECORD, reject(truncated=cut_by_postfix))
     assert event.truncated is (cut_on_the_way or cut_by_postfix)
 
 
 def test_raw_can_be_switched_off() -> None:
     line = replace(LINE, keep_raw=False)
-    assert assemble(line, RECORD, reject()).raw is None
+    assert assembled(line, RECORD, reject()).raw is None
     invalid = assemble_invalid(line, None, Malformed.UNKNOWN_SHAPE)
     assert invalid.raw is None
     assert invalid.raw_bytes == line.raw, "a dead letter is nothing without its bytes"
@@ -239,12 +238,12 @@ def test_host_is_the_lines_else_the_senders(
     host: str | None, source_ip: str | None, told: str
 ) -> None:
     line = replace(LINE, message=replace(MESSAGE, host=host), source_ip=source_ip)
-    assert assemble(line, RECORD, reject()).mta.host == told
+    assert assembled(line, RECORD, reject()).mta.host == told
 
 
 def test_a_value_against_the_schema_raises() -> None:
     with pytest.raises(ValidationError):
-        assemble(LINE, RECORD, reject(smtp_code=1000))
+        assembled(LINE, RECORD, reject(smtp_code=1000))
 
 
 class TestEventId:
@@ -323,7 +322,7 @@ class TestInvalid:
 
 class TestDeadLetter:
     def test_stands_in_for_the_refused_event(self) -> None:
-        refused = assemble(LINE, RECORD, reject())
+        refused = assembled(LINE, RECORD, reject())
         letter = dead_letter(schemas.encode(refused), "too_large", "server takes 10")
         assert isinstance(letter, InvalidEvent)
         assert letter.event_id != refused.event_id
@@ -337,7 +336,7 @@ class TestDeadLetter:
         assert schemas.decode(schemas.encode(letter)) == letter
 
     def test_is_the_same_for_the_same_event(self) -> None:
-        body = schemas.encode(assemble(LINE, RECORD, delivery()))
+        body = schemas.encode(assembled(LINE, RECORD, delivery()))
         first, second = dead_letter(body, "refused", "a"), dead_letter(body, "refused", "b")
         assert first.event_id == second.event_id
 
@@ -348,7 +347,7 @@ class TestDeadLetter:
         assert letter.event_id not in (refused.event_id, event_id(LINE))
 
     def test_carries_the_event_where_the_line_is_not_kept(self) -> None:
-        refused = assemble(replace(LINE, keep_raw=False), RECORD, reject())
+        refused = assembled(replace(LINE, keep_raw=False), RECORD, reject())
         letter = dead_letter(schemas.encode(refused), "refused", "")
         assert json.loads(letter.raw_bytes)["helo"] == "helo.example"
 
@@ -357,7 +356,7 @@ class TestDeadLetter:
         name = "\x01" * 60_000
         line = replace(LINE, raw=name.encode(), message=replace(MESSAGE, host=name, tag=name))
         record = replace(RECORD, service=name, instance=name, daemon=name)
-        refused = assemble(line, record, reject(response=name, content=name))
+        refused = assembled(line, record, reject(response=name, content=name))
         letter = dead_letter(schemas.encode(refused), "too_large", "")
         assert len(schemas.encode(letter)) < 16_384
         assert letter.mta.host == name[:NAME_MAX]
@@ -367,6 +366,6 @@ class TestDeadLetter:
     def test_of_any_text(self, text: str) -> None:
         """Cut in the middle of a character, too."""
         line = replace(LINE, raw=(text * 40).encode(), message=replace(MESSAGE, host=text))
-        refused = assemble(line, RECORD, reject(response=text, helo=text))
+        refused = assembled(line, RECORD, reject(response=text, helo=text))
         letter = dead_letter(schemas.encode(refused), "refused", text)
         assert schemas.decode(schemas.encode(letter)) == letter

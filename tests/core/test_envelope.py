@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 import schemas
 from schemas.export import schema_urn
-from service.core.assemble import NAME_MAX, Event, assemble, assemble_invalid
+from service.core.assemble import NAME_MAX, Event, assemble_invalid
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.outcomes import Malformed
 from tests.core.test_assemble import LINE, MESSAGE, RECORD, delivery, reject
-from tests.sample_lines import TEMPLATE
+from tests.sample_lines import TEMPLATE, assembled
 
 TOKEN = re.compile(r"[A-Za-z0-9_=-]+")
 """What a subject token of ours may hold: no space, no `.`, no `*`, no `>`, no control."""
@@ -27,7 +27,7 @@ def headers(envelope: Envelope) -> dict[str, str]:
 
 def event(host: str = "mx1.example.org", service: str = "postfix/smtpd") -> Event:
     line = replace(LINE, message=replace(MESSAGE, host=host))
-    return assemble(line, replace(RECORD, service=service), reject())
+    return assembled(line, replace(RECORD, service=service), reject())
 
 
 def test_headers_of_the_contract() -> None:
@@ -50,7 +50,7 @@ def test_headers_of_the_contract() -> None:
 
 
 def test_without_queue_id_there_is_no_ce_subject() -> None:
-    noqueue = assemble(LINE, replace(RECORD, queue_id=None), reject())
+    noqueue = assembled(LINE, replace(RECORD, queue_id=None), reject())
     assert "ce-subject" not in headers(seal(noqueue, TEMPLATE, 0))
 
 
@@ -62,7 +62,7 @@ def test_without_service_the_source_is_the_host() -> None:
 
 def test_the_schema_named_is_the_one_published() -> None:
     for facts, kind in ((reject(), "reject"), (delivery(), "bounced")):
-        named = headers(seal(assemble(LINE, RECORD, facts), TEMPLATE, 0))["ce-dataschema"]
+        named = headers(seal(assembled(LINE, RECORD, facts), TEMPLATE, 0))["ce-dataschema"]
         assert named == schema_urn(kind)
 
 
@@ -76,7 +76,7 @@ def test_the_schema_named_is_the_one_published() -> None:
 )
 def test_ce_time(time: datetime, written: str) -> None:
     line = replace(LINE, message=replace(MESSAGE, time=time))
-    envelope = seal(assemble(line, RECORD, reject()), TEMPLATE, 0)
+    envelope = seal(assembled(line, RECORD, reject()), TEMPLATE, 0)
     assert headers(envelope)["ce-time"] == written
     assert schemas.decode(envelope.body).event_time == time
 
@@ -112,7 +112,7 @@ def test_nothing_hostile_gets_out_of_the_body(
 ) -> None:
     line = replace(LINE, message=replace(MESSAGE, host=host))
     record = replace(RECORD, service=service, instance=service, queue_id=queue_id)
-    made = assemble(line, record, reject(recipient=f"x@{domain}"))
+    made = assembled(line, record, reject(recipient=f"x@{domain}"))
     envelope = seal(made, SubjectTemplate(template, "postfix"), 0)
     tokens = envelope.subject.split(".")
     assert len(tokens) == len(template.split("."))
@@ -153,7 +153,7 @@ class TestTemplate:
             "{prefix}.{type}.{mta}.{instance}.{category}.{recipient_domain}", "mail.eu"
         )
         line = replace(LINE, message=replace(MESSAGE, host="MX1"))
-        subject = seal(assemble(line, RECORD, delivery()), template, 0).subject
+        subject = seal(assembled(line, RECORD, delivery()), template, 0).subject
         assert re.fullmatch(r"mail\.eu\.bounced\.mx1\.postfix-out\.[a-z_]+\.example_net", subject)
 
     def test_unknown_values_are_tokens_too(self) -> None:

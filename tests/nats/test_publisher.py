@@ -17,7 +17,7 @@ from service.nats.publisher import Publisher
 from tests.nats.proxy import Proxy
 from tests.nats.waiting import until
 from tests.nats.world import envelope, world
-from tests.nats_server import client_of, real_nats, stream_messages
+from tests.nats_server import all_heard, client_of, real_nats, stream_messages
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -62,9 +62,9 @@ async def test_the_window_bounds_what_is_in_flight(tmp_path: Path) -> None:
             assert here.publisher.oldest_seconds == 0
 
 
-async def test_50_000_events_while_the_server_is_killed_and_restarted(tmp_path: Path) -> None:
+async def test_20_000_events_while_the_server_is_killed_and_restarted(tmp_path: Path) -> None:
     """Every event is in the stream once, none twice."""
-    count = 50_000
+    count = 20_000
     async with real_nats(tmp_path) as server, world(NatsConfig(servers=[server.url])) as here:
 
         async def publish_all() -> None:
@@ -300,7 +300,7 @@ async def test_after_a_thousand_sendings_the_sweep_crashed(tmp_path: Path) -> No
         async with world(config) as here:
             await here.publisher.publish(envelope(1))
             sweeps = []
-            for _ in range(80):
+            for _ in range(400):
                 sweeps.append(asyncio.create_task(here.publisher.run()))
                 await asyncio.sleep(0.002)  # one after the other: each finds it due again
             await here.until(lambda world: world.resends > 1030)
@@ -389,7 +389,7 @@ async def test_an_answer_on_an_earlier_inbox_was_read_as_one_for_another_message
         client_of(server) as jetstream,
     ):
         seen = await jetstream.subscribe("postfix.>")
-        await jetstream.flush()
+        await all_heard(jetstream)
         await here.until(lambda world: world.publisher.is_attached)
         envelopes = [envelope(number) for number in range(30)]
         for one in envelopes:
@@ -478,7 +478,7 @@ async def test_a_result_that_its_taker_cannot_use_stopped_all_answers(tmp_path: 
         await publisher.attach(client)
         for number in (1, 2, 3):
             await publisher.publish(envelope(number))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await publisher.idle()
         assert len(done) == 2
 
@@ -502,13 +502,11 @@ async def test_what_others_write_to_our_inbox_is_ignored(tmp_path: Path, subject
     ):
         await here.publish(envelope(0))
         asked = await client.subscribe("postfix.>")
-        await client.flush()
-        # Of a subject nobody published to before: nats-server may remember for a while that nobody
-        # but the stream listens to the other.
-        await here.publisher.publish(envelope(1, subject="postfix.bounced.mx2"))
+        await all_heard(client)
+        await here.publisher.publish(envelope(1))
         message = await asked.next_msg(timeout=20)
         await client.publish(f"{message.reply.rpartition('.')[0]}.{subject}", b"nonsense")
-        await client.flush()
+        await all_heard(client)
         results = await here.publish(envelope(2), envelope(3))
         assert all(isinstance(result, Published) for result in results)
         assert here.connection.is_connected

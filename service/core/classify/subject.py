@@ -12,6 +12,7 @@ from typing import NamedTuple
 from service.core.classify.wording import (
     LIMIT,
     REMEMBERED,
+    names_machine,
     plain,
     without_addresses,
     without_codes,
@@ -63,6 +64,8 @@ class Subject(NamedTuple):
     """Whose server the receiving host is."""
     listed: bool
     """Postfix named the list that blocked the client."""
+    machine: bool = False
+    """A remote reply names the address of a machine: as a rule ours, that of its client."""
 
 
 def subject(facts: Facts, provider_of: Callable[[str], str | None]) -> Subject:
@@ -122,16 +125,18 @@ def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> S
     if text[3:4] != "-":
         text = without_opening(text)
     provider = provider_of(host.lower()) if host else None
+    text = without_addresses(text)
     return Subject(
         REMOTE,
         # A provider's own code may be a number.
-        without_addresses(text) if provider else plain(text),
+        text if provider else without_numbers(text),
         reply.smtp_code,
         enhanced,
         _place(reason, reply.command),
         "",
         provider,
         False,
+        names_machine(text),
     )
 
 

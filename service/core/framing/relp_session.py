@@ -17,6 +17,8 @@ from service.core.outcomes import Drop, RelpRefusal
 SERVERCLOSE = b"0 serverclose 0\n"
 """Told to the peer before the receiver closes; it connects again and sends what is unanswered."""
 
+_PRESSED = 32
+"""A quarter of librelp's window (128): with more unanswered the sender may soon have to stop."""
 _VERSION = b"relp_version"
 _COMMANDS = b"commands"
 
@@ -36,6 +38,10 @@ class Batch:
     @property
     def frames(self) -> int:
         return sum(p.count if isinstance(p, Block) else 1 for p in self.pieces)
+
+    @property
+    def is_pressed(self) -> bool:
+        return self._session.unanswered >= _PRESSED
 
     def expect(self, piece: int) -> None:
         self._session.expect(self._ticket_of[piece])

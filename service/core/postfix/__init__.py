@@ -20,16 +20,17 @@ from service.core.postfix.record import (
     split_severity,
     unfold,
 )
-from service.core.postfix.result import Failure, Parsed, Unparsed
+from service.core.postfix.result import Failure, Parsed, Success, Unparsed
 from service.core.postfix.shape import Reading, divide
 from service.core.postfix.shapes import delivery, postscreen, read, smtpd
 from service.core.syslog.message import SyslogMessage
 
-__all__ = ["LONG_LINE", "parse"]
+__all__ = ["LONG_LINE", "parse", "parse_success", "record_of"]
 
 _DELIVERY = ": to=<"
 _REFUSAL = "reject: "
 _POSTSCREEN = "postscreen"
+_TO = "to="
 
 
 def parse(message: SyslogMessage, *, truncated: bool = False) -> Parsed:
@@ -51,10 +52,35 @@ def parse(message: SyslogMessage, *, truncated: bool = False) -> Parsed:
             plain = smtpd.read_plain(text)
         if plain is not None:
             queue_id, reading = plain
-            if type(reading) is Delivery or type(reading) is Reject:
+            if type(reading) is Reject or (
+                type(reading) is Delivery and reading.kind != delivery.SENT
+            ):
                 return Failure(Record(tag, instance, daemon, queue_id), reading, 1)
             return _result(tag, identity, queue_id, reading, 1)
     return _parse_with_care(tag, identity, text, truncated)
+
+
+def parse_success(message: SyslogMessage) -> Success | None:
+    """A `to=` line whose status is `sent`; None for every other one."""
+    record = record_of(message)
+    if record is None:
+        return None
+    text = message.text[:MAX_TEXT]
+    line = divide(text, is_cut(text))
+    reading = read(line) if line.opening == _TO else None
+    if not isinstance(reading, Delivery) or reading.kind != delivery.SENT:
+        return None
+    return Success(record, reading)
+
+
+def record_of(message: SyslogMessage) -> Record | None:
+    """Who logged a line, and of which message; None where it is not Postfix."""
+    tag = message.tag
+    identity = identify(tag) if len(tag) <= MAX_TAG else None
+    if identity is None:
+        return None
+    queue_id = divide(message.text[:MAX_TEXT], False).queue_id
+    return Record(tag, identity.instance, identity.daemon, queue_id)
 
 
 def _parse_with_care(tag: str, identity: Identity, text: str, truncated: bool) -> Parsed:
@@ -79,6 +105,8 @@ def _result(
 ) -> Parsed:
     if isinstance(reading, Skip):
         return reading
+    if isinstance(reading, Delivery) and reading.kind == delivery.SENT:
+        return Skip.NOT_A_FAILURE
     record = Record(tag, identity.instance, identity.daemon, queue_id)
     if isinstance(reading, Malformed):
         return Unparsed(record, reading)

@@ -81,13 +81,16 @@ class Reject:
     truncated: bool = False
 
 
+DeliveryKind = Literal["deferred", "bounced", "sent"]
+
+
 @dataclass(slots=True)
 class Delivery:
-    """A delivery attempt of an accepted message that failed, for now or for good."""
+    """A delivery attempt of an accepted message: it failed, for now or for good, or it did not."""
 
-    kind: Literal["deferred", "bounced"]
+    kind: DeliveryKind
     status: str
-    """As logged: `deferred`, `SOFTBOUNCE`, `bounced`, `expired`, `force-expired`."""
+    """As logged: `deferred`, `SOFTBOUNCE`, `bounced`, `expired`, `force-expired`, `sent`."""
     response: str
     """The reason without its enclosing parentheses; of an expiry `returned to sender`."""
     recipient: str | None = None

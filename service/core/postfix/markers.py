@@ -1,7 +1,7 @@
 """Which lines of a block can be failures at all: a search over the block, not a look at each line.
 
-Most lines of a mail log are no failure, and `bytes.find` over a block costs a fraction of
-splitting it. In: a block of LF-terminated lines. Out: the lines worth parsing, in order. A marker
+Most lines of a mail log are no failure, and `bytes.find` over a block costs a fraction of a look at
+each. In: a block of LF-terminated lines. Out: where the lines worth parsing are, in order. A marker
 says "look", never "failure": the parser decides.
 
 The markers come from Postfix's writers: every reject action ends in `reject: `
@@ -27,16 +27,16 @@ def is_candidate(line: bytes) -> bool:
     return _next_status(line, 0) != _END
 
 
-def candidates(block: bytes) -> list[bytes]:
-    """The candidate lines, each without its LF. Written for speed: the positions of the markers
-    are looked up again only when passed."""
+def candidates(block: bytes) -> list[tuple[int, int]]:
+    """Start and end of each candidate line, without its LF. Written for speed: the positions of the
+    markers are looked up again only when passed."""
     find, rfind = block.find, block.rfind
     reject = _or_end(find(_REJECT))
     status = _next_status(block, 0)
     abort = _or_end(find(_ABORT))
     long = _next_long(block, 0)
     rare = min(abort, long)
-    lines: list[bytes] = []
+    lines: list[tuple[int, int]] = []
     while True:
         marker = reject if reject < status else status
         if rare < marker:
@@ -44,7 +44,7 @@ def candidates(block: bytes) -> list[bytes]:
         if marker == _END:
             return lines
         end = find(b"\n", marker)
-        lines.append(block[rfind(b"\n", 0, marker) + 1 : end])
+        lines.append((rfind(b"\n", 0, marker) + 1, end))
         if reject < end:
             reject = find(_REJECT, end)
             if reject < 0:

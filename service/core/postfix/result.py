@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.core.outcomes import Malformed, Skip
-from service.core.postfix.facts import Facts, Record
+from service.core.postfix.facts import Delivery, Facts, Record
 
 
 @dataclass(slots=True)
@@ -15,6 +15,14 @@ class Failure:
     repeats: int = 1
     """How often the line happened: a relay may have folded repeats into one
     (`message repeated 2 times: [ ... ]`)."""
+
+
+@dataclass(slots=True)
+class Success:
+    """A delivery that succeeded: of interest where an earlier attempt did not."""
+
+    record: Record
+    facts: Delivery
 
 
 @dataclass(slots=True)

@@ -54,7 +54,7 @@ def parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessag
     match = _COMMON.match(text)
     if match is not None:
         stamp, before, digits, after, names, rest = match.groups()
-        second, origin = _second(before, after), _origin(names)
+        second, origin = _second(before, after), parse_origin(names)
         if second is not None and origin is not None:
             if rest.startswith(_UNCLEAN):
                 rest = clean_text(rest)
@@ -83,7 +83,7 @@ def _parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessa
         end = len(text)  # a text that is empty, with no space after the colon
         if end - start > _MAX_ORIGIN:
             return None
-    origin = _origin(text[start:end])
+    origin = parse_origin(text[start:end])
     if origin is None:
         return None
     host, tag, pid = origin
@@ -107,7 +107,7 @@ def _second(before: str, after: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _origin(text: str) -> tuple[str, str, int | None] | None:
+def parse_origin(text: str) -> tuple[str, str, int | None] | None:
     """Host, tag and PID of `HOST TAG[PID]: `. Remembered: a process logs many lines."""
     match = _ORIGIN.fullmatch(text)
     if match is None:

@@ -6,6 +6,7 @@ nor zone. The year is the one that puts the time nearest to the receipt: right a
 New Year, for replays of less than half a year, and for 29 February. The zone is the one given.
 """
 
+import re
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from itertools import pairwise
@@ -24,6 +25,7 @@ BSD = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2}(?: [
 """Pattern of an RFC 3164 stamp; the day padded by a space, by a zero or not, fractions and a year
 where a sender adds them."""
 
+_BSD_STAMP = re.compile(BSD)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 LAST = datetime.max.replace(tzinfo=UTC)
@@ -44,6 +46,15 @@ def iso_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
         return time.replace(tzinfo=zone).astimezone(UTC), "inferred"
     except (ValueError, OverflowError):
         return received_at, "received"
+
+
+def stamp_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
+    """Of either shape, or of none."""
+    if stamp[:1].isdecimal():
+        return iso_time(stamp, received_at, zone)
+    if _BSD_STAMP.fullmatch(stamp):
+        return bsd_time(stamp, received_at, zone)
+    return received_at, "received"
 
 
 def _last_microsecond(stamp: str) -> str:

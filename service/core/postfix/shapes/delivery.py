@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix.addresses import ADDRESS, may_be_address, opens_a_quote
-from service.core.postfix.facts import Delivery, Relay
+from service.core.postfix.facts import Delivery, DeliveryKind, Relay
 from service.core.postfix.fragments import (
     DSN,
     QUEUE_ID,
@@ -29,13 +29,13 @@ from service.core.postfix.markers import LONG_LINE
 from service.core.postfix.reply import remote_reply
 from service.core.postfix.shape import Line, Reading, Shape
 
-KINDS: dict[str, Literal["deferred", "bounced"]] = {
+KINDS: dict[str, DeliveryKind] = {
     "deferred": "deferred",
     "SOFTBOUNCE": "deferred",
     "bounced": "bounced",
 }
+SENT: Literal["sent"] = "sent"
 _NO_FAILURES = {
-    "sent": Skip.NOT_A_FAILURE,
     "deliverable": Skip.PROBE,
     "undeliverable": Skip.PROBE,
     "undeliverable-but-not-cached": Skip.PROBE,
@@ -86,7 +86,9 @@ def _reading(groups: _Groups, truncated: bool) -> tuple[str, Reading]:
     queue_id, to, original, relay, uses, total, delays, tls, dsn, status, reason = groups
     kind = KINDS.get(status)
     if kind is None:
-        return queue_id, _NO_FAILURES.get(status, Malformed.UNKNOWN_SHAPE)
+        if status != SENT:
+            return queue_id, _NO_FAILURES.get(status, Malformed.UNKNOWN_SHAPE)
+        kind = SENT
     return queue_id, Delivery(
         kind,
         status,
@@ -171,3 +173,4 @@ def _without_status(line: Line) -> Reading:
 
 
 SHAPES = (Shape("to=", _read),)
+"""They read successes, too: of kind `sent`."""

@@ -1,0 +1,463 @@
+"""What the lines of a message tell of it, kept until one of them says that it failed.
+
+In: lines that tell of messages, and failures, in the order they came. Out: what an event should
+know that its own line does not say, and the recipients whose waiting has ended.
+
+Every method takes the time in seconds as its caller knows it; nothing here reads a clock.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from enum import Enum
+
+from service.core.correlate.memory import (
+    STAMP_BYTES,
+    Bounds,
+    Evicted,
+    Memory,
+    begun,
+    is_record_set,
+    stamp_of,
+)
+from service.core.correlate.story import (
+    ACTIVE_RECORD,
+    ASKED_RECORD,
+    BEGUN_RECORD,
+    CLIENT_RECORD,
+    MESSAGE_ID_RECORD,
+    NOTICE_RECORD,
+    ORIGIN_RECORD,
+    PARENT_RECORD,
+    SEPARATOR,
+    UID_RECORD,
+    Story,
+    read_story,
+)
+from service.core.correlate.trace import (
+    CLIENT,
+    FROM,
+    MESSAGE_ID,
+    POSTMASTER,
+    REMOVED,
+    SENDER,
+    TO,
+    UID,
+    Queue,
+    Trace,
+    Traces,
+)
+from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
+from service.core.postfix.facts import Delivery
+
+_LONGEST_RECORD = 512
+_ACTIVE_END = b" (queue active)"
+_NOTIFICATION = b" notification: "
+_NON_DELIVERY = b"non-delivery"
+_FORWARDED = b" (forwarded as "
+_ORIGINAL_QUEUE_ID = b", orig_queue_id="
+_ORIGINAL_ID = b" orig_id="
+_NAME = b"\0"
+_NEIGHBOUR_SECONDS = 60
+"""How far apart the lines of one message may be that were logged under two instances' names."""
+
+
+_BEGINNINGS = (
+    CLIENT_RECORD,
+    UID_RECORD,
+    BEGUN_RECORD,
+    NOTICE_RECORD,
+    ORIGIN_RECORD,
+    ASKED_RECORD,
+)
+
+
+class News(Enum):
+    """What a line that tells of a message may mean for others."""
+
+    DELIVERY = "delivery"
+    """A recipient was served, and this message has some that wait."""
+    REMOVED = "removed"
+    """The message is gone."""
+    UNKNOWN = "unknown"
+    """It goes on here and did not begin here."""
+
+
+Kept = tuple[dict[bytes, bytes], dict[bytes, bytes], dict[bytes, bytes]]
+"""Records of messages, queued messages, and deferred recipients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A non-delivery notice was queued."""
+
+    queue_id: str
+    kind: str
+    """`sender` or `postmaster`."""
+
+
+class Correlator:
+    def __init__(self, bounds: Bounds, zone: tzinfo, is_shared: bool = False) -> None:
+        """`is_shared`: other receivers may know of recipients that wait."""
+        self.is_shared = is_shared
+        self.memory = Memory(bounds)
+        """Records of messages, by queue and queue id."""
+        self.queued = Memory(bounds)
+        """Messages with deferred recipients: activations seen, and the names of recipients."""
+        self.recipients = Memory(bounds)
+        """Deferred recipients, by the same key and their name."""
+        self._traces = Traces(zone)
+        self._zone = zone
+
+    # Lines that tell of a message
+
+    def trace(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
+        """Whose line it is; None where it is of no message. `sender`: who is taken for the host
+        where the line names none."""
+        return self._traces.read(line, received_at, sender)
+
+    def note(self, trace: Trace, stamp: bytes) -> News | Notice | None:
+        """Remember what a line tells. `stamp`: the time now, in `STAMP_BYTES`."""
+        return _READERS[trace[3]](self, trace, stamp)
+
+    def _accepted(self, trace: Trace, stamp: bytes) -> None:
+        """smtpd(8) or qmqpd(8): `client=`."""
+        text = trace[4]
+        self._begin(trace, CLIENT_RECORD, stamp)
+        if text.find(_ORIGINAL_QUEUE_ID) > 0:
+            self._inherit(trace, text.rpartition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0])
+
+    def _submitted(self, trace: Trace, stamp: bytes) -> None:
+        """pickup(8): `uid=`."""
+        text = trace[4]
+        self._begin(trace, UID_RECORD, stamp)
+        origin = text.rpartition(_ORIGINAL_ID)[2]
+        if origin != text:
+            self._inherit(trace, origin)
+            self._take_over(trace, origin)
+
+    def _served(self, trace: Trace, stamp: bytes) -> News | None:
+        """A delivery, and it is no failure."""
+        _, key, _, _, text = trace
+        if text.find(_FORWARDED) > 0:
+            self._forwarded(trace, stamp)
+        return News.DELIVERY if self.is_shared or key in self.queued.entries else None
+
+    def _begin(self, trace: Trace, kind: bytes, stamp: bytes) -> None:
+        """A message begins. What was known under its id was another one's, unless this line has
+        been here before or came late."""
+        _, key, time, _, text = trace
+        record = kind + time + SEPARATOR + text[:_LONGEST_RECORD]
+        known = self.memory.entries.get(key)
+        if known is not None:
+            if CLIENT_RECORD in known or UID_RECORD in known:
+                if record in known:
+                    return
+            elif begun(stamp) - begun(known) < _NEIGHBOUR_SECONDS:
+                self.memory.put(key, known + record)
+                return
+            self._forget(key)
+        elif key in self.queued.entries:
+            self._forget(key)
+        self.memory.add(key, stamp + record)
+
+    def _identified(self, trace: Trace, stamp: bytes) -> None:
+        """cleanup(8): `message-id=`."""
+        _, key, time, _, text = trace
+        record = MESSAGE_ID_RECORD + text[:_LONGEST_RECORD]
+        known = self.memory.entries.get(key)
+        if known is not None:
+            if known.find(MESSAGE_ID_RECORD) < 0:
+                self.memory.put(key, known + record)
+                return
+            if ACTIVE_RECORD not in known or record in known:
+                return  # a second such header, or the line once more
+            self._forget(key)
+        elif key in self.queued.entries:
+            self._forget(key)
+        self.memory.add(key, stamp + BEGUN_RECORD + time + record)
+
+    def _activated(self, trace: Trace, stamp: bytes) -> News | None:
+        """qmgr(8): `from=<sender>, size=n, nrcpt=n (queue active)`."""
+        _, key, _, _, text = trace
+        if text[-len(_ACTIVE_END) :] != _ACTIVE_END:
+            return None
+        queued = self.queued.entries.get(key)
+        if queued is not None:
+            activations, newline, names = queued[STAMP_BYTES:].partition(b"\n")
+            self.queued.put(
+                key, b"%b%d%b%b" % (queued[:STAMP_BYTES], int(activations) + 1, newline, names)
+            )
+        known = self.memory.entries.get(key)
+        record = ACTIVE_RECORD + text[: -len(_ACTIVE_END)][:_LONGEST_RECORD]
+        if known is None:
+            self.memory.add(key, stamp + record)
+            return News.UNKNOWN
+        if known.find(ACTIVE_RECORD) < 0:
+            self.memory.put(key, known + record)
+        return None
+
+    def _removed(self, trace: Trace, stamp: bytes) -> News:
+        """qmgr(8), postsuper(1), cleanup(8): `removed`."""
+        return News.REMOVED
+
+    # Links between messages
+
+    def _inherit(self, trace: Trace, origin: bytes) -> None:
+        """A message that was made from another came to this host as that one did."""
+        queue, key, _, _, _ = trace
+        for candidate in (queue, *self._traces.siblings(queue)):
+            parent = self.memory.get(candidate.prefix + origin)
+            if parent is not None:
+                self._add_parent(key, parent)
+                return
+
+    def _add_parent(self, key: bytes, parent: bytes) -> None:
+        known = self.memory.entries.get(key)
+        if known is None or PARENT_RECORD in known:
+            return
+        for record in parent.split(b"\n"):
+            if b"\n" + record[:1] in (CLIENT_RECORD, UID_RECORD):
+                self.memory.put(key, known + PARENT_RECORD + record)
+                return
+
+    def _take_over(self, trace: Trace, origin: bytes) -> None:
+        """`postsuper -r` gave a message a new id: its recipients wait on under that."""
+        queue, key, _, _, _ = trace
+        old = queue.prefix + origin
+        queued = self.queued.entries.get(old)
+        if queued is not None:
+            for name in _names(queued):
+                packed = self.recipients.entries.get(old + _NAME + name)
+                if packed is not None:
+                    self.recipients.renew(key + _NAME + name, packed)
+            self.queued.renew(key, queued)
+        self._forget(old)
+
+    def _forwarded(self, trace: Trace, stamp: bytes) -> None:
+        """local(8): it lives on under another id, whose first line came before this one."""
+        queue, origin, _, _, text = trace
+        queue_id = text.rpartition(_FORWARDED)[2].removesuffix(b")")
+        if not queue_id.isalnum():
+            return
+        key = queue.prefix + queue_id
+        self._add(key, ORIGIN_RECORD + origin[len(queue.prefix) :], stamp)
+        parent = self.memory.get(origin)
+        if parent is not None:
+            self._add_parent(key, parent)
+
+    def _notified(self, trace: Trace, stamp: bytes) -> Notice | None:
+        """bounce(8) made a message of its own; before 3.11 that message's lines come first."""
+        queue, origin, _, opening, text = trace
+        said, _, queue_id = text.rpartition(_NOTIFICATION)
+        if not queue_id.isalnum():
+            return None
+        self._add(queue.prefix + queue_id, NOTICE_RECORD + origin[len(queue.prefix) :], stamp)
+        if said != _NON_DELIVERY:
+            return None  # a delay is no failure, and success is none either
+        return Notice(queue_id.decode("ascii"), opening.rstrip().decode("ascii"))
+
+    def _add(self, key: bytes, record: bytes, stamp: bytes) -> None:
+        known = self.memory.entries.get(key)
+        if known is None:
+            self.memory.add(key, stamp + record)
+        elif record not in known:
+            self.memory.put(key, known + record)
+
+    # Failures
+
+    def story(self, queue: Queue, key: bytes) -> Story | None:
+        """None: nothing is known of this message."""
+        value = self.memory.get(key)
+        if value is None or not (CLIENT_RECORD in value or UID_RECORD in value):
+            value = self._with_neighbour(queue, key, value)
+        return None if value is None else read_story(value, self._zone)
+
+    def _with_neighbour(self, queue: Queue, key: bytes, value: bytes | None) -> bytes | None:
+        """smtpd of a second instance may log as `postfix/submission`: its line then lies under the
+        first one's name."""
+        queue_id = key[len(queue.prefix) :]
+        for sibling in self._traces.siblings(queue):
+            other = self.memory.entries.get(sibling.prefix + queue_id)
+            if other is None or MESSAGE_ID_RECORD in other or ACTIVE_RECORD in other:
+                continue
+            if value is None:
+                return other
+            if abs(begun(value) - begun(other)) < _NEIGHBOUR_SECONDS:
+                self.memory.discard(sibling.prefix + queue_id)
+                value += other[STAMP_BYTES:]
+                if key in self.memory.entries:
+                    self.memory.put(key, value)
+                return value
+        return value
+
+    def deferred(
+        self, key: bytes, story: Story | None, facts: Delivery, at: float, event_id: str
+    ) -> Waiting | None:
+        """Count an attempt that failed for now. None: the line names no recipient. The caller
+        completes what is said and gives it to `keep`."""
+        if facts.recipient is None:
+            return None
+        waiting = self._waiting(key, facts.recipient)
+        activation = self._activation(key, story)
+        if waiting is None:
+            return Waiting(
+                recipient=facts.recipient,
+                original_recipient=facts.original_recipient,
+                first_deferred=at,
+                attempts=1,
+                is_counted=story is not None and story.is_begun,
+                activation=activation,
+                last_id=event_id,
+                arrived=None if facts.delay is None else at - facts.delay,
+                status=facts.status,
+                response=facts.response[:LONGEST_RESPONSE],
+                smtp_code=None,
+                enhanced_code=facts.enhanced_code,
+                category=None,
+                scope=None,
+                provider=None,
+                provider_code=None,
+            )
+        if waiting.last_id != event_id:
+            waiting.attempts += _is_another(waiting, activation)
+            waiting.activation = activation
+            waiting.last_id = event_id
+            waiting.status = facts.status
+            waiting.response = facts.response[:LONGEST_RESPONSE]
+            waiting.enhanced_code = facts.enhanced_code
+        return waiting
+
+    def keep(self, key: bytes, waiting: Waiting, seconds: int) -> None:
+        stamp = stamp_of(seconds)
+        name = _name(waiting.recipient)
+        self.recipients.renew(key + _NAME + name, stamp + pack(waiting))
+        queued = self.queued.entries.get(key)
+        if queued is None:
+            queued = b"%b%d\n%b" % (stamp, waiting.activation, name)
+        elif name not in _names(queued):
+            queued = b"%b%b%b" % (queued, _NAME, name)
+        self.queued.renew(key, stamp + queued[STAMP_BYTES:])
+        known = self.memory.entries.get(key)
+        if known is not None:
+            self.memory.renew(key, known)
+
+    def ended(self, key: bytes, facts: Delivery) -> Waiting | None:
+        """The recipient of a delivery that came to its end, with this attempt counted; None where
+        it was not waiting."""
+        for recipient in (facts.recipient, facts.original_recipient):
+            waiting = None if recipient is None else self._waiting(key, recipient)
+            if waiting is not None:
+                self.recipients.discard(key + _NAME + _name(waiting.recipient))
+                waiting.attempts += _is_another(waiting, self._activation(key, None))
+                return waiting
+        return None
+
+    def all_ended(self, key: bytes) -> list[Waiting]:
+        """The recipients of a message that left the queue, in the order of their first deferral."""
+        queued = self.queued.entries.get(key)
+        if queued is None:
+            return []
+        self.queued.discard(key)
+        ended = []
+        for name in _names(queued):
+            packed = self.recipients.entries.get(key + _NAME + name)
+            if packed is not None:
+                self.recipients.discard(key + _NAME + name)
+                if (waiting := _unpacked(packed)) is not None:
+                    ended.append(waiting)
+        return ended
+
+    def is_awaited(self, key: bytes) -> bool:
+        """Whether a recipient of this message waits."""
+        queued = self.queued.entries.get(key)
+        return queued is not None and any(
+            key + _NAME + name in self.recipients.entries for name in _names(queued)
+        )
+
+    def is_foreign(self, key: bytes) -> bool:
+        """Its beginning was not seen here, and nobody has been asked."""
+        value = self.memory.get(key)
+        return value is None or not any(kind in value for kind in _BEGINNINGS)
+
+    def asked(self, key: bytes, seconds: int) -> None:
+        """Somebody was asked, and need not be asked again."""
+        self._add(key, ASKED_RECORD, stamp_of(seconds))
+
+    def close(self, key: bytes, seconds: int) -> None:
+        """The message is gone."""
+        self.queued.discard(key)
+        self.memory.close(key, seconds)
+
+    @property
+    def evicted(self) -> dict[str, float]:
+        """How much was forgotten, by reason."""
+        parts = (self.memory, self.recipients)
+        return {reason.value: sum(part.evicted[reason] for part in parts) for reason in Evicted}
+
+    def kept(self) -> Kept:
+        """All that is remembered, as it is now."""
+        return (
+            self.memory.entries.copy(),
+            self.queued.entries.copy(),
+            self.recipients.entries.copy(),
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """What `kept` gave in an earlier life; entries that cannot be its own are left out."""
+        for memory, entries in zip((self.memory, self.queued, self.recipients), kept, strict=True):
+            for key, value in entries.items():
+                if key not in memory.entries and is_record_set(value):
+                    memory.add(key, value)
+
+    def trim(self, seconds: int) -> None:
+        """Keep the bounds."""
+        for memory in (self.memory, self.queued, self.recipients):
+            memory.trim(seconds)
+
+    def _waiting(self, key: bytes, recipient: str) -> Waiting | None:
+        packed = self.recipients.entries.get(key + _NAME + _name(recipient))
+        return None if packed is None else _unpacked(packed)
+
+    def _activation(self, key: bytes, story: Story | None) -> int:
+        """How often qmgr took up this message, as far as counted; 0 where that was not seen."""
+        queued = self.queued.entries.get(key)
+        if queued is not None:
+            return int(queued[STAMP_BYTES : queued.index(b"\n", STAMP_BYTES)])
+        return 1 if story is not None and story.is_active else 0
+
+    def _forget(self, key: bytes) -> None:
+        self.all_ended(key)
+        self.memory.discard(key)
+
+
+_READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]] = {
+    FROM: Correlator._activated,
+    CLIENT: Correlator._accepted,
+    MESSAGE_ID: Correlator._identified,
+    TO: Correlator._served,
+    REMOVED: Correlator._removed,
+    UID: Correlator._submitted,
+    SENDER: Correlator._notified,
+    POSTMASTER: Correlator._notified,
+}
+
+
+def _unpacked(packed: bytes) -> Waiting | None:
+    """None: another version wrote it."""
+    try:
+        return unpack(packed[STAMP_BYTES:])
+    except ValueError:
+        return None
+
+
+def _name(recipient: str) -> bytes:
+    return recipient.encode("utf-8", "replace").replace(_NAME, b"?")
+
+
+def _names(queued: bytes) -> list[bytes]:
+    return queued[queued.index(b"\n", STAMP_BYTES) + 1 :].split(_NAME)
+
+
+def _is_another(waiting: Waiting, activation: int) -> bool:
+    return activation == 0 or activation != waiting.activation

@@ -1,0 +1,156 @@
+"""Records by queue id, within bounds of count, bytes and time.
+
+A record set is bytes: the second it was begun in, then records, each behind a line feed, as they
+came.
+Packed like this a message takes about 300 bytes; as objects it would be twice that, and nearly all
+messages are delivered without anyone asking. In: keys and records. Out: them again, until they are
+removed, expire, or must make room, oldest first.
+
+A key that is removed stays in reach for a moment: lines of one message may swap places on their way
+(Postfix' daemons write independently).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+STAMP_BYTES = 8
+"""Seconds since 1970 in hexadecimal: when the record set was begun."""
+ENTRY_BYTES = 190
+"""What an entry takes beside its value: key, two object headers, its place in the dict (measured,
+CPython 3.11, with the room that dicts keep for growth)."""
+_AT_A_TIME = 256
+_AGE_EVERY = 10
+"""Seconds between looks for what is too old."""
+_CLOSED_SECONDS = 5
+"""How long a removed message is kept in reach, at least."""
+_CLOSED_SHARE = 8
+"""At most that part of the bound may be removed messages."""
+
+
+class Evicted(StrEnum):
+    """Why a message was forgotten before its end."""
+
+    COUNT = "count"
+    """More messages than are kept."""
+    BYTES = "bytes"
+    """More bytes than are kept."""
+    AGE = "age"
+    """Nothing was heard of it for longer than Postfix keeps mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    messages: int
+    size: int
+    """Bytes."""
+    seconds: int
+    """Age."""
+
+
+class Memory:
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.evicted = dict.fromkeys(Evicted, 0)
+        self.entries: dict[bytes, bytes] = {}
+        """In order of age: a record set that is touched anew goes to the end."""
+        self._value_bytes = 0
+        self._young: dict[bytes, bytes] = {}
+        self._old: dict[bytes, bytes] = {}
+        self._closed_at = 0
+        self._aged_at = 0
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return self._value_bytes + ENTRY_BYTES * len(self.entries)
+
+    def get(self, key: bytes) -> bytes | None:
+        value = self.entries.get(key)
+        if value is None:
+            value = self._young.get(key)
+            if value is None:
+                return self._old.get(key)
+        return value
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Begin a record set; there is none of that key."""
+        self._value_bytes += len(value)
+        self.entries[key] = value
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Replace one where it stands."""
+        self._value_bytes += len(value) - len(self.entries[key])
+        self.entries[key] = value
+
+    def renew(self, key: bytes, value: bytes) -> None:
+        """As the youngest."""
+        self.discard(key)
+        self._value_bytes += len(value)
+        self.entries[key] = value
+
+    def discard(self, key: bytes) -> None:
+        value = self.entries.pop(key, None)
+        if value is not None:
+            self._value_bytes -= len(value)
+
+    def close(self, key: bytes, seconds: int) -> bytes | None:
+        """The message is gone. Gives what was known of it."""
+        value = self.entries.pop(key, None)
+        if value is None:
+            return None
+        self._value_bytes -= len(value)
+        if (
+            seconds - self._closed_at >= _CLOSED_SECONDS
+            or len(self._young) * _CLOSED_SHARE > self.bounds.messages
+        ):
+            self._old, self._young = self._young, {}
+            self._closed_at = seconds
+        self._young[key] = value
+        return value
+
+    def trim(self, seconds: int) -> list[bytes]:
+        """Keep the bounds at the time `seconds`. Gives the keys that were evicted."""
+        evicted: list[bytes] = []
+        bounds = self.bounds
+        spare = min(_AT_A_TIME, bounds.messages // 8)
+        excess = len(self.entries) - bounds.messages
+        if excess > 0:
+            evicted += self._evict(Evicted.COUNT, excess + spare)
+        while self.size > bounds.size:
+            evicted += self._evict(Evicted.BYTES, spare + 1)
+        if seconds - self._aged_at >= _AGE_EVERY:
+            self._aged_at = seconds
+            evicted += self._evict(Evicted.AGE, len(self.entries), seconds - bounds.seconds)
+        return evicted
+
+    def _evict(self, reason: Evicted, count: int, before: int | None = None) -> list[bytes]:
+        # Many at a time: to find the first entry of a dict passes those that were deleted.
+        keys: list[bytes] = []
+        for key, value in self.entries.items():
+            if len(keys) == count or (before is not None and begun(value) >= before):
+                break
+            keys.append(key)
+        for key in keys:
+            self.discard(key)
+        self.evicted[reason] += len(keys)
+        return keys
+
+
+def stamp_of(seconds: int) -> bytes:
+    return b"%08x" % max(0, min(seconds, 0xFFFFFFFF))
+
+
+def is_record_set(value: bytes) -> bool:
+    """Whether it begins as one."""
+    try:
+        return len(value) > STAMP_BYTES and begun(value) >= 0
+    except ValueError:
+        return False
+
+
+def begun(value: bytes) -> int:
+    """Seconds since 1970."""
+    return int(value[:STAMP_BYTES], 16)

@@ -1,0 +1,145 @@
+"""The records of one message, read once it fails: what earlier lines told of it.
+
+In: the value that `correlator` wrote, a record a line: a letter for its kind, then the line's own
+text. Out: a `Story`, typed. Grammar: Postfix `smtpd/smtpd.c` (client=), `pickup/pickup.c` (uid=),
+`cleanup/cleanup_message.c` (message-id=), `qmgr/qmgr_message.c` (from=).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+
+from service.core.correlate.memory import STAMP_BYTES, begun
+from service.core.postfix.facts import Client
+from service.core.postfix.fragments import CLIENT, QUEUE_ID, known, pattern, port
+from service.core.syslog.timestamp import stamp_time
+
+SEPARATOR = b"\x1f"
+"""Stands between the stamp of a line and its text in records of the kinds `c`, `u` and `b`. Postfix
+prints no control characters."""
+
+CLIENT_RECORD = b"\nc"
+UID_RECORD = b"\nu"
+BEGUN_RECORD = b"\nb"
+"""The first line seen is cleanup's: a message that Postfix made itself, or a line was lost."""
+MESSAGE_ID_RECORD = b"\nm"
+ACTIVE_RECORD = b"\nf"
+PARENT_RECORD = b"\np"
+"""The `c` or `u` record of the message this one was made from."""
+ORIGIN_RECORD = b"\nl"
+"""The queue id of that message, where none of the lines of this one names it."""
+NOTICE_RECORD = b"\nn"
+"""It is a notice that Postfix made of another message."""
+ASKED_RECORD = b"\na"
+"""The other receivers were asked what they know of it."""
+
+_SEPARATOR = SEPARATOR.decode()
+_CLIENT = pattern(CLIENT)
+_SASL_USERNAME = ", sasl_username="
+_LOGIN_END = pattern(", (?:sasl_sender|orig_queue_id|orig_client)=")
+_ORIGINAL_QUEUE_ID = pattern(rf", orig_queue_id=({QUEUE_ID})(?=, orig_client=|\Z)")
+_ORIGINAL_CLIENT = ", orig_client="
+_UID = pattern(rf"([0-9]{{1,10}}) from=<(.*)>(?: orig_id=({QUEUE_ID}))?\Z")
+# From the right: whatever the sender holds, it ends before this.
+_ACTIVE = pattern(r"<(.*)>, size=([0-9]{1,18}), nrcpt=([0-9]{1,9})\Z")
+_DOUBLE_BOUNCE = "double-bounce@"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of a message. None: no line told."""
+
+    message_id: str | None
+    sender: str | None
+    size: int | None
+    recipients: int | None
+    client: Client | None
+    sasl_username: str | None
+    queued_at: datetime | None
+    origin_queue_id: str | None
+    is_whole: bool
+    """Its beginning, its ids and its sender were seen."""
+    is_begun: bool
+    """The first line Postfix writes of it was seen, so every attempt was."""
+    is_active: bool
+    """qmgr took it up."""
+    is_local: bool
+    """It did not come over the network: submitted on this host, or made by Postfix."""
+
+
+@lru_cache(maxsize=4096)
+def read_story(value: bytes, zone: tzinfo) -> Story:
+    """Never raises. `zone` is for stamps that name none."""
+    received_at = datetime.fromtimestamp(begun(value), UTC)
+    records: dict[bytes, str] = {}
+    for record in value[STAMP_BYTES + 1 :].split(b"\n"):
+        records.setdefault(b"\n" + record[:1], record[1:].decode("utf-8", "replace"))
+    client_line, uid_line = records.get(CLIENT_RECORD), records.get(UID_RECORD)
+    first = client_line or uid_line or records.get(BEGUN_RECORD)
+    queued_at = None
+    if first is not None:
+        time, quality = stamp_time(first.partition(_SEPARATOR)[0], received_at, zone)
+        queued_at = time if quality != "received" else None
+    client, sasl_username, origin = _client(client_line)
+    sender = None
+    if uid_line is not None and (match := _UID.match(uid_line.partition(_SEPARATOR)[2])):
+        sender, origin = match[2], match[3]
+    parent = records.get(PARENT_RECORD)
+    if parent is not None:
+        inherited, inherited_username, _ = _client(parent[1:] if parent[:1] == "c" else None)
+        if ORIGIN_RECORD in records or UID_RECORD in records or client is None:
+            client = inherited
+        sasl_username = sasl_username or inherited_username
+    size = recipients = None
+    active = records.get(ACTIVE_RECORD)
+    if active is not None and (match := _ACTIVE.match(active)):
+        sender, size, recipients = match[1], int(match[2]), int(match[3])
+    message_id = records.get(MESSAGE_ID_RECORD)
+    is_own = NOTICE_RECORD in records or (
+        BEGUN_RECORD in records
+        and sender is not None
+        and (sender == "" or sender.startswith(_DOUBLE_BOUNCE))
+    )
+    is_from_outside = client_line is not None or ORIGIN_RECORD in records
+    is_born = is_from_outside or uid_line is not None or is_own
+    return Story(
+        message_id=None if message_id is None else _bare(message_id),
+        sender=sender,
+        size=size,
+        recipients=recipients,
+        client=client,
+        sasl_username=sasl_username,
+        queued_at=queued_at,
+        origin_queue_id=origin or records.get(ORIGIN_RECORD),
+        is_whole=is_born and message_id is not None and sender is not None,
+        is_begun=first is not None,
+        is_active=active is not None,
+        is_local=not is_from_outside and (uid_line is not None or is_own),
+    )
+
+
+def _client(line: str | None) -> tuple[Client | None, str | None, str | None]:
+    """Client, login and original queue id of a `client=` line. Of mail that a content filter gave
+    back, the client is the one that the filter had it from."""
+    if line is None:
+        return None, None, None
+    text, has_login, login = line.partition(_SEPARATOR)[2].partition(_SASL_USERNAME)
+    if has_login:
+        # A login is the client's to choose: what follows it is not believed.
+        return _read_client(text), _LOGIN_END.split(login, 1)[0] or None, None
+    origin = _ORIGINAL_QUEUE_ID.search(text)
+    original = text.rpartition(_ORIGINAL_CLIENT)[2]
+    client = _read_client(original) if original != text else None
+    return client or _read_client(text), None, origin[1] if origin is not None else None
+
+
+def _read_client(text: str) -> Client | None:
+    match = _CLIENT.match(text)
+    return None if match is None else Client(known(match[1]), known(match[2]), port(match[3]))
+
+
+def _bare(message_id: str) -> str:
+    """Without its brackets; a header may hold anything."""
+    if message_id.startswith("<") and message_id.endswith(">"):
+        return message_id[1:-1]
+    return message_id

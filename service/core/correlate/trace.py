@@ -1,0 +1,176 @@
+"""A line that tells of a message, as bytes: who logged it, of which message, and what.
+
+In: a raw line. Out: a `Trace`, or None. Every line of a log comes here, and most are never needed
+again: the common header is taken apart by one anchored pattern, and who it names is remembered; any
+other form goes through the parser that failures go through. The queue id must stand right behind
+the tag: whatever a line quotes, nothing before that is a client's to write.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from hashlib import blake2b
+
+from service.core.postfix.record import MAX_TAG, identify
+from service.core.syslog.header import parse_message
+from service.core.syslog.rfc3164 import parse_origin
+from service.core.syslog.rfc5424 import plain_head
+
+CLIENT = b"client="
+"""smtpd(8), qmqpd(8)"""
+MESSAGE_ID = b"message-id="
+"""cleanup(8)"""
+FROM = b"from="
+"""qmgr(8)"""
+TO = b"to=<"
+"""Any delivery agent."""
+REMOVED = b"removed"
+"""qmgr(8), postsuper(1), cleanup(8)"""
+UID = b"uid="
+"""pickup(8)"""
+SENDER = b"sender "
+POSTMASTER = b"postmaster "
+"""bounce(8): a notice to one of these."""
+
+_ALL_OPENINGS = (CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER)
+_TELLING = rb"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): (%b)(.{0,2048})" % b"|".join(_ALL_OPENINGS)
+# Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
+# is asked once. Groups: stamp, host, tag, queue id, opening, text.
+_COMMON = re.compile(
+    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[^ ]+|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) ([^ ]+) ([^ ]+): "
+    rb"(?:%b)?" % _TELLING,
+    re.DOTALL,
+)
+_TOLD = re.compile(_TELLING, re.DOTALL)
+_LONGEST_ORIGIN = 512
+_LF = ord("\n")  # as a number: to look for bytes in bytes costs CPython an exception
+
+_PREFIX_BYTES = 4
+_REMEMBERED = 8192
+_MOST_INSTANCES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One queue directory: what a queue id is unique within."""
+
+    host: str
+    """Lower case."""
+    instance: str
+    prefix: bytes
+    """Stands for both in keys; the same everywhere and always."""
+
+    def key(self, queue_id: str) -> bytes:
+        return self.prefix + queue_id.encode("ascii", "replace")
+
+
+Trace = tuple[Queue, bytes, bytes, bytes, bytes]
+"""Queue; key, of queue and queue id; stamp as logged; opening; the text behind that. A bare tuple:
+one is made for every other line of a log."""
+
+
+def queue_of(host: str, instance: str) -> Queue:
+    host = host.lower()
+    named = f"{host}\x1f{instance}".encode("utf-8", "replace")
+    return Queue(host, instance, blake2b(named, digest_size=_PREFIX_BYTES).digest())
+
+
+class Traces:
+    """Reads lines; remembers who writes them."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._queues: dict[tuple[bytes, bytes], Queue | None] = {}
+        """By host and tag as they stand in the line; None for a program that is not Postfix."""
+        self._instances: dict[str, tuple[Queue, ...]] = {}
+        """All queues seen of a host."""
+
+    def siblings(self, queue: Queue) -> tuple[Queue, ...]:
+        """The other instances of its host that have been seen."""
+        return tuple(q for q in self._instances.get(queue.host, ()) if q.instance != queue.instance)
+
+    def read(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
+        """`sender`: who is taken for the host where the line names none."""
+        match = _COMMON.match(line)
+        if match is None:
+            return self._other_form(line, received_at, sender)
+        stamp, host, tag, queue_id, opening, text = match.groups()
+        origin = (host, tag)
+        queue = self._queues.get(origin)
+        if queue is None:
+            if origin not in self._queues and not self._learn(origin):
+                return self._with_care(line, received_at, sender)
+            queue = self._queues[origin]
+            if queue is None:
+                return None
+        if opening is None:
+            return self._unclean(line, match.end(), received_at, sender)
+        if _LF in text:  # of a counted frame: records are lines
+            text = text.replace(b"\n", b"?")
+        return queue, queue.prefix + queue_id, stamp, opening, text
+
+    def _unclean(self, line: bytes, end: int, received_at: datetime, sender: str) -> Trace | None:
+        """`syslog.tag.clean_text` takes spaces and a byte order mark off the front of a text."""
+        if line[end : end + 1] in (b" ", b"\xef"):
+            return self._with_care(line, received_at, sender)
+        return None
+
+    def _other_form(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
+        found = plain_head(line)
+        if found is None:
+            return self._with_care(line, received_at, sender)
+        stamp, host, program, text = found
+        origin = (host, program)
+        if origin not in self._queues:
+            self._remember(origin, _decoded(host), _decoded(program))
+        queue = self._queues[origin]
+        return None if queue is None else _trace(queue, stamp, text)
+
+    def _learn(self, origin: tuple[bytes, bytes]) -> bool:
+        """Whether host and tag are in the common form, so that they are remembered."""
+        text = _decoded(b"%b %b: " % origin)
+        found = parse_origin(text) if len(text) <= _LONGEST_ORIGIN else None
+        if found is None:
+            return False
+        host, tag, _ = found
+        self._remember(origin, host, tag)
+        return True
+
+    def _with_care(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
+        if not any(opening in line for opening in _ALL_OPENINGS):
+            return None
+        message = parse_message(line, received_at=received_at, zone=self._zone)
+        if message is None:
+            return None
+        queue = self._remember(None, message.host or sender, message.tag)
+        text = message.text.encode("utf-8", "replace")
+        if queue is None:
+            return None
+        return _trace(queue, message.stamp.encode("utf-8", "replace"), text)
+
+    def _remember(self, origin: tuple[bytes, bytes] | None, host: str, tag: str) -> Queue | None:
+        identity = identify(tag) if len(tag) <= MAX_TAG else None
+        queue = None if identity is None else queue_of(host, identity.instance)
+        if len(self._queues) >= _REMEMBERED:
+            self._queues.clear()
+        if origin is not None:
+            self._queues[origin] = queue
+        if queue is not None:
+            if len(self._instances) >= _REMEMBERED:
+                self._instances.clear()
+            seen = self._instances.get(queue.host, ())
+            if queue not in seen:
+                self._instances[queue.host] = (*seen[1 - _MOST_INSTANCES :], queue)
+        return queue
+
+
+def _trace(queue: Queue, stamp: bytes, text: bytes) -> Trace | None:
+    match = _TOLD.match(text)
+    if match is None:
+        return None
+    queue_id, opening, said = match.groups()
+    return queue, queue.prefix + queue_id, stamp, opening, said.replace(b"\n", b"?")
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

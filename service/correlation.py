@@ -1,0 +1,487 @@
+"""Lines in their order, each failure with what earlier lines told of its message.
+
+In: the lines of a batch that say anything, failures among them already read. Out: for each a `Job`,
+which is what events are made of, or a skip, or nothing for now: a bounce may wait a moment for the
+notice that Postfix sends of it, and what is told of a message that began elsewhere waits for what
+the other receivers know. Nothing here does IO or reads a clock; times are Unix times, seconds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.delivery import Notice as NoticeOfBounce
+from service.core.assemble import Ending, Event, Line, event_id
+from service.core.classify import Verdict
+from service.core.context import NO_CONTEXT, Context, backscatter_risk, context_of
+from service.core.correlate.correlator import Correlator, News, Notice
+from service.core.correlate.memory import Bounds
+from service.core.correlate.story import Story
+from service.core.correlate.trace import Queue, Trace, queue_of
+from service.core.correlate.waiting import Waiting
+from service.core.outcomes import Skip
+from service.core.postfix import parse_success, record_of
+from service.core.postfix.facts import Delivery, Record
+from service.core.postfix.result import Failure, Unparsed
+from service.core.syslog import parse_message
+from service.core.syslog.message import SyslogMessage
+from service.received import Origin, Receipts
+from service.waitroom import Waitroom
+
+_T = TypeVar("_T")
+
+ASK_SECONDS = 1.0
+"""How long a line may wait for what the other receivers know."""
+
+_EXPIRIES = frozenset({"expired", "force-expired"})
+_POSTSUPER = "postsuper"
+_DAY = 86_400
+
+
+class CorrelationConfig(BaseModel):
+    """What is remembered of messages, so that a failure tells whose message failed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool = Field(
+        True,
+        description="Off: events say what their own line says, and there are none of recipients "
+        "that were deferred and have ended. Lines that are no failure are then not even read.",
+    )
+    max_messages: int = Field(
+        1_000_000,
+        ge=1,
+        le=100_000_000,
+        description="Messages remembered; about 300 bytes each. The oldest go first.",
+    )
+    max_bytes: int = Field(
+        402_653_184,
+        ge=65_536,
+        description="Bytes these may take, and as many again those of deferred recipients.",
+    )
+    max_age: int = Field(
+        6 * _DAY,
+        ge=60,
+        description="Seconds a message is remembered that is not seen to leave the queue. Postfix "
+        "keeps mail for five days (`maximal_queue_lifetime`).",
+    )
+    snapshot_interval: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        description="Seconds between snapshots of what is remembered, under the data directory; "
+        "one is written when stopping, too. 0: only then.",
+    )
+    notice_wait: float = Field(
+        0.25,
+        ge=0,
+        le=60,
+        description="Seconds a `bounced` event waits for the line that names its non-delivery "
+        "notice; 0: not at all.",
+    )
+    notice_rate: int = Field(
+        20,
+        ge=1,
+        le=1_000_000,
+        description="Bounces a second above which none waits: then being quick matters more.",
+    )
+    max_held: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Lines that may wait at once, for a notice or for other receivers.",
+    )
+    removal_wait: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="Seconds after a message left the queue in which the last line of a deferred "
+        "recipient may still come, before it counts as removed.",
+    )
+
+
+class Sharing(Protocol):
+    """What the receivers of a fleet tell each other of deferred messages."""
+
+    def ask(self, queue: Queue, key: bytes) -> None:
+        """What is known of this message? `Pipeline.learned` is called with the answer."""
+        ...
+
+    def changed(self, queue: Queue, key: bytes) -> None:
+        """A recipient was deferred or has ended, or the message is gone."""
+        ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the lines of one read have in common."""
+
+    origin: Origin
+    received_at: datetime
+    written_at: datetime
+    """The time that stamps without a year are near to."""
+    receipts: Receipts | None
+    now: float
+    """`received_at`."""
+    seconds: int
+    """`written_at`."""
+    stamp: bytes
+    """The same, as it is kept."""
+    sender: str
+    """Who is taken for the host where a line names none."""
+    keep_raw: bool
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One line that says something."""
+
+    raw: bytes
+    truncated: bool
+    piece: int
+    batch: Batch
+    heard: "Heard | None" = None
+    """Of a line that told of a message."""
+    line: Line | None = None
+    parsed: Failure | Unparsed | Exception | Skip | None = None
+    """Of a line that may be a failure."""
+    verdict: Verdict | None = None
+    done: Callable[[list[Event] | Skip], None] | None = None
+    """Who waits for what became of it, where it is no listener."""
+
+
+@dataclass(slots=True)
+class Job:
+    """What the events of one line are made of."""
+
+    line: Line
+    parsed: Failure | Unparsed | Exception | None
+    """None: the line is no failure; it ends the waiting of recipients."""
+    verdict: Verdict | None = None
+    context: Context = NO_CONTEXT
+    record: Record | None = None
+    """Of a line that is no failure."""
+    expired: list[Waiting] = field(default_factory=list)
+    """The recipients of a message that expired: one `bounced` event each."""
+    endings: list[Ending] = field(default_factory=list)
+
+
+Outcome = Job | Skip
+Heard = tuple[Trace, News]
+
+
+Released = tuple[Entry, Outcome]
+
+
+class Correlation:
+    def __init__(
+        self, config: CorrelationConfig, zone: tzinfo, sharing: Sharing | None = None
+    ) -> None:
+        self.correlator = Correlator(
+            Bounds(config.max_messages, config.max_bytes, config.max_age),
+            zone,
+            is_shared=sharing is not None,
+        )
+        self.is_enabled = config.enabled
+        self.sharing = sharing
+        self._config = config
+        self._zone = zone
+        self._bounces: Waitroom[tuple[Entry, Job]] = Waitroom(config.notice_wait)
+        """They wait for their notice."""
+        self._foreign: Waitroom[Entry] = Waitroom(ASK_SECONDS)
+        """Lines of messages that began elsewhere: they wait for what the others know."""
+        self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
+        """Removals that wait for the last lines of deferred recipients."""
+        self._released: list[Released] = []
+        self.hurried = 0
+        """Times that something was released for want of room."""
+        self._second = 0
+        self._bounces_in_second = 0
+
+    @property
+    def held(self) -> int:
+        """Lines that wait."""
+        return len(self._bounces) + len(self._foreign) + len(self._leaving)
+
+    def hear(self, raw: bytes, batch: Batch) -> Heard | None:
+        """Remember what a line tells that is no failure. None: that was all, as nearly always;
+        else `follow` an entry of it."""
+        trace = self.correlator.trace(raw, batch.written_at, batch.sender)
+        if trace is None:
+            return None
+        news = self.correlator.note(trace, batch.stamp)
+        if news is None:
+            return None
+        queue, key, _, _, _ = trace
+        if isinstance(news, Notice):
+            self._let_bounces_go(key, news)
+            return None
+        if news is News.UNKNOWN:
+            if self._must_ask(key):
+                self._ask(queue, key)
+            return None
+        if news is News.REMOVED:
+            self._let_bounces_go(key, None)
+            if self.sharing is None and not self.correlator.is_awaited(key):
+                self.correlator.close(key, batch.seconds)
+                return None
+        return trace, news
+
+    def follow(self, entry: Entry) -> Outcome | None:
+        """What becomes of a line; None: it waits, and `released` gives it later."""
+        parsed = entry.parsed
+        if isinstance(parsed, Failure):
+            return self._failure(entry, parsed)
+        if parsed is not None and not isinstance(parsed, Skip):
+            return Job(_line(entry, self._zone), parsed)
+        if entry.heard is None and self.is_enabled:
+            # A failure marker may stand in a line that tells of a message.
+            entry.heard = self.hear(entry.raw, entry.batch)
+        skip = parsed if isinstance(parsed, Skip) else Skip.NOT_A_FAILURE
+        if entry.heard is None:
+            return skip
+        outcome = self._told(entry, *entry.heard)
+        return skip if isinstance(outcome, Skip) else outcome
+
+    def released(self) -> list[Released]:
+        """The lines whose waiting is over, each given once."""
+        released, self._released = self._released, []
+        return released
+
+    def overdue(self, now: float) -> None:
+        """Release what has waited long enough at `now`."""
+        for key in self._bounces.overdue(now):
+            self._let_bounces_go(key, None)
+        for key in self._foreign.overdue(now):
+            self.learned(key, now)
+        for key in self._leaving.overdue(now):
+            self._let_leave(key)
+
+    def release_all(self, now: float) -> None:
+        """Release everything."""
+        while (key := self._foreign.oldest()) is not None:
+            self.learned(key, now)
+        while (key := self._bounces.oldest()) is not None:
+            self._let_bounces_go(key, None)
+        while (key := self._leaving.oldest()) is not None:
+            self._let_leave(key)
+
+    def trim(self, seconds: int) -> None:
+        """Keep the bounds of what is remembered."""
+        self.correlator.trim(seconds)
+
+    def learned(self, key: bytes, now: float) -> None:
+        """The other receivers have answered, or will not: go on with what is here."""
+        self.correlator.asked(key, int(now))
+        for entry in self._foreign.take(key):
+            outcome = self.follow(entry)
+            if outcome is not None:
+                self._released.append((entry, outcome))
+
+    # A line that tells of a message
+
+    def _told(self, entry: Entry, trace: Trace, news: News) -> Outcome | None:
+        queue, key, _, _, _ = trace
+        if self._must_ask(key):
+            self._ask(queue, key)
+        if key in self._foreign:
+            self._hold(self._foreign, key, entry, entry.batch.now)
+            return None
+        if news is News.REMOVED:
+            return self._removal(entry, queue, key)
+        return self._delivery(entry, queue, key)
+
+    def _delivery(self, entry: Entry, queue: Queue, key: bytes) -> Outcome:
+        """A recipient was served."""
+        line = _line(entry, self._zone)
+        success = parse_success(line.message)
+        waiting = None if success is None else self.correlator.ended(key, success.facts)
+        if success is None or waiting is None:
+            return Skip.NOT_A_FAILURE
+        self._tell_others(queue, key)
+        story = self.correlator.story(queue, key)
+        ending = Ending(waiting, "delivered", success.facts.status, success.facts, None)
+        return Job(line, None, None, context_of(story), success.record, [], [ending])
+
+    def _removal(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
+        """The message left the queue. Its deferred recipients have ended, but for those whose last
+        line may have changed places with this one."""
+        record = record_of(_line(entry, self._zone).message)
+        if record is None or not self.correlator.is_awaited(key):
+            self.correlator.close(key, entry.batch.seconds)
+            return Skip.NOT_A_FAILURE
+        if record.daemon == _POSTSUPER:
+            return self._removed(entry, queue, key, record)
+        self._hold(self._leaving, key, (entry, queue, record), entry.batch.now)
+        return None
+
+    def _removed(self, entry: Entry, queue: Queue, key: bytes, record: Record) -> Outcome:
+        story = self.correlator.story(queue, key)
+        endings = [
+            Ending(waiting, "removed", None, None, None)
+            for waiting in self.correlator.all_ended(key)
+        ]
+        self.correlator.close(key, entry.batch.seconds)
+        self._tell_others(queue, key)
+        if not endings:
+            return Skip.NOT_A_FAILURE
+        line = _line(entry, self._zone)
+        return Job(line, None, None, context_of(story), record, [], endings)
+
+    # A failure
+
+    def _failure(self, entry: Entry, failure: Failure) -> Outcome | None:
+        record, facts = failure.record, failure.facts
+        line = _line(entry, self._zone)
+        if record.queue_id is None or not self.is_enabled:
+            return Job(line, failure, entry.verdict)
+        queue = queue_of(line.host, record.instance)
+        key = queue.key(record.queue_id)
+        if not isinstance(facts, Delivery):
+            story = self.correlator.story(queue, key)
+            return Job(line, failure, entry.verdict, context_of(story))
+        if self._must_ask(key):
+            self._ask(queue, key)
+        if key in self._foreign:
+            self._hold(self._foreign, key, entry, entry.batch.now)
+            return None
+        story = self.correlator.story(queue, key)
+        if facts.kind == "deferred":
+            return self._deferred(entry, failure, facts, queue, key, story)
+        return self._bounced(entry, failure, facts, queue, key, story)
+
+    def _deferred(
+        self,
+        entry: Entry,
+        failure: Failure,
+        facts: Delivery,
+        queue: Queue,
+        key: bytes,
+        story: Story | None,
+    ) -> Job:
+        line = _line(entry, self._zone)
+        at = line.message.time.timestamp()
+        waiting = self.correlator.deferred(key, story, facts, at, event_id(line))
+        if waiting is None:
+            return Job(line, failure, entry.verdict, context_of(story))
+        reply, verdict = facts.remote_reply, entry.verdict
+        waiting.smtp_code = None if reply is None else reply.smtp_code
+        if verdict is not None:
+            waiting.category, waiting.scope = verdict.category, verdict.scope
+            waiting.provider, waiting.provider_code = verdict.provider, verdict.provider_code
+        self.correlator.keep(key, waiting, entry.batch.seconds)
+        self._tell_others(queue, key)
+        attempt = waiting.attempts if waiting.is_counted else None
+        return Job(line, failure, verdict, context_of(story, attempt, waiting.first_deferred))
+
+    def _bounced(
+        self,
+        entry: Entry,
+        failure: Failure,
+        facts: Delivery,
+        queue: Queue,
+        key: bytes,
+        story: Story | None,
+    ) -> Job | None:
+        line = _line(entry, self._zone)
+        job = Job(line, failure, entry.verdict)
+        attempt = first_deferred = None
+        if facts.recipient is None and facts.status in _EXPIRIES:
+            job.expired = self.correlator.all_ended(key)
+            job.endings = [
+                Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
+            ]
+        else:
+            waiting = self.correlator.ended(key, facts)
+            if waiting is not None:
+                job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
+                attempt = waiting.attempts if waiting.is_counted else None
+                first_deferred = waiting.first_deferred
+            elif facts.recipient is not None and story is not None and story.is_begun:
+                attempt = 1
+        if job.endings:
+            self._tell_others(queue, key)
+        context = context_of(story, attempt, first_deferred)
+        sender = facts.sender if facts.sender is not None else context.sender
+        job.context = replace(context, backscatter_risk=backscatter_risk(story, sender))
+        if sender and self._may_wait(entry):
+            self._hold(self._bounces, key, (entry, job), entry.batch.now)
+            return None
+        return job
+
+    # Waiting
+
+    def _hold(self, room: "Waitroom[_T]", key: bytes, thing: _T, now: float) -> None:
+        while self.held >= self._config.max_held:
+            self._make_room(now)
+        room.add(key, thing, now)
+
+    def _make_room(self, now: float) -> None:
+        self.hurried += 1
+        if (key := self._bounces.oldest()) is not None:
+            self._let_bounces_go(key, None)
+        elif (key := self._leaving.oldest()) is not None:
+            self._let_leave(key)
+        elif (key := self._foreign.oldest()) is not None:
+            self.learned(key, now)
+
+    def _let_bounces_go(self, key: bytes, notice: Notice | None) -> None:
+        for entry, job in self._bounces.take(key):
+            if notice is not None:
+                named = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
+                job.context = replace(job.context, notice=named)
+            self._released.append((entry, job))
+
+    def _let_leave(self, key: bytes) -> None:
+        for entry, queue, record in self._leaving.take(key):
+            self._released.append((entry, self._removed(entry, queue, key, record)))
+
+    def _may_wait(self, entry: Entry) -> bool:
+        second = int(entry.batch.now)
+        if second != self._second:
+            self._second, self._bounces_in_second = second, 0
+        self._bounces_in_second += 1
+        receipts = entry.batch.receipts
+        return (
+            self._config.notice_wait > 0
+            and self._bounces_in_second <= self._config.notice_rate
+            and not (receipts is not None and receipts.is_pressed)
+        )
+
+    def _must_ask(self, key: bytes) -> bool:
+        return (
+            self.sharing is not None
+            and key not in self._foreign
+            and self.correlator.is_foreign(key)
+        )
+
+    def _ask(self, queue: Queue, key: bytes) -> None:
+        if self.sharing is not None:
+            self._foreign.open(key)
+            self.sharing.ask(queue, key)
+
+    def _tell_others(self, queue: Queue, key: bytes) -> None:
+        if self.sharing is not None:
+            self.sharing.changed(queue, key)
+
+
+def _line(entry: Entry, zone: tzinfo) -> Line:
+    """Of an entry that was not read as a failure, too."""
+    if entry.line is None:
+        batch = entry.batch
+        message = parse_message(entry.raw, received_at=batch.written_at, zone=zone)
+        if message is None:  # not so, or it would not have told of a message
+            message = SyslogMessage("", batch.received_at, "received", None, "", None, "")
+        entry.line = Line(
+            entry.raw,
+            message,
+            batch.received_at,
+            batch.origin.transport,
+            batch.origin.source_ip,
+            entry.truncated,
+            batch.keep_raw,
+        )
+    return entry.line
