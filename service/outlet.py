@@ -148,7 +148,7 @@ class Outlet:
 
     def done(self, envelope: Envelope, result: Result) -> None:
         """The publisher's answer; called once for each envelope."""
-        if envelope in self._letters:
+        if self._letters and envelope in self._letters:
             self._letter_done(envelope, result)
         elif isinstance(result, Published):
             self._metrics.published(

@@ -245,10 +245,15 @@ class Publisher:
 
     def _take_stored(self, stored: Stored) -> None:
         now = self._clock()
+        ended: list[tuple[Envelope, Published]] = []
         for token, duplicate in stored:
-            pending = self._pending.get(token)
+            pending = self._pending.pop(token, None)
             if pending is not None:  # else the answer to an earlier sending has been here
-                self._end(token, Published(duplicate, now - pending.first_sent))
+                self._pending_bytes -= pending.size
+                ended.append((pending.envelope, Published(duplicate, now - pending.first_sent)))
+        self._room_again()
+        for envelope, result in ended:
+            self._tell(envelope, result)
 
     def _take_answer(self, message: Msg) -> None:
         try:
@@ -278,8 +283,11 @@ class Publisher:
             return
         self._pending_bytes -= pending.size
         self._room_again()
+        self._tell(pending.envelope, result)
+
+    def _tell(self, envelope: Envelope, result: Result) -> None:
         try:
-            self._on_result(pending.envelope, result)
+            self._on_result(envelope, result)
         except Exception:  # other answers, and nats-py's reading task, must not end with it
             log.exception("result_failed")
 

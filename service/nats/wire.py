@@ -96,7 +96,7 @@ class _AnswerParser(Parser):
             re.escape(self._start)
             + rb"([0-9]{1,18}) [0-9]{1,18} ([0-9]{1,6})\r\n("
             + re.escape(good_start)
-            + rb"[^\r\n]*)\r\n"
+            + rb"[^\r]*)\r\n"
         )
         self._take = take
 
