@@ -22,6 +22,15 @@ from service.received import Origin
 
 _SOFTWARE = b"mailfault,%s" % __version__.encode()
 
+_HALVED_BYTES = 8 * 1024
+"""Reads from this size on are taken in two halves, with a turn of the loop between them: JetStream
+stores the events of the first while the second is read, and a sender whose window is full gets on
+after the first."""
+
+_GATHER_SECONDS = 0.005
+"""Frames without events wait so long for the answers of those behind them, at most: each write
+wakes the sender up, and a sender that may send a few lines sends a few."""
+
 _LINGER_SECONDS = 5.0
 """A peer that has shut down its side may still read answers; one that is gone does not."""
 
@@ -53,7 +62,11 @@ class RelpSpeaker:
         self._is_finishing = False
         self._has_hung_up = False
         self._is_closing = False
+        self._rest = b""
+        """The second half of a read."""
+        self._rest_due: asyncio.Handle | None = None
         self._answers_due: asyncio.Handle | None = None
+        self._gathering: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
         self.heard: asyncio.Future[None] = self._loop.create_future()
         """Done when nothing more will be read."""
@@ -69,7 +82,7 @@ class RelpSpeaker:
 
     @property
     def buffered_bytes(self) -> int:
-        return self._session.buffered_bytes
+        return self._session.buffered_bytes + len(self._rest)
 
     @property
     def unfinished(self) -> int | None:
@@ -81,13 +94,17 @@ class RelpSpeaker:
         if self._is_fresh:
             self._is_fresh = False
             self._hint(data)
-        self._take(self._session.feed(data))
-        self._answer()
-        if self._session.unanswered >= self._config.max_unanswered and not self._is_finishing:
-            self._is_paused = True
-            self._wire.pause()
+        self._hear_rest()
+        # Between two frames where there is such a place: what is cut costs more.
+        middle = data.find(b"\n", len(data) // 2) + 1 if len(data) >= _HALVED_BYTES else 0
+        if middle:
+            self._rest = data[middle:]
+            self._rest_due = self._loop.call_soon(self._hear_rest)
+            data = data[:middle]
+        self._hear(data)
 
     def eof(self) -> bool:
+        self._hear_rest()
         self._hear_no_more()
         if self._is_finishing:
             return True
@@ -100,6 +117,7 @@ class RelpSpeaker:
 
     def lost(self, reason: Drop) -> None:
         """What is unanswered the sender sends again, to whoever listens then."""
+        self._hear_rest()
         self._hear_no_more()
         batch = self._session.end()
         for piece in batch.pieces:
@@ -107,7 +125,7 @@ class RelpSpeaker:
                 piece.kind = reason
         self._take(batch)
         self._is_closing = True
-        for timer in (self._linger, self._answers_due):
+        for timer in (self._linger, self._answers_due, self._gathering):
             if timer is not None:
                 timer.cancel()
         self._speakers.discard(self)
@@ -121,6 +139,24 @@ class RelpSpeaker:
         if not self._is_closing:
             self._wire.write(SERVERCLOSE)
             self._close()
+
+    def _hear_rest(self) -> None:
+        if self._rest_due is not None:
+            self._rest_due.cancel()
+            self._rest_due = None
+            rest, self._rest = self._rest, b""
+            if not self._session.is_over:
+                self._hear(rest)
+
+    def _hear(self, data: bytes) -> None:
+        self._take(self._session.feed(data))
+        if not self._session.is_waiting or self._session.is_over:
+            self._answer()
+        elif self._gathering is None:
+            self._gathering = self._loop.call_later(_GATHER_SECONDS, self._answer_later)
+        if self._session.unanswered >= self._config.max_unanswered and not self._is_finishing:
+            self._is_paused = True
+            self._wire.pause()
 
     def _take(self, batch: Batch) -> None:
         if batch.pieces:
@@ -136,6 +172,9 @@ class RelpSpeaker:
     def _answer_later(self) -> None:
         self._answers_due = None
         self._answer()
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         if self._session.unanswered <= self._config.max_unanswered // 2:
             self._read_on()
 
