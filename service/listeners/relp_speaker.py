@@ -22,11 +22,6 @@ from service.received import Origin
 
 _SOFTWARE = b"mailfault,%s" % __version__.encode()
 
-_HALVED_BYTES = 8 * 1024
-"""Reads from this size on are taken in two halves, with a turn of the loop between them: JetStream
-stores the events of the first while the second is read, and a sender whose window is full gets on
-after the first."""
-
 _GATHER_SECONDS = 0.005
 """Frames without events wait so long for the answers of those behind them, at most: each write
 wakes the sender up, and a sender that may send a few lines sends a few."""
@@ -62,9 +57,6 @@ class RelpSpeaker:
         self._is_finishing = False
         self._has_hung_up = False
         self._is_closing = False
-        self._rest = b""
-        """The second half of a read."""
-        self._rest_due: asyncio.Handle | None = None
         self._answers_due: asyncio.Handle | None = None
         self._gathering: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
@@ -82,7 +74,7 @@ class RelpSpeaker:
 
     @property
     def buffered_bytes(self) -> int:
-        return self._session.buffered_bytes + len(self._rest)
+        return self._session.buffered_bytes
 
     @property
     def unfinished(self) -> int | None:
@@ -94,17 +86,16 @@ class RelpSpeaker:
         if self._is_fresh:
             self._is_fresh = False
             self._hint(data)
-        self._hear_rest()
-        # Between two frames where there is such a place: what is cut costs more.
-        middle = data.find(b"\n", len(data) // 2) + 1 if len(data) >= _HALVED_BYTES else 0
-        if middle:
-            self._rest = data[middle:]
-            self._rest_due = self._loop.call_soon(self._hear_rest)
-            data = data[:middle]
-        self._hear(data)
+        self._take(self._session.feed(data))
+        if not self._session.is_waiting or self._session.is_over:
+            self._answer()
+        elif self._gathering is None:
+            self._gathering = self._loop.call_later(_GATHER_SECONDS, self._answer_later)
+        if self._session.unanswered >= self._config.max_unanswered and not self._is_finishing:
+            self._is_paused = True
+            self._wire.pause()
 
     def eof(self) -> bool:
-        self._hear_rest()
         self._hear_no_more()
         if self._is_finishing:
             return True
@@ -117,7 +108,6 @@ class RelpSpeaker:
 
     def lost(self, reason: Drop) -> None:
         """What is unanswered the sender sends again, to whoever listens then."""
-        self._hear_rest()
         self._hear_no_more()
         batch = self._session.end()
         for piece in batch.pieces:
@@ -139,24 +129,6 @@ class RelpSpeaker:
         if not self._is_closing:
             self._wire.write(SERVERCLOSE)
             self._close()
-
-    def _hear_rest(self) -> None:
-        if self._rest_due is not None:
-            self._rest_due.cancel()
-            self._rest_due = None
-            rest, self._rest = self._rest, b""
-            if not self._session.is_over:
-                self._hear(rest)
-
-    def _hear(self, data: bytes) -> None:
-        self._take(self._session.feed(data))
-        if not self._session.is_waiting or self._session.is_over:
-            self._answer()
-        elif self._gathering is None:
-            self._gathering = self._loop.call_later(_GATHER_SECONDS, self._answer_later)
-        if self._session.unanswered >= self._config.max_unanswered and not self._is_finishing:
-            self._is_paused = True
-            self._wire.pause()
 
     def _take(self, batch: Batch) -> None:
         if batch.pieces:

@@ -1,9 +1,8 @@
-"""A large read is taken in two halves, and answers are gathered: when, and that nothing is lost,
-reordered or answered early, whatever happens in between."""
+"""When answers leave: gathered where others are to follow soon, and never kept for long."""
 
 import asyncio
 
-from service.core.outcomes import Drop, Refusal
+from service.core.outcomes import Refusal
 from service.listeners.relp_config import RelpConfig
 from service.listeners.relp_speaker import RelpSpeaker
 from service.metrics import Metrics
@@ -11,11 +10,8 @@ from service.received import Origin
 from tests.fakes import FakeIntake
 from tests.relp_wires import frame, ok, opening, syslog
 
-EVENT = b"<22>mx postfix/smtp[1]: status=bounced " + b"x" * 500
-PLAIN = b"<22>mx postfix/smtp[1]: status=sent " + b"x" * 500
-LINES = [EVENT, *[PLAIN] * 19, EVENT, *[PLAIN] * 18, EVENT]
-READ = b"".join(syslog(number, line) for number, line in enumerate(LINES, 2))
-LAST = len(LINES) + 1
+EVENT = b"<22>mx postfix/smtp[1]: status=bounced "
+PLAIN = b"<22>mx postfix/smtp[1]: status=sent "
 
 
 class KeptWire:
@@ -72,64 +68,6 @@ class Spoken:
 
 def answered(*numbers: int) -> list[bytes]:
     return [ok(*numbers)]
-
-
-async def test_the_second_half_is_taken_in_the_next_turn() -> None:
-    spoken = Spoken()
-    spoken.speaker.data_received(READ)
-    first = list(spoken.intake.frames)
-    assert 15 < len(first) < 25
-    assert spoken.speaker.buffered_bytes > 8000
-    spoken.intake.make_durable(1)
-    await asyncio.sleep(0)
-    assert spoken.intake.frames == LINES
-    assert spoken.speaker.buffered_bytes == 0
-
-
-async def test_nothing_of_the_second_half_is_answered_before_it_is_taken() -> None:
-    spoken = Spoken()
-    spoken.speaker.data_received(READ)
-    half = len(spoken.intake.frames)
-    spoken.intake.make_durable()
-    spoken.speaker.say_goodbye()  # answers whatever can be
-    assert spoken.wire.written[0] == ok(*range(2, half + 2))
-
-
-async def test_what_comes_before_the_next_turn_comes_after_the_second_half() -> None:
-    spoken = Spoken()
-    spoken.speaker.data_received(READ)
-    spoken.speaker.data_received(syslog(LAST + 1, PLAIN))
-    assert spoken.intake.frames == [*LINES, PLAIN]
-    spoken.intake.make_durable()
-    await asyncio.sleep(0)
-    assert spoken.wire.written == answered(*range(2, LAST + 2))
-
-
-async def test_the_end_of_file_and_the_loss_of_the_connection_come_after_it_too() -> None:
-    for end in ("eof", "lost"):
-        spoken = Spoken()
-        spoken.speaker.data_received(READ + b"99 sysl")
-        if end == "eof":
-            assert spoken.speaker.eof()
-        spoken.speaker.lost(Drop.CUT_SHORT)
-        assert spoken.intake.frames == LINES
-        assert [fault.kind for fault in spoken.intake.faults] == [Drop.CUT_SHORT]
-
-
-async def test_nothing_is_heard_after_a_broken_frame_in_the_first_half() -> None:
-    spoken = Spoken()
-    spoken.speaker.data_received(b"hello" + READ)
-    await asyncio.sleep(0)
-    assert spoken.intake.frames == []
-    assert len(spoken.intake.faults) == 1
-    assert spoken.wire.is_closed
-
-
-async def test_one_large_frame_is_not_halved() -> None:
-    spoken = Spoken()
-    spoken.speaker.data_received(syslog(2, b"x" * 20_000))
-    assert [len(line) for line in spoken.intake.frames] == [20_000]
-    assert spoken.wire.written == answered(2)
 
 
 async def test_answers_wait_for_those_behind_them() -> None:
