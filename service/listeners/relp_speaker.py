@@ -200,14 +200,18 @@ class RelpSpeaker:
 def split(block: Block) -> Iterator[Piece]:
     """Each line that may give events alone, so that no other waits for it; what lies between, which
     gives none, in blocks."""
-    data = block.data
+    lines = block.data[:-1].split(b"\n")
     start = 0
-    for line in candidates(data):
-        # Found where it is: a line before it that held it would be a candidate, too.
-        begins = data.find(line, start)
-        if start < begins:
-            yield Block(data[start:begins], data.count(b"\n", start, begins), True)
+    for line in candidates(block.data):
+        # The first that equals it: a line before it that did would be a candidate, too.
+        place = lines.index(line, start)
+        if start < place:
+            yield _without_candidate(lines[start:place])
         yield Frame(line, is_candidate=True)
-        start = begins + len(line) + 1
-    if start < len(data):
-        yield Block(data[start:], data.count(b"\n", start), True)
+        start = place + 1
+    if start < len(lines):
+        yield _without_candidate(lines[start:])
+
+
+def _without_candidate(lines: list[bytes]) -> Block:
+    return Block(b"\n".join((*lines, b"")), len(lines), has_no_candidate=True)

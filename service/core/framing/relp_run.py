@@ -28,4 +28,7 @@ def plain_run(data: bytes, txnr: int, bound: int) -> tuple[bytes, int] | None:
     ):
         return None
     block = b"\n".join((*lines, b""))
-    return None if b"\0" in block or b"\r\n" in block else (block, count)
+    # One byte is sought many times as fast as two.
+    if b"\0" in block or (b"\r" in block and b"\r\n" in block):
+        return None
+    return block, count
