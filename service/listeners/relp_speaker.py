@@ -22,10 +22,6 @@ from service.received import Origin
 
 _SOFTWARE = b"mailfault,%s" % __version__.encode()
 
-_GATHER_SECONDS = 0.005
-"""Frames without events wait so long for the answers of those behind them, at most: each write
-wakes the sender up, and a sender that may send a few lines sends a few."""
-
 _LINGER_SECONDS = 5.0
 """A peer that has shut down its side may still read answers; one that is gone does not."""
 
@@ -58,7 +54,6 @@ class RelpSpeaker:
         self._has_hung_up = False
         self._is_closing = False
         self._answers_due: asyncio.Handle | None = None
-        self._gathering: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
         self.heard: asyncio.Future[None] = self._loop.create_future()
         """Done when nothing more will be read."""
@@ -87,10 +82,7 @@ class RelpSpeaker:
             self._is_fresh = False
             self._hint(data)
         self._take(self._session.feed(data))
-        if not self._session.is_waiting or self._session.is_over:
-            self._answer()
-        elif self._gathering is None:
-            self._gathering = self._loop.call_later(_GATHER_SECONDS, self._answer_later)
+        self._answer()
         if self._session.unanswered >= self._config.max_unanswered and not self._is_finishing:
             self._is_paused = True
             self._wire.pause()
@@ -115,7 +107,7 @@ class RelpSpeaker:
                 piece.kind = reason
         self._take(batch)
         self._is_closing = True
-        for timer in (self._linger, self._answers_due, self._gathering):
+        for timer in (self._linger, self._answers_due):
             if timer is not None:
                 timer.cancel()
         self._speakers.discard(self)
@@ -144,9 +136,6 @@ class RelpSpeaker:
     def _answer_later(self) -> None:
         self._answers_due = None
         self._answer()
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
         if self._session.unanswered <= self._config.max_unanswered // 2:
             self._read_on()
 

@@ -189,11 +189,6 @@ class RelpSession:
         return self._received - self._answered
 
     @property
-    def is_waiting(self) -> bool:
-        """Some frame has events that are not durable: what is behind it has no answer yet."""
-        return bool(self._order)
-
-    @property
     def is_over(self) -> bool:
         """Nothing more is to be read: the peer said `close`, or was refused."""
         return self._is_over
