@@ -502,3 +502,40 @@ async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
     made.outlet.spooler.incoming.take(1, 1)
     made.outlet.flow_stopped()
     assert resumes == [1]
+
+
+def awaited(number: int, durable: list[int]) -> Envelope:
+    made = envelope(number)
+    made.on_durable = partial(durable.append, number)
+    return made
+
+
+async def test_what_a_sender_waits_for_is_published_in_the_same_turn(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        made = way(tmp_path, server.url)
+        durable: list[int] = []
+        async with made.running():
+            await made.flowing()
+            made.outlet.put([awaited(1, durable), awaited(2, durable)])
+            assert made.publisher.in_flight == 2
+            assert not durable
+            made.outlet.put([envelope(3)])  # nobody waits: these go by the queue, in large numbers
+            assert (made.publisher.in_flight, len(made.queue)) == (2, 1)
+            made.outlet.put([awaited(4, durable)])  # not past the one that waits there
+            assert (made.publisher.in_flight, len(made.queue)) == (2, 2)
+            await made.outlet.settled(made.publisher)
+            found = [headers["Nats-Msg-Id"] for _, headers, _ in await fetch(client, 4)]
+        assert durable == [1, 2, 4]
+        assert found == [envelope(number).message_id for number in (1, 2, 3, 4)]
+
+
+async def test_write_ahead_publishes_nothing_in_the_same_turn(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server:
+        made = way(tmp_path, server.url, durability="write-ahead")
+        durable: list[int] = []
+        async with made.running():
+            await made.flowing()
+            made.outlet.put([awaited(1, durable)])
+            assert made.publisher.in_flight == 0
+            await made.outlet.settled(made.publisher)
+        assert durable == [1]

@@ -510,3 +510,66 @@ async def test_what_others_write_to_our_inbox_is_ignored(tmp_path: Path, subject
         results = await here.publish(envelope(2), envelope(3))
         assert all(isinstance(result, Published) for result in results)
         assert here.connection.is_connected
+
+
+async def test_publish_now_sends_on_the_spot(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, world(NatsConfig(servers=[server.url])) as here:
+        await here.publish(envelope(0))
+        assert here.publisher.publish_now([envelope(1), envelope(2)])
+        assert here.publisher.in_flight == 2
+        await here.publisher.publish(envelope(3))
+        await here.publisher.idle()
+        assert all(isinstance(result, Published) for result in here.results.values())
+        async with client_of(server) as client:
+            stored = [await client.jetstream().get_msg("POSTFIX", n) for n in range(1, 5)]
+    ids = [(message.headers or {})["Nats-Msg-Id"] for message in stored]
+    assert ids == [f"{number:032x}" for number in range(4)]
+
+
+async def test_publish_now_leaves_alone_what_has_no_room(tmp_path: Path) -> None:
+    bytes_of_two = 2 * len(envelope(1).body)
+    async with real_nats(tmp_path) as server:
+        for config in (
+            NatsConfig(servers=[server.url], window=2),
+            NatsConfig(servers=[server.url], window_bytes=bytes_of_two),
+        ):
+            async with world(config) as here:
+                await here.publish(envelope(0))
+                assert not here.publisher.publish_now([envelope(n) for n in (1, 2, 3)])
+                assert here.publisher.in_flight == 0
+                assert here.publisher.publish_now([envelope(4), envelope(5)])
+                await here.publisher.idle()
+
+
+async def test_publish_now_needs_a_connection(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, world(NatsConfig(servers=[server.url])) as here:
+        await here.publish(envelope(0))
+        await server.kill()
+        await here.until(lambda world: not world.publisher.is_attached)
+        assert not here.publisher.publish_now([envelope(1)])
+        assert here.publisher.in_flight == 0
+        await server.start()
+
+
+async def test_publish_now_does_not_overtake_what_nats_py_has_to_write(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, world(NatsConfig(servers=[server.url])) as here:
+        await here.publish(envelope(0))
+        publishing = asyncio.ensure_future(here.publisher.publish(envelope(1)))
+        await asyncio.sleep(0)
+        assert here.publisher.in_flight == 1
+        assert not here.publisher.publish_now([envelope(2)])  # nats-py's task has not had its turn
+        await publishing
+        await here.publisher.idle()
+
+
+async def test_what_can_never_be_sent_is_rejected_by_publish_now_too(tmp_path: Path) -> None:
+    async with (
+        real_nats(tmp_path, max_payload=4096) as server,
+        world(NatsConfig(servers=[server.url])) as here,
+    ):
+        await here.publish(envelope(0))
+        large = envelope(1, size=5000)
+        assert here.publisher.publish_now([large])
+        assert here.publisher.in_flight == 0
+        result = here.results[large]
+    assert isinstance(result, Rejected)
