@@ -6,8 +6,8 @@ notice that Postfix sends of it, and what is told of a message that began elsewh
 the other receivers know. Nothing here does IO or reads a clock; times are Unix times, seconds.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Protocol, TypeVar
 
@@ -17,10 +17,10 @@ from schemas.delivery import Notice as NoticeOfBounce
 from service.core.assemble import Ending, Event, Line, event_id
 from service.core.classify import Verdict
 from service.core.context import NO_CONTEXT, Context, backscatter_risk, context_of
-from service.core.correlate.correlator import Correlator, News, Notice
+from service.core.correlate.correlator import READERS, Correlator, News, Notice
 from service.core.correlate.memory import Bounds
 from service.core.correlate.story import Story
-from service.core.correlate.trace import Queue, Trace, queue_of
+from service.core.correlate.trace import TELLS_NOTHING, Queue, Trace, match_common, queue_of
 from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
@@ -164,9 +164,9 @@ class Job:
     context: Context = NO_CONTEXT
     record: Record | None = None
     """Of a line that is no failure."""
-    expired: list[Waiting] = field(default_factory=list)
+    expired: Sequence[Waiting] = ()
     """The recipients of a message that expired: one `bounced` event each."""
-    endings: list[Ending] = field(default_factory=list)
+    endings: Sequence[Ending] = ()
 
 
 Outcome = Job | Skip
@@ -186,7 +186,6 @@ class Correlation:
             is_shared=sharing is not None,
         )
         self._read = self.correlator.traces.read
-        self._note = self.correlator.note
         self.is_enabled = config.enabled
         self.sharing = sharing
         self._config = config
@@ -211,10 +210,13 @@ class Correlation:
     def hear(self, raw: bytes, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
         else `follow` an entry of it."""
-        trace = self._read(raw, batch.written_at, batch.sender)
+        match = match_common(raw)
+        if match is not None and match.lastindex == TELLS_NOTHING:
+            return None
+        trace = self._read(match, raw, batch.written_at, batch.sender)
         if trace is None:
             return None
-        news = self._note(trace, batch.stamp)
+        news = READERS[trace[3]](self.correlator, trace, batch.stamp)
         if news is None:
             return None
         queue, key, _, _, _ = trace
@@ -408,7 +410,7 @@ class Correlation:
             self._tell_others(queue, key)
         context = context_of(story, attempt, first_deferred)
         sender = facts.sender if facts.sender is not None else context.sender
-        job.context = replace(context, backscatter_risk=backscatter_risk(story, sender))
+        job.context = context._replace(backscatter_risk=backscatter_risk(story, sender))
         if sender and self._may_wait(entry):
             self._hold(self._bounces, key, (entry, job), entry.batch.now)
             return None
@@ -434,7 +436,7 @@ class Correlation:
         for entry, job in self._bounces.take(key):
             if notice is not None:
                 named = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
-                job.context = replace(job.context, notice=named)
+                job.context = job.context._replace(notice=named)
             self._released.append((entry, job))
 
     def _let_leave(self, key: bytes) -> None:

@@ -418,8 +418,7 @@ def _expired(
     """The line names no recipient: each that waited has one event of its own."""
     line = job.line
     own = replace(facts, recipient=waiting.recipient, original_recipient=waiting.original_recipient)
-    context = replace(
-        job.context,
+    context = job.context._replace(
         attempt=waiting.attempts if waiting.is_counted else None,
         first_deferred_at=datetime.fromtimestamp(waiting.first_deferred, UTC),
     )

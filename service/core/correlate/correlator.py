@@ -115,7 +115,7 @@ class Correlator:
 
     def note(self, trace: Trace, stamp: bytes) -> News | Notice | None:
         """Remember what a line tells. `stamp`: the time now, in `STAMP_BYTES`."""
-        return _READERS[trace[3]](self, trace, stamp)
+        return READERS[trace[3]](self, trace, stamp)
 
     def _accepted(self, trace: Trace, stamp: bytes) -> None:
         """smtpd(8) or qmqpd(8): `client=`."""
@@ -433,7 +433,7 @@ class Correlator:
         self.memory.discard(key)
 
 
-_READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]] = {
+READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]] = {
     FROM: Correlator._activated,
     CLIENT: Correlator._accepted,
     MESSAGE_ID: Correlator._identified,
@@ -443,6 +443,7 @@ _READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]
     SENDER: Correlator._notified,
     POSTMASTER: Correlator._notified,
 }
+"""What `note` does, by the opening of a line."""
 
 
 def _unpacked(packed: bytes) -> Waiting | None:

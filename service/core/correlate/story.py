@@ -45,9 +45,10 @@ _ACTIVE = pattern(r"<(.*)>, size=([0-9]{1,18}), nrcpt=([0-9]{1,9})\Z")
 _DOUBLE_BOUNCE = "double-bounce@"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Story:
-    """What is known of a message. None: no line told."""
+    """What is known of a message. None: no line told. Compared by identity: the same records give
+    the same one, as long as they are remembered."""
 
     message_id: str | None
     sender: str | None

@@ -16,6 +16,7 @@ from service.core.postfix.record import MAX_TAG, identify
 from service.core.syslog.header import parse_message
 from service.core.syslog.rfc3164 import parse_origin
 from service.core.syslog.rfc5424 import plain_head
+from service.core.syslog.tag import BOM
 
 CLIENT = b"client="
 """smtpd(8), qmqpd(8)"""
@@ -38,10 +39,14 @@ _TELLING = rb"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): (%b)(.{0,2048})" % b"|".jo
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
 # is asked once. Groups: stamp, host, tag, queue id, opening, text.
 _COMMON = re.compile(
-    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[^ ]+|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) ([^ ]+) ([^ ]+): "
-    rb"(?:%b)?" % _TELLING,
+    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[^ ]+|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
+    rb"([^ :/[\]]+) ([^ ]+): "
+    rb"(?: *(?:%b)?%b)?" % (BOM.encode(), _TELLING),
     re.DOTALL,
 )
+match_common = _COMMON.match
+TELLS_NOTHING = 3
+"""The `lastindex` of its match where a line has the common header and tells of no message."""
 _TOLD = re.compile(_TELLING, re.DOTALL)
 _LONGEST_ORIGIN = 512
 _LF = ord("\n")  # as a number: to look for bytes in bytes costs CPython an exception
@@ -91,9 +96,11 @@ class Traces:
         """The other instances of its host that have been seen."""
         return tuple(q for q in self._instances.get(queue.host, ()) if q.instance != queue.instance)
 
-    def read(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
-        """`sender`: who is taken for the host where the line names none."""
-        match = _COMMON.match(line)
+    def read(
+        self, match: re.Match[bytes] | None, line: bytes, received_at: datetime, sender: str
+    ) -> Trace | None:
+        """`match`: what `match_common` gave for the line. `sender`: who is taken for the host where
+        the line names none."""
         if match is None:
             return self._other_form(line, received_at, sender)
         stamp, host, tag, queue_id, opening, text = match.groups()
@@ -103,19 +110,11 @@ class Traces:
             if origin not in self._queues and not self._learn(origin):
                 return self._with_care(line, received_at, sender)
             queue = self._queues[origin]
-            if queue is None:
-                return None
-        if opening is None:
-            return self._unclean(line, match.end(), received_at, sender)
+        if queue is None or opening is None:
+            return None
         if _LF in text:  # of a counted frame: records are lines
             text = text.replace(b"\n", b"?")
         return queue, queue.prefix + queue_id, stamp, opening, text
-
-    def _unclean(self, line: bytes, end: int, received_at: datetime, sender: str) -> Trace | None:
-        """`syslog.tag.clean_text` takes spaces and a byte order mark off the front of a text."""
-        if line[end : end + 1] in (b" ", b"\xef"):
-            return self._with_care(line, received_at, sender)
-        return None
 
     def _other_form(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
         found = plain_head(line)
