@@ -86,7 +86,7 @@ async def measure(
             service = Service(tree, server.url, work / "data", *options)
             try:
                 with _pinned(apart):
-                    await service.start()
+                    await service.start(scenario.environment)
                 await service.wait_until_ready()
                 with _pinned(together):
                     return await _run(scenario, log, server, service)

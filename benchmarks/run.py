@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import get_args
 
-from benchmarks.beside import beside, print_beside
+from benchmarks.beside import Beside, beside, comparisons, print_beside
 from benchmarks.logs import Logs
 from benchmarks.measure import Result, measure
 from benchmarks.processes import ProcessError
@@ -49,11 +49,12 @@ def main() -> None:
     except ProcessError as error:
         console.print(str(error), style="red", markup=False)
         sys.exit(1)
-    print_results(results + [repeats for repeats in by_turns if repeats])
-    if beside_lines:
-        print_beside(*by_turns)
+    compared = [repeats for found in by_turns for repeats in (found.plain, found.more)]
+    print_results(results + compared)
+    for found in by_turns:
+        print_beside(found)
     console.print("Other processes on the machine are in these figures; ratios outlive them.")
-    sys.exit(any(result.problems for repeats in (*results, *by_turns) for result in repeats))
+    sys.exit(any(result.problems for repeats in (*results, *compared) for result in repeats))
 
 
 def _is_single(given: argparse.Namespace) -> bool:
@@ -77,8 +78,8 @@ def _plan(given: argparse.Namespace) -> list[Scenario]:
 
 async def _measure_all(
     plan: list[Scenario], repeat: int, pin: bool, beside_lines: int
-) -> tuple[list[list[Result]], tuple[list[Result], list[Result]]]:
-    """The plan; then TCP and RELP by turns, if `beside_lines` says how many."""
+) -> tuple[list[list[Result]], list[Beside]]:
+    """The plan; then what is compared by turns, if `beside_lines` says with how many lines."""
     results: list[list[Result]] = [[] for _ in plan]
     with tempfile.TemporaryDirectory(prefix="mailfault-logs-") as directory:
         logs = Logs(Path(directory))
@@ -86,9 +87,10 @@ async def _measure_all(
             for scenario, repeats in zip(plan, results, strict=True):
                 console.print(f"[{number + 1}/{repeat}] {scenario.name} ...", markup=False)
                 repeats.append(await measure(scenario, logs.get(scenario.log), pin=pin))
-        by_turns: tuple[list[Result], list[Result]] = ([], [])
-        if beside_lines:
-            by_turns = await beside(beside_lines, 0.2, logs, max(BESIDE_TURNS, repeat), pin=pin)
+        by_turns = [
+            await beside(comparison, logs, max(BESIDE_TURNS, repeat), pin=pin)
+            for comparison in (comparisons(beside_lines) if beside_lines else [])
+        ]
     return results, by_turns
 
 

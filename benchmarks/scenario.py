@@ -18,11 +18,19 @@ class Scenario:
     """Lines a second; None: as fast as the receiver takes them."""
     hosts: int = 8
     seed: int = 42
+    correlation: bool = True
+    """Off: events say what their own line says."""
 
     @property
     def name(self) -> str:
         pace = f" at {self.rate:,.0f}/s" if self.rate else ""
-        return f"{self.transport} {self.failures:.0%}{pace}"
+        alone = "" if self.correlation else " alone"
+        return f"{self.transport} {self.failures:.0%}{pace}{alone}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the service."""
+        return {} if self.correlation else {"MAILFAULT_CORRELATION__ENABLED": "false"}
 
     @property
     def log(self) -> Options:
@@ -43,7 +51,7 @@ PLAN = (
 
 BESIDE_LINES = 100_000
 BESIDE_TURNS = 5
-"""After either plan: TCP and RELP by turns."""
+"""After either plan: what is compared by turns."""
 
 FULL_PLAN = (
     Scenario(5_000_000),
