@@ -268,6 +268,8 @@ class Correlation:
 
     def _delivery(self, entry: Entry, trace: Trace) -> Job | None:
         """A recipient was served."""
+        if trace.key not in self.correlator.queued.entries:
+            return None
         line = _line(entry, self._zone)
         success = parse_success(line.message)
         waiting = None if success is None else self.correlator.ended(trace.key, success.facts)

@@ -29,6 +29,7 @@ from service.listeners.tls_config import TlsStreamConfig
 from service.listeners.tls_context import Identity
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
+from service.nats.sharing_config import SharingConfig
 from service.pipeline import PipelineConfig
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     correlation: CorrelationConfig = Field(default_factory=CorrelationConfig)
+    sharing: SharingConfig = Field(default_factory=SharingConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
     log: LogConfig = Field(default_factory=LogConfig)

@@ -11,6 +11,7 @@ from datetime import datetime, tzinfo
 from enum import Enum
 
 from service.core.correlate.memory import STAMP_BYTES, Bounds, Evicted, Memory, begun
+from service.core.correlate.shared import GONE, Shared, encode
 from service.core.correlate.story import (
     ACTIVE_RECORD,
     ASKED_RECORD,
@@ -53,7 +54,6 @@ _BEGINNINGS = (
     BEGUN_RECORD,
     NOTICE_RECORD,
     ORIGIN_RECORD,
-    ASKED_RECORD,
 )
 
 
@@ -100,6 +100,9 @@ class Correlator:
         """Deferred recipients, by the same key and their name."""
         self._traces = Traces(zone)
         self._zone = zone
+        self._asked = ASKED_RECORD
+        self._doubts = 0
+        self._unsure_before = 0
 
     # Lines that tell of a message
 
@@ -366,14 +369,126 @@ class Correlator:
             key + _NAME + name in self.recipients.entries for name in _names(queued)
         )
 
+    # What the receivers of a fleet tell each other
+
     def is_foreign(self, key: bytes) -> bool:
-        """Its beginning was not seen here, and nobody has been asked."""
+        """Others may know of it what is not known here, and have not been asked."""
         value = self.memory.get(key)
-        return value is None or not any(_has(value, kind) for kind in _BEGINNINGS)
+        if value is None:
+            return True
+        if begun(value) >= self._unsure_before and any(_has(value, kind) for kind in _BEGINNINGS):
+            return False
+        return not _has(value, self._asked)
 
     def asked(self, key: bytes, seconds: int) -> None:
-        """Somebody was asked, and need not be asked again."""
-        self._add(key, ASKED_RECORD, seconds)
+        """They were asked, and need not be asked again."""
+        self._add(key, self._asked, seconds)
+
+    def doubt(self, seconds: int) -> None:
+        """They were not heard for a while: they are asked anew of all that is known here."""
+        self._doubts += 1
+        self._asked = b"%b%d;" % (ASKED_RECORD, self._doubts)
+        self._unsure_before = seconds + 1
+
+    def holds(self, key: bytes) -> bool:
+        """Whether this message is known here and has not left the queue."""
+        return key in self.memory.entries or key in self.queued.entries
+
+    def export(self, key: bytes) -> bytes:
+        """What others should know of a message that has, or had, deferred recipients."""
+        queued = self.queued.entries.get(key)
+        if queued is None:
+            return GONE
+        known = self.memory.get(key)
+        records = [] if known is None else known[STAMP_BYTES:].split(b"\n")
+        waiting, ended = [], []
+        for name in _names(queued):
+            packed = self.recipients.entries.get(key + _NAME + name)
+            if packed is None:
+                ended.append(name)
+            else:
+                waiting.append(packed[STAMP_BYTES:])
+        return encode(
+            begun(queued if known is None else known),
+            [record for record in records if record[:1] != ASKED_RECORD],
+            self._activation(key, None),
+            waiting,
+            ended,
+        )
+
+    def learn(self, key: bytes, shared: Shared, seconds: int) -> bool:
+        """Take over what another receiver tells. It may come late, twice, or in another order than
+        it was written. True: more is known here than it tells."""
+        if shared.is_gone:
+            self.all_ended(key)
+            return False
+        known = self.memory.entries.get(key)
+        if known is not None and _is_other(known, shared):
+            if begun(known) > shared.begun:
+                return True
+            self._forget(key)
+            known = None
+        # Counted by whoever saw it from its beginning, if nothing was missed since.
+        has_all = known is not None and not self.is_foreign(key) and _has_begun(known)
+        knows_more = self._learn_records(key, known, shared, seconds)
+        queued = self.queued.entries.get(key)
+        names = [] if queued is None else _names(queued)
+        activations = shared.activations
+        if queued is not None:
+            activations = max(activations, self._activation(key, None))
+        elif known is not None and _has(known, ACTIVE_RECORD):
+            activations += 1  # it was taken up anew, and that line came here
+        stamp = seconds.to_bytes(STAMP_BYTES)
+        told = set()
+        for waiting in shared.waiting:
+            name = _name(waiting.recipient)
+            told.add(name)
+            here = self._waiting(key, waiting.recipient)
+            if here is None and name in names:
+                knows_more = True  # it has ended
+                continue
+            if here is None:
+                knows_more |= has_all and not waiting.is_counted
+                waiting.is_counted |= has_all
+                names.append(name)
+            elif not _is_ahead(waiting, here):
+                knows_more |= _is_ahead(here, waiting)
+                continue
+            elif here.first_deferred < waiting.first_deferred:
+                knows_more = True  # they did not know of the attempts that were seen here
+                waiting.attempts += here.attempts
+                waiting.first_deferred, waiting.is_counted = here.first_deferred, here.is_counted
+            self.recipients.renew(key + _NAME + name, stamp + pack(waiting))
+        for recipient in shared.ended:
+            name = _name(recipient)
+            told.add(name)
+            self.recipients.discard(key + _NAME + name)
+            if name not in names:
+                names.append(name)
+        if not names:
+            return False
+        self.queued.renew(key, b"%b%d\n%b" % (stamp, activations, _NAME.join(names)))
+        return (knows_more or any(name not in told for name in names)) and not shared.is_cut
+
+    def _learn_records(self, key: bytes, known: bytes | None, shared: Shared, seconds: int) -> bool:
+        told = b"\n".join(shared.records)
+        if known is None:
+            # Not younger than now, and not so old that it would be forgotten at once.
+            at = min(max(shared.begun, seconds - self.memory.bounds.seconds // 2), seconds)
+            if told:
+                self.memory.renew(key, at.to_bytes(STAMP_BYTES) + told)
+            return False
+        has_begun = _has_begun(known)
+        for record in shared.records:
+            kind = record[:1]
+            if not _has(known, kind) and not (kind == BEGUN_RECORD and has_begun):
+                known = b"%b\n%b" % (known, record)
+        self.memory.put(key, known)
+        kinds = {record[:1] for record in shared.records}
+        return any(
+            record[:1] not in kinds and record[:1] != ASKED_RECORD
+            for record in known[STAMP_BYTES:].split(b"\n")
+        )
 
     def close(self, key: bytes, seconds: int) -> None:
         """The message is gone."""
@@ -409,6 +524,28 @@ class Correlator:
 
 def _has(value: bytes, kind: bytes) -> bool:
     return value.startswith(kind, STAMP_BYTES) or value.find(b"\n" + kind, STAMP_BYTES) >= 0
+
+
+def _has_begun(value: bytes) -> bool:
+    return any(_has(value, kind) for kind in (CLIENT_RECORD, UID_RECORD, BEGUN_RECORD))
+
+
+def _is_other(known: bytes, shared: Shared) -> bool:
+    """Whether a message told of is not the one known by that id, but an earlier or a later one."""
+    if abs(begun(known) - shared.begun) < _NEIGHBOUR_SECONDS:
+        return False  # resent lines may come with stamps of another form
+    for record in shared.records:
+        if record[:1] in (CLIENT_RECORD, UID_RECORD, BEGUN_RECORD) and _has(known, record[:1]):
+            return not _has(known, record.partition(SEPARATOR)[0])
+    return False
+
+
+def _is_ahead(told: Waiting, here: Waiting) -> bool:
+    """Whether what is told of a recipient goes beyond what is known here. Who counts for himself,
+    for want of hearing of the others, has another first deferral than they."""
+    if told.first_deferred == here.first_deferred:
+        return told.attempts > here.attempts
+    return told.first_deferred < here.first_deferred or told.last_id != here.last_id
 
 
 def _name(recipient: str) -> bytes:

@@ -9,8 +9,10 @@ the tag: whatever a line quotes, nothing before that is a client's to write.
 import re
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from hashlib import blake2b
 
+from schemas.subjects import mta_token
 from service.core.postfix.record import MAX_TAG, identify
 from service.core.syslog.header import parse_message
 from service.core.syslog.rfc3164 import PRIORITY, parse_origin
@@ -36,6 +38,8 @@ MAX_TEXT = 2048
 
 _PREFIX_BYTES = 4
 _REMEMBERED = 8192
+_LONGEST_NAME = 255
+"""RFC 5424 HOSTNAME. What is longer is no name, and not remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Queue:
     host: str
     """Lower case."""
     instance: str
+    name: str
+    """Both, as tokens of a subject."""
     prefix: bytes
     """Stands for both in keys; the same everywhere and always."""
 
@@ -63,9 +69,22 @@ class Trace:
 
 
 def queue_of(host: str, instance: str) -> Queue:
-    host = host.lower()
-    named = f"{host}\x1f{instance}".encode("utf-8", "replace")
-    return Queue(host, instance, blake2b(named, digest_size=_PREFIX_BYTES).digest())
+    if len(host) > _LONGEST_NAME or len(instance) > _LONGEST_NAME:
+        return _queue_of(host, instance)
+    return _remembered_queue(host, instance)
+
+
+def prefix_of(name: str) -> bytes:
+    """Of a queue by its `name`."""
+    return blake2b(name.encode(), digest_size=_PREFIX_BYTES).digest()
+
+
+def _queue_of(host: str, instance: str) -> Queue:
+    name = f"{mta_token(host)}.{mta_token(instance)}"
+    return Queue(host.lower(), instance, name, prefix_of(name))
+
+
+_remembered_queue = lru_cache(maxsize=4096)(_queue_of)
 
 
 class Traces:
