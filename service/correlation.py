@@ -249,6 +249,10 @@ class Correlation:
 
     def _told(self, entry: Entry, trace: Trace, skip: Skip) -> Outcome | None:
         key = trace.key
+        if key in self._foreign:
+            # All lines of the message, or what it tells of itself would not be in its order.
+            self._hold(self._foreign, key, entry, entry.batch.now)
+            return None
         news = self.correlator.note(trace, entry.batch.seconds)
         if isinstance(news, Notice):
             self._let_bounces_go(key, news)
@@ -272,7 +276,11 @@ class Correlation:
             return None
         line = _line(entry, self._zone)
         success = parse_success(line.message)
-        waiting = None if success is None else self.correlator.ended(trace.key, success.facts)
+        waiting = (
+            None
+            if success is None
+            else self.correlator.ended(trace.key, success.facts, line.message.time.timestamp())
+        )
         if success is None or waiting is None:
             return None
         self._tell_others(trace.queue, trace.key)
@@ -373,7 +381,7 @@ class Correlation:
                 Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
             ]
         else:
-            waiting = self.correlator.ended(key, facts)
+            waiting = self.correlator.ended(key, facts, line.message.time.timestamp())
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
                 attempt = waiting.attempts if waiting.is_counted else None

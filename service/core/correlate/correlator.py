@@ -44,6 +44,8 @@ _FORWARDED = b" (forwarded as "
 _ORIGINAL_QUEUE_ID = b", orig_queue_id="
 _ORIGINAL_ID = b" orig_id="
 _NAME = b"\0"
+_RETRY_SECONDS = 240
+"""Some less than the least that Postfix waits before it tries again (minimal_backoff_time)."""
 _NEIGHBOUR_SECONDS = 60
 """How far apart the lines of one message may be that were logged under two instances' names."""
 
@@ -300,6 +302,7 @@ class Correlator:
                 recipient=facts.recipient,
                 original_recipient=facts.original_recipient,
                 first_deferred=at,
+                last_deferred=at,
                 attempts=1,
                 is_counted=story is not None and story.is_begun,
                 activation=activation,
@@ -315,8 +318,9 @@ class Correlator:
                 provider_code=None,
             )
         if waiting.last_id != event_id:
-            waiting.attempts += _is_another(waiting, activation)
+            waiting.attempts += _is_another(waiting, activation, at)
             waiting.activation = activation
+            waiting.last_deferred = at
             waiting.last_id = event_id
             waiting.status = facts.status
             waiting.response = facts.response[:LONGEST_RESPONSE]
@@ -337,14 +341,14 @@ class Correlator:
         if known is not None:
             self.memory.renew(key, known)
 
-    def ended(self, key: bytes, facts: Delivery) -> Waiting | None:
+    def ended(self, key: bytes, facts: Delivery, at: float) -> Waiting | None:
         """The recipient of a delivery that came to its end, with this attempt counted; None where
         it was not waiting."""
         for recipient in (facts.recipient, facts.original_recipient):
             waiting = None if recipient is None else self._waiting(key, recipient)
             if waiting is not None:
                 self.recipients.discard(key + _NAME + _name(waiting.recipient))
-                waiting.attempts += _is_another(waiting, self._activation(key, None))
+                waiting.attempts += _is_another(waiting, self._activation(key, None), at)
                 return waiting
         return None
 
@@ -388,7 +392,7 @@ class Correlator:
         """They were not heard for a while: they are asked anew of all that is known here."""
         self._doubts += 1
         self._asked = b"%b%d;" % (ASKED_RECORD, self._doubts)
-        self._unsure_before = seconds + 1
+        self._unsure_before = seconds
 
     def holds(self, key: bytes) -> bool:
         """Whether this message is known here and has not left the queue."""
@@ -544,7 +548,7 @@ def _is_ahead(told: Waiting, here: Waiting) -> bool:
     """Whether what is told of a recipient goes beyond what is known here. Who counts for himself,
     for want of hearing of the others, has another first deferral than they."""
     if told.first_deferred == here.first_deferred:
-        return told.attempts > here.attempts
+        return (told.attempts, told.is_counted) > (here.attempts, here.is_counted)
     return told.first_deferred < here.first_deferred or told.last_id != here.last_id
 
 
@@ -556,5 +560,12 @@ def _names(queued: bytes) -> list[bytes]:
     return queued[queued.index(b"\n", STAMP_BYTES) + 1 :].split(_NAME)
 
 
-def _is_another(waiting: Waiting, activation: int) -> bool:
-    return activation == 0 or activation != waiting.activation
+def _is_another(waiting: Waiting, activation: int, at: float) -> bool:
+    """Whether a line is of another attempt than the last: local(8) may log several for one. After a
+    while it is, though nothing was seen of the message being taken up anew: that line may have gone
+    to another receiver."""
+    return (
+        activation == 0
+        or activation != waiting.activation
+        or at - waiting.last_deferred >= _RETRY_SECONDS
+    )

@@ -111,6 +111,7 @@ _Recipient = tuple[
     _Address,
     _Address | None,
     _Time,
+    _Time,
     Annotated[Ordinal, Field(le=_COUNT)],
     bool,
     _Count,
