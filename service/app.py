@@ -130,19 +130,19 @@ class Receiver:
             if nats.servers
             else EmbeddedServer(settings.data_dir, nats.embedded_port, nats.embedded_binary)
         )
-        self._sharing = (
+        self.sharing = (
             BucketSharing(settings.sharing, nats.connect_timeout)
             if settings.sharing.is_on(bool(nats.servers))
             else None
         )
         correlation = Correlation(
-            settings.correlation, ZoneInfo(settings.pipeline.default_timezone), self._sharing
+            settings.correlation, ZoneInfo(settings.pipeline.default_timezone), self.sharing
         )
         pipeline = Pipeline(settings.pipeline, template, self.metrics, correlation)
         self._intake = intake = PipelineIntake(pipeline, self._outlet)
-        if self._sharing is not None:
-            self._sharing.bind(correlation.correlator, intake.learned)
-            export_sharing(self.metrics, settings.sharing, self._sharing)
+        if self.sharing is not None:
+            self.sharing.bind(correlation.correlator, intake.learned)
+            export_sharing(self.metrics, settings.sharing, self.sharing)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)
             for address in settings.udp.listen
@@ -193,8 +193,8 @@ class Receiver:
         self._run(self._stream.run(), "stream-keeper")
         self._run(self._publisher.run(), "publish-sweep")
         self._run(self._outlet.run(self._publisher), "outlet")
-        if self._sharing is not None:
-            self._run(self._sharing.run(), "sharing")
+        if self.sharing is not None:
+            self._run(self.sharing.run(), "sharing")
         for listener in self.listeners:
             await _bind(listener)
             _log_listening(listener.transport, listener.address)
@@ -264,7 +264,7 @@ class Receiver:
                     "in_flight": self._publisher.in_flight,
                     "oldest_unacknowledged_seconds": round(self._publisher.oldest_seconds, 3),
                 },
-                "sharing": self._sharing.state if self._sharing is not None else None,
+                "sharing": self.sharing.state if self.sharing is not None else None,
                 "waiting": {"events": outlet.waiting, "has_room": outlet.has_room},
                 "spool": {
                     "events": store.events,
@@ -289,14 +289,14 @@ class Receiver:
         await self._publisher.attach(client)
         self._outlet.flow_started()
         self.metrics.nats_connected()
-        if self._sharing is not None:
-            await self._sharing.attach(client)
+        if self.sharing is not None:
+            await self.sharing.attach(client)
 
     def _disconnected(self) -> None:
         self._publisher.detach()
         self._outlet.flow_stopped()
-        if self._sharing is not None:
-            self._sharing.detach()
+        if self.sharing is not None:
+            self.sharing.detach()
         self.metrics.nats_disconnected()
 
     def _count_kernel_drops(self) -> None:

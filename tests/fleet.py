@@ -2,8 +2,9 @@
 between them as fail-over does: a line goes to the next only when the last has taken all before."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,12 @@ from nats.aio.client import Client
 import schemas
 from schemas import BouncedEvent, DeferredEvent, RejectEvent, ResolvedEvent
 from service.app import Receiver
+from service.nats.client import BROKEN
 from service.settings import fixed
 from tests.mail_traffic import Host
 from tests.metric_values import value
 
-CONTROL = (
-    b"<22>%b mx9 postfix/smtpd[7]: NOQUEUE: reject: RCPT from unknown[192.0.2.66]: 554 5.7.1 "
-    b"<v%d@other.example>: Relay access denied; from=<s@bad.example> to=<v%d@other.example> "
-    b"proto=ESMTP helo=<bad.example>"
-)
 
-
-where={}
 class Member:
     """One receiver, and what was sent to it."""
 
@@ -61,20 +56,28 @@ class Member:
         await self.until(lambda: self.count("frames_received_total") >= self.sent)
 
     async def told(self) -> None:
-        """Wait until its news are on their way."""
-        await self.until(lambda: self.count("sharing_unwritten") == 0)
+        """Wait until its news are on their way, where there is one to be told."""
+        await self.until(
+            lambda: self.count("sharing_unwritten") == 0 or not self.count("nats_connected")
+        )
 
-    @property
-    def client(self) -> Client | None:
-        sharing = self.receiver._sharing
-        return None if sharing is None else sharing._client
+    async def heard(self) -> None:
+        """Wait until it has heard what was told before: the server answers in order."""
+        sharing = self.receiver.sharing
+        client = None if sharing is None else sharing.client
+        if client is not None:
+            with contextlib.suppress(*BROKEN):
+                await client.flush()
+
+    async def reaches(self, name: str, wanted: float) -> None:
+        await self.until(lambda: self.count(name) == wanted)
 
     def count(self, name: str, **labels: str) -> float:
         return value(self.receiver.metrics, name, **labels)
 
-    async def until(self, is_reached: Any, seconds: float = 30) -> None:
+    async def until(self, is_reached: Callable[[], bool], seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
-            while not is_reached():
+            while not is_reached():  # noqa: ASYNC110  # metrics announce nothing
                 await asyncio.sleep(0.002)
 
 
@@ -101,20 +104,27 @@ async def fleet(
             stack.push_async_callback(receiver.stop)
             members.append(Member(receiver))
         for member in members:
-            await member.until(lambda m=member: m.count("nats_connected") == 1)
+            await member.reaches("nats_connected", 1)
         yield members
 
 
 async def readable(members: list[Member]) -> None:
     for member in members:
-        await member.until(lambda m=member: m.count("sharing_readable") == 1)
+        await member.reaches("sharing_readable", 1)
 
 
-async def play(hosts: list[Host], members: list[Member], seed: int, longest: int) -> int:
+async def play(
+    hosts: list[Host],
+    members: list[Member],
+    seed: int,
+    longest: int,
+    between: Callable[[int], Awaitable[None]] | None = None,
+) -> int:
     """Each host's lines, in order, in pieces of random length, each to another member than the one
     before. Between the attempts of a message lies what minutes would be: the members have told
-    each other. Returns how often a stream moved."""
-    rng = Random(seed)  # noqa: S311
+    each other, and `between` was called with the number of the attempt. Returns how often a stream
+    moved."""
+    rng = Random(seed)
     at = {host.name: rng.choice(members) for host in hosts}
     moves = 0
     for number in range(max(len(host.rounds) for host in hosts)):
@@ -123,7 +133,6 @@ async def play(hosts: list[Host], members: list[Member], seed: int, longest: int
             name = rng.choice(list(left))
             member, lines = at[name], left[name]
             length = rng.randrange(1, longest)
-            for l in lines[:length]: where[l]=(members.index(member), moves)
             await member.send(name, lines[:length])
             del lines[:length]
             if not lines:
@@ -133,6 +142,8 @@ async def play(hosts: list[Host], members: list[Member], seed: int, longest: int
             at[name] = rng.choice([other for other in members if other is not member])
             moves += 1
         await at_rest(members)
+        if between is not None:
+            await between(number)
     return moves
 
 
@@ -144,8 +155,7 @@ async def at_rest(members: list[Member]) -> None:
         for member in members:
             await member.told()
         for member in members:
-            if member.client is not None:
-                await member.client.flush()
+            await member.heard()
 
 
 @dataclass(slots=True)
@@ -204,6 +214,8 @@ class Score:
     """Of them: those whose `attempt` is true."""
     recipients: int = 0
     resolved_once: int = 0
+    resolved_twice: int = 0
+    """Or more often."""
     attempts_true: int = 0
     outcomes_true: int = 0
 
@@ -223,6 +235,7 @@ def score(hosts: list[Host], what: Found) -> Score:
             result.recipients += 1
             endings = what.resolved[key]
             result.resolved_once += len(endings) == 1
+            result.resolved_twice += len(endings) > 1
             last = 1 if true.outcome in ("delivered", "bounced") else 0
             result.attempts_true += [e.attempts for e in endings] == [true.deferrals + last]
             result.outcomes_true += [e.outcome for e in endings] == [true.outcome]

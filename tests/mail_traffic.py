@@ -83,7 +83,7 @@ class _Writer:
 
 
 def host(name: str, seed: int, mails: int) -> Host:
-    rng = Random(seed)  # noqa: S311
+    rng = Random(seed)
     start = datetime.now(UTC) - timedelta(hours=20)
     made = [_mail(rng, name, number, start) for number in range(mails)]
     attempts = max(len(mail.rounds) for mail in made)
@@ -124,6 +124,8 @@ def _mail(rng: Random, name: str, number: int, now: datetime) -> Mail:
     if expires and waiting:
         writer.rest(_RETRY)
         writer.write("qmgr", f"from=<{sender}>, status=expired, returned to sender")
+    if is_deleted and waiting:
+        writer.rest(_RETRY)
     for recipient in waiting:
         recipient.outcome = "expired" if expires else "removed"
     writer.write("postsuper" if is_deleted and waiting else "qmgr", "removed")
@@ -149,8 +151,8 @@ def _mixed(rng: Random, threads: list[list[bytes]]) -> list[bytes]:
         while waiting and len(running) < 20:
             running.append(waiting.pop())
         thread = rng.choice(running)
-        for _ in range(min(len(thread), rng.choice((1, 2, 4)))):
-            lines.append(thread.pop())
+        number = min(len(thread), rng.choice((1, 2, 4)))
+        lines.extend(thread.pop() for _ in range(number))
         if not thread:
             running.remove(thread)
     return lines

@@ -141,6 +141,11 @@ class BucketSharing:
         self._on_learned = on_learned
 
     @property
+    def client(self) -> Client | None:
+        """The connection, while there is one."""
+        return self._client
+
+    @property
     def asked_now(self) -> int:
         return len(self._asked) + len(self._to_ask)
 
