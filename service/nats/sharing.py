@@ -30,7 +30,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from service.core.correlate.correlator import Correlator
-from service.core.correlate.shared import LONGEST_VALUE, decode
+from service.core.correlate.shared import GONE, LONGEST_VALUE, decode
 from service.core.correlate.trace import Queue, prefix_of
 from service.nats.bucket import BucketReport, look_at_bucket, read_subject, subject_of
 from service.nats.client import BROKEN, obey_cancellation
@@ -91,7 +91,7 @@ class Written(StrEnum):
     PUT = "put"
     DELETE = "delete"
     DROPPED = "dropped"
-    """More news than `max_unwritten`, or the bucket takes nothing."""
+    """More news than `max_unwritten`, or no right to write any."""
 
 
 @dataclass(slots=True)
@@ -116,6 +116,8 @@ class BucketSharing:
         self._said: tuple[Any, ...] | None = None
         self._is_readable = False
         self._is_writable = True
+        self._is_muted = False
+        """We may not write there, so nobody hears us; without a bucket others do all the same."""
         self._look_wanted = asyncio.Event()
         self._to_ask: dict[bytes, str] = {}
         """Keys of the bucket by those of the correlator."""
@@ -128,7 +130,7 @@ class BucketSharing:
         self._has_unwritten = asyncio.Event()
         self._proof_due = 0.0
         self._proof_deadline: float | None = None
-        self._stem = len(subject_of(config.bucket, ""))
+        self._stem = subject_of(config.bucket, "").lower()
         self._recent = Recent()
         self._prefixes: dict[str, bytes] = {}
         self.answered: dict[str, float] = dict.fromkeys(Answered, 0)
@@ -336,10 +338,12 @@ class BucketSharing:
         value = message.data
         if not value or len(value) > LONGEST_VALUE:
             return  # an operator's hand
-        name = message.subject[self._stem :]
+        name = message.subject[len(self._stem) :]
         queue, _, queue_id = name.rpartition(".")
         key = self._prefix(queue) + queue_id.encode()
         if not self._correlator.holds(key):
+            if value != GONE and self._correlator.has_left(key):
+                self._tell(key, name)  # it was written when that was not known there
             self._recent.add(key, value)
             self.heard[Heard.NOT_HELD] += 1
         elif self._learn(key, name, value):
@@ -393,7 +397,7 @@ class BucketSharing:
             key = next(iter(self._unwritten))
             name = self._unwritten.pop(key)
             reply = self._proof_wanted()
-            if not self._is_writable and not reply:
+            if self._is_muted and not reply:
                 self.written[Written.DROPPED] += 1
                 continue
             try:
@@ -425,6 +429,7 @@ class BucketSharing:
         now = self._loop.time()
         if self._proof_deadline is not None and now >= self._proof_deadline:
             self._proof_deadline = None
+            self._is_muted = self._is_forbidden()
             self._set_writable(False)
         if self._proof_deadline is not None or now < self._proof_due:
             return ""
@@ -432,8 +437,14 @@ class BucketSharing:
         self._proof_deadline = now + _PROOF_TIMEOUT
         return self._inbox + _PROOF
 
+    def _is_forbidden(self) -> bool:
+        """The server names the subject of what it refused; nothing else tells."""
+        said = "" if self._client is None else str(self._client.last_error).lower()
+        return "permissions violation" in said and self._stem in said
+
     def _take_proof(self, message: Msg, status: str | None) -> None:
         self._proof_deadline = None
+        self._is_muted = False
         self._set_writable(status is None and b'"error"' not in message.data)
 
     def _set_writable(self, is_writable: bool) -> None:

@@ -398,6 +398,10 @@ class Correlator:
         """Whether this message is known here and has not left the queue."""
         return key in self.memory.entries or key in self.queued.entries
 
+    def has_left(self, key: bytes) -> bool:
+        """Whether this message was seen to leave the queue a moment ago."""
+        return not self.holds(key) and self.memory.get(key) is not None
+
     def export(self, key: bytes) -> bytes:
         """What others should know of a message that has, or had, deferred recipients."""
         queued = self.queued.entries.get(key)
