@@ -5,8 +5,6 @@ What is heard may be on its way into the bucket still, so that an answer does no
 a second or two and within a bound of bytes: two generations, of which the older is let go.
 """
 
-from time import monotonic
-
 _SECONDS = 1.0
 _BYTES = 2 * 1024 * 1024
 """Of one generation."""
@@ -22,8 +20,8 @@ class Recent:
         self._size = 0
         self._turned_at = 0.0
 
-    def add(self, key: bytes, value: bytes) -> None:
-        now = monotonic()
+    def add(self, key: bytes, value: bytes, now: float) -> None:
+        """`now`: seconds of any clock that goes forward."""
         if now - self._turned_at >= _SECONDS or self._size >= _BYTES:
             # After a quiet time the young ones are old as well.
             self._old = self._young if now - self._turned_at < 2 * _SECONDS else {}

@@ -344,7 +344,7 @@ class BucketSharing:
         if not self._correlator.holds(key):
             if value != GONE and self._correlator.has_left(key):
                 self._tell(key, name)  # it was written when that was not known there
-            self._recent.add(key, value)
+            self._recent.add(key, value, self._loop.time())
             self.heard[Heard.NOT_HELD] += 1
         elif self._learn(key, name, value):
             self.heard[Heard.APPLIED] += 1

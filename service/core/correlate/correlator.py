@@ -380,7 +380,11 @@ class Correlator:
         value = self.memory.get(key)
         if value is None:
             return True
-        if begun(value) >= self._unsure_before and any(_has(value, kind) for kind in _BEGINNINGS):
+        if begun(value) >= self._unsure_before and (
+            # Nearly always it comes first.
+            value.startswith(_BEGINNINGS, STAMP_BYTES)
+            or any(_has(value, kind) for kind in _BEGINNINGS)
+        ):
             return False
         return not _has(value, self._asked)
 

@@ -5,7 +5,8 @@ In: what a failed attempt told. Out: packed bytes (JSON, so that a snapshot and 
 the same) and back. Few messages are ever deferred, but those wait for days.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import orjson
 
@@ -42,10 +43,11 @@ class Waiting:
 
 
 _NAMES = tuple(field.name for field in fields(Waiting))
+_values = attrgetter(*_NAMES)
 
 
 def pack(waiting: Waiting) -> bytes:
-    return orjson.dumps(list(asdict(waiting).values()))
+    return orjson.dumps(_values(waiting))
 
 
 def unpack(packed: bytes) -> Waiting:
