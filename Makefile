@@ -24,6 +24,8 @@ run: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/mailfault demo
 
+# The tests start the program some hundred times: without bytecode each start compiles it anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(INSTALLED)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)

@@ -20,6 +20,7 @@ from benchmarks.counts import Counts, scrape
 from benchmarks.latency import Latencies
 from benchmarks.logs import Log
 from benchmarks.processes import ROOT, NatsServer, ProcessError, Service
+from benchmarks.rsyslogd import rsyslogd
 from benchmarks.scenario import Scenario
 from benchmarks.send import Sent
 from benchmarks.stream import Stream, StreamState
@@ -80,12 +81,12 @@ async def measure(
             with _pinned(together):
                 await server.start()
             await server.wait_until_ready()
-            if scenario.transport == "relp":
+            if scenario.transport in ("relp", "omrelp"):
                 options += ("--relp", "127.0.0.1:0")
             service = Service(tree, server.url, work / "data", *options)
             try:
                 with _pinned(apart):
-                    await service.start()
+                    await service.start(scenario.environment)
                 await service.wait_until_ready()
                 with _pinned(together):
                     return await _run(scenario, log, server, service)
@@ -142,6 +143,8 @@ async def _until_stored(
 
 async def _send(scenario: Scenario, log: Log, service: Service) -> Sent:
     """By a process of its own, which ends by itself."""
+    if scenario.transport == "omrelp":
+        return await _relay(log, service)
     listener = "tcp" if scenario.transport == "octet-counted" else scenario.transport
     host, port = service.listening[listener]
     arguments = [f"--{scenario.transport}", f"{host}:{port}"]
@@ -150,6 +153,18 @@ async def _send(scenario: Scenario, log: Log, service: Service) -> Sent:
     if _is_latency(scenario):
         arguments.append("--restamp")
     return await send(arguments, log.path)
+
+
+async def _relay(log: Log, service: Service) -> Sent:
+    """By rsyslogd. It stays until all is received: what it has not sent then, it would keep."""
+    data, lines = log.path.read_bytes(), log.truth.lines
+    with tempfile.TemporaryDirectory(prefix="mailfault-") as directory:
+        async with rsyslogd(Path(directory), service.listening["relp"], lines) as sender:
+            began = await sender.feed(data)
+            counts = await settled_counts(service.listening["http"], lines)
+            if counts.received < lines:
+                raise sender.failure("did not send all")
+    return Sent(lines, len(data), began, time.time())
 
 
 async def send(arguments: list[str], path: Path) -> Sent:

@@ -23,6 +23,7 @@ from benchmarks.measure import send, settled_counts
 from benchmarks.processes import ROOT, NatsServer, ProcessError, Service
 from benchmarks.report import console
 from benchmarks.stream import Stream
+from schemas.vocabulary import EventType
 
 _LINES_PER_SECOND = 25_000
 """So that the sender is still at it when the server comes back, whatever the machine."""
@@ -75,7 +76,7 @@ async def survive(events: int, kills: int, away: float) -> Outcome:
             async with Stream(server.url) as stream:
                 await stream.wait_for(lines.truth.failures, idle=_RECOVERY_SECONDS)
                 counts = await settled_counts(service.listening["http"], lines.truth.lines)
-                stored = await _lines_stored(stream)
+                stored = await _events_stored(stream)
             code = await service.stop()
             if code:
                 raise service.failure(f"ended with {code}")
@@ -95,23 +96,28 @@ async def _outage(server: NatsServer, work: Path, away: float) -> tuple[NatsServ
     return back, time.monotonic() - began
 
 
-async def _lines_stored(stream: Stream) -> Counter[bytes]:
-    stored: Counter[bytes] = Counter()
+Stored = Counter[tuple[str, bytes]]
+"""By id and line, of all events but `resolved`: their lines are no failures."""
+
+
+async def _events_stored(stream: Stream) -> Stored:
+    stored: Stored = Counter()
     async for message in stream.read_back():
-        stored[json.loads(message.data)["raw"].encode()] += 1
+        event = json.loads(message.data)
+        if event["event_type"] != EventType.RESOLVED:
+            stored[event["event_id"], event["raw"].encode()] += 1
     return stored
 
 
-def _compare(
-    lines: Corpus, stored: Counter[bytes], outages: list[float], counts: Counts
-) -> Outcome:
+def _compare(lines: Corpus, stored: Stored, outages: list[float], counts: Counts) -> Outcome:
     expected = set(lines.failure_lines)
+    found = {line for _, line in stored}
     return Outcome(
         expected=len(expected),
         in_stream=stored.total(),
-        missing=[line for line in expected if line not in stored],
-        repeated=[line for line, count in stored.items() if count > 1],
-        strange=sum(count for line, count in stored.items() if line not in expected),
+        missing=[line for line in expected if line not in found],
+        repeated=[line for (_, line), count in stored.items() if count > 1],
+        strange=sum(count for (_, line), count in stored.items() if line not in expected),
         outages=outages,
         counts=counts,
     )

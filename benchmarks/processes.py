@@ -71,6 +71,10 @@ class Process:
             self.signal(signal.SIGKILL)
         return await self._ended(_STOP_SECONDS)
 
+    async def wait(self) -> int:
+        """For the end it makes by itself."""
+        return await self._ended(_STOP_SECONDS)
+
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)

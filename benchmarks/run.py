@@ -12,19 +12,21 @@ import asyncio
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
+from benchmarks.beside import Beside, beside, comparisons, print_beside
 from benchmarks.logs import Logs
 from benchmarks.measure import Result, measure
 from benchmarks.processes import ProcessError
 from benchmarks.report import console, print_results
-from benchmarks.scenario import FULL_PLAN, PLAN, Scenario
+from benchmarks.scenario import BESIDE_LINES, BESIDE_TURNS, FULL_PLAN, PLAN, Scenario, Transport
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the service against a real nats-server.")
     parser.add_argument("--lines", type=int, help="one scenario of so many lines, not the plan")
     parser.add_argument("--failures", type=float, help="share of failure lines, 0 to 1")
-    parser.add_argument("--transport", choices=("tcp", "octet-counted", "udp", "relp"))
+    parser.add_argument("--transport", choices=get_args(Transport))
     parser.add_argument("--rate", type=float, help="lines a second; else as fast as they are taken")
     parser.add_argument("--hosts", type=int, default=8)
     parser.add_argument("--seed", type=int, default=42)
@@ -35,23 +37,32 @@ def main() -> None:
     given = parser.parse_args()
     if given.transport == "udp" and not given.rate:
         parser.error("--transport udp needs --rate: nothing holds a datagram back")
-    if given.transport == "octet-counted" and given.rate:
+    if given.transport in ("octet-counted", "omrelp") and given.rate:
         parser.error("--rate goes with tcp, udp and relp")
     plan = _plan(given)
+    beside_lines = 0 if _is_single(given) else BESIDE_LINES
     if given.quick:
         plan = [scenario.scaled(0.1) for scenario in plan]
+        beside_lines //= 3  # shorter ones say nothing
     try:
-        results = asyncio.run(_measure_all(plan, given.repeat, given.pin))
+        results, by_turns = asyncio.run(_measure_all(plan, given.repeat, given.pin, beside_lines))
     except ProcessError as error:
         console.print(str(error), style="red", markup=False)
         sys.exit(1)
-    print_results(results)
+    compared = [repeats for found in by_turns for repeats in (found.plain, found.more)]
+    print_results(results + compared)
+    for found in by_turns:
+        print_beside(found)
     console.print("Other processes on the machine are in these figures; ratios outlive them.")
-    sys.exit(any(result.problems for repeats in results for result in repeats))
+    sys.exit(any(result.problems for repeats in (*results, *compared) for result in repeats))
+
+
+def _is_single(given: argparse.Namespace) -> bool:
+    return any((given.lines, given.failures is not None, given.transport, given.rate))
 
 
 def _plan(given: argparse.Namespace) -> list[Scenario]:
-    if not any((given.lines, given.failures is not None, given.transport, given.rate)):
+    if not _is_single(given):
         return list(FULL_PLAN if given.full else PLAN)
     return [
         Scenario(
@@ -65,7 +76,10 @@ def _plan(given: argparse.Namespace) -> list[Scenario]:
     ]
 
 
-async def _measure_all(plan: list[Scenario], repeat: int, pin: bool) -> list[list[Result]]:
+async def _measure_all(
+    plan: list[Scenario], repeat: int, pin: bool, beside_lines: int
+) -> tuple[list[list[Result]], list[Beside]]:
+    """The plan; then what is compared by turns, if `beside_lines` says with how many lines."""
     results: list[list[Result]] = [[] for _ in plan]
     with tempfile.TemporaryDirectory(prefix="mailfault-logs-") as directory:
         logs = Logs(Path(directory))
@@ -73,7 +87,11 @@ async def _measure_all(plan: list[Scenario], repeat: int, pin: bool) -> list[lis
             for scenario, repeats in zip(plan, results, strict=True):
                 console.print(f"[{number + 1}/{repeat}] {scenario.name} ...", markup=False)
                 repeats.append(await measure(scenario, logs.get(scenario.log), pin=pin))
-    return results
+        by_turns = [
+            await beside(comparison, logs, max(BESIDE_TURNS, repeat), pin=pin)
+            for comparison in (comparisons(beside_lines) if beside_lines else [])
+        ]
+    return results, by_turns
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ acknowledgement::
               and clock     and faults       core.postfix  facts          else spool ──┘
                                              core.classify verdict
                                              core.assemble event
+                                             core.privacy  what may be shown of it
                                              core.envelope subject, id, headers, body
 
 Invariants, each with a test:

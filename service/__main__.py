@@ -1,3 +1,22 @@
-from service.cli import main
+"""Where `mailfault` and `python -m service` begin.
 
-main()
+Reading in the whole program takes a moment, and Ctrl-C may come in it.
+"""
+
+import sys
+
+_INTERRUPTED = 130
+"""As shells have it: 128 and the number of SIGINT."""
+
+
+def main() -> None:
+    try:
+        from service.cli import app
+
+        app()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,26 +6,25 @@ notice that Postfix sends of it, and what is told of a message that began elsewh
 the other receivers know. Nothing here does IO or reads a clock; times are Unix times, seconds.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.delivery import Notice as NoticeOfBounce
-from service.core.assemble import UNKNOWN_HOST, Ending, Event, Line, event_id
+from service.core.assemble import Ending, Event, Line, event_id
 from service.core.classify import Verdict
 from service.core.context import NO_CONTEXT, Context, backscatter_risk, context_of
-from service.core.correlate.correlator import Correlator, News, Notice
+from service.core.correlate.correlator import READERS, Correlator, News, Notice
 from service.core.correlate.memory import Bounds
 from service.core.correlate.story import Story
-from service.core.correlate.trace import Queue, Trace, queue_of
+from service.core.correlate.trace import TELLS_NOTHING, Queue, Trace, match_common, queue_of
 from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
 from service.core.postfix.facts import Delivery, Record
-from service.core.postfix.markers import FAILURE
 from service.core.postfix.result import Failure, Unparsed
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
@@ -47,6 +46,11 @@ class CorrelationConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    enabled: bool = Field(
+        True,
+        description="Off: events say what their own line says, and there are none of recipients "
+        "that were deferred and have ended. Lines that are no failure are then not even read.",
+    )
     max_messages: int = Field(
         1_000_000,
         ge=1,
@@ -63,6 +67,13 @@ class CorrelationConfig(BaseModel):
         ge=60,
         description="Seconds a message is remembered that is not seen to leave the queue. Postfix "
         "keeps mail for five days (`maximal_queue_lifetime`).",
+    )
+    snapshot_interval: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        description="Seconds between snapshots of what is remembered, under the data directory; "
+        "one is written when stopping, too. 0: only then.",
     )
     notice_wait: float = Field(
         0.25,
@@ -117,6 +128,10 @@ class Batch:
     """`received_at`."""
     seconds: int
     """`written_at`."""
+    stamp: bytes
+    """The same, as it is kept."""
+    sender: str
+    """Who is taken for the host where a line names none."""
     keep_raw: bool
 
 
@@ -127,8 +142,9 @@ class Entry:
     raw: bytes
     truncated: bool
     piece: int
-    marks: int
     batch: Batch
+    heard: "Heard | None" = None
+    """Of a line that told of a message."""
     line: Line | None = None
     parsed: Failure | Unparsed | Exception | Skip | None = None
     """Of a line that may be a failure."""
@@ -148,12 +164,13 @@ class Job:
     context: Context = NO_CONTEXT
     record: Record | None = None
     """Of a line that is no failure."""
-    expired: list[Waiting] = field(default_factory=list)
+    expired: Sequence[Waiting] = ()
     """The recipients of a message that expired: one `bounced` event each."""
-    endings: list[Ending] = field(default_factory=list)
+    endings: Sequence[Ending] = ()
 
 
 Outcome = Job | Skip
+Heard = tuple[Trace, News]
 
 
 Released = tuple[Entry, Outcome]
@@ -168,6 +185,8 @@ class Correlation:
             zone,
             is_shared=sharing is not None,
         )
+        self._read = self.correlator.traces.read
+        self.is_enabled = config.enabled
         self.sharing = sharing
         self._config = config
         self._zone = zone
@@ -188,27 +207,51 @@ class Correlation:
         """Lines that wait."""
         return len(self._bounces) + len(self._foreign) + len(self._leaving)
 
-    @property
-    def wants_deliveries(self) -> bool:
-        """Whether deliveries that succeeded can mean anything."""
-        return len(self.correlator.queued) > 0 or self.sharing is not None
+    def hear(self, raw: bytes, batch: Batch) -> Heard | None:
+        """Remember what a line tells that is no failure. None: that was all, as nearly always;
+        else `follow` an entry of it."""
+        match = match_common(raw)
+        if match is not None and match.lastindex == TELLS_NOTHING:
+            return None
+        trace = self._read(match, raw, batch.written_at, batch.sender)
+        if trace is None:
+            return None
+        queue, key, _, _, _ = trace
+        if self.sharing is not None and key in self._foreign:
+            # All lines of the message, or what it tells of itself would not be in its order.
+            return trace, News.LATER
+        news = READERS[trace[3]](self.correlator, trace, batch.stamp)
+        if news is None:
+            return None
+        if isinstance(news, Notice):
+            self._let_bounces_go(key, news)
+            return None
+        if news is News.UNKNOWN:
+            if self._must_ask(key):
+                self._ask(queue, key)
+            return None
+        if news is News.REMOVED:
+            self._let_bounces_go(key, None)
+            if not self.correlator.is_awaited(key) and not self._must_ask(key):
+                self.correlator.close(key, batch.seconds)
+                return None
+        return trace, news
 
     def follow(self, entry: Entry) -> Outcome | None:
-        """What becomes of the next line; None: it waits, and `released` gives it later."""
+        """What becomes of a line; None: it waits, and `released` gives it later."""
         parsed = entry.parsed
         if isinstance(parsed, Failure):
             return self._failure(entry, parsed)
         if parsed is not None and not isinstance(parsed, Skip):
             return Job(_line(entry, self._zone), parsed)
-        # A failure marker may stand in a line that tells of a message.
+        if entry.heard is None and self.is_enabled:
+            # A failure marker may stand in a line that tells of a message.
+            entry.heard = self.hear(entry.raw, entry.batch)
         skip = parsed if isinstance(parsed, Skip) else Skip.NOT_A_FAILURE
-        if entry.marks == FAILURE:
+        if entry.heard is None:
             return skip
-        batch = entry.batch
-        trace = self.correlator.trace(entry.raw, batch.written_at, _sender(batch))
-        if trace is None:
-            return skip
-        return self._told(entry, trace, skip)
+        outcome = self._told(entry, *entry.heard)
+        return skip if isinstance(outcome, Skip) else outcome
 
     def released(self) -> list[Released]:
         """The lines whose waiting is over, each given once."""
@@ -247,61 +290,50 @@ class Correlation:
 
     # A line that tells of a message
 
-    def _told(self, entry: Entry, trace: Trace, skip: Skip) -> Outcome | None:
-        key = trace.key
+    def _told(self, entry: Entry, trace: Trace, news: News) -> Outcome | None:
+        queue, key, _, _, _ = trace
+        if self._must_ask(key):
+            self._ask(queue, key)
         if key in self._foreign:
-            # All lines of the message, or what it tells of itself would not be in its order.
+            if news is News.LATER:
+                entry.heard = None  # until then
             self._hold(self._foreign, key, entry, entry.batch.now)
             return None
-        news = self.correlator.note(trace, entry.batch.seconds)
-        if isinstance(news, Notice):
-            self._let_bounces_go(key, news)
-        elif news is News.UNKNOWN:
-            if self._must_ask(key):
-                self._ask(trace.queue, key)
-        elif news is News.DELIVERY or news is News.REMOVED:
-            if self._must_ask(key):
-                self._ask(trace.queue, key)
-            if key in self._foreign:
-                self._hold(self._foreign, key, entry, entry.batch.now)
-                return None
-            if news is News.REMOVED:
-                return self._removal(entry, trace, skip)
-            return self._delivery(entry, trace) or skip
-        return skip
+        if news is News.LATER:  # it was let go for want of room
+            entry.heard = self.hear(entry.raw, entry.batch)
+            return Skip.NOT_A_FAILURE if entry.heard is None else self._told(entry, *entry.heard)
+        if news is News.REMOVED:
+            return self._removal(entry, queue, key)
+        return self._delivery(entry, queue, key)
 
-    def _delivery(self, entry: Entry, trace: Trace) -> Job | None:
+    def _delivery(self, entry: Entry, queue: Queue, key: bytes) -> Outcome:
         """A recipient was served."""
-        if trace.key not in self.correlator.queued.entries:
-            return None
+        if key not in self.correlator.queued.entries:
+            return Skip.NOT_A_FAILURE
         line = _line(entry, self._zone)
         success = parse_success(line.message)
         waiting = (
             None
             if success is None
-            else self.correlator.ended(trace.key, success.facts, line.message.time.timestamp())
+            else self.correlator.ended(key, success.facts, line.message.time.timestamp())
         )
         if success is None or waiting is None:
-            return None
-        self._tell_others(trace.queue, trace.key)
-        story = self.correlator.story(trace.queue, trace.key)
+            return Skip.NOT_A_FAILURE
+        self._tell_others(queue, key)
+        story = self.correlator.story(queue, key)
         ending = Ending(waiting, "delivered", success.facts.status, success.facts, None)
         return Job(line, None, None, context_of(story), success.record, [], [ending])
 
-    def _removal(self, entry: Entry, trace: Trace, skip: Skip) -> Outcome | None:
+    def _removal(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
         """The message left the queue. Its deferred recipients have ended, but for those whose last
         line may have changed places with this one."""
-        key = trace.key
-        self._let_bounces_go(key, None)
-        if not self.correlator.is_awaited(key):
-            self.correlator.close(key, entry.batch.seconds)
-            return skip
         record = record_of(_line(entry, self._zone).message)
-        if record is None:
-            return skip
+        if record is None or not self.correlator.is_awaited(key):
+            self.correlator.close(key, entry.batch.seconds)
+            return Skip.NOT_A_FAILURE
         if record.daemon == _POSTSUPER:
-            return self._removed(entry, trace.queue, key, record)
-        self._hold(self._leaving, key, (entry, trace.queue, record), entry.batch.now)
+            return self._removed(entry, queue, key, record)
+        self._hold(self._leaving, key, (entry, queue, record), entry.batch.now)
         return None
 
     def _removed(self, entry: Entry, queue: Queue, key: bytes, record: Record) -> Outcome:
@@ -322,7 +354,7 @@ class Correlation:
     def _failure(self, entry: Entry, failure: Failure) -> Outcome | None:
         record, facts = failure.record, failure.facts
         line = _line(entry, self._zone)
-        if record.queue_id is None:
+        if record.queue_id is None or not self.is_enabled:
             return Job(line, failure, entry.verdict)
         queue = queue_of(line.host, record.instance)
         key = queue.key(record.queue_id)
@@ -392,7 +424,7 @@ class Correlation:
             self._tell_others(queue, key)
         context = context_of(story, attempt, first_deferred)
         sender = facts.sender if facts.sender is not None else context.sender
-        job.context = replace(context, backscatter_risk=backscatter_risk(story, sender))
+        job.context = context._replace(backscatter_risk=backscatter_risk(story, sender))
         if sender and self._may_wait(entry):
             self._hold(self._bounces, key, (entry, job), entry.batch.now)
             return None
@@ -418,7 +450,7 @@ class Correlation:
         for entry, job in self._bounces.take(key):
             if notice is not None:
                 named = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
-                job.context = replace(job.context, notice=named)
+                job.context = job.context._replace(notice=named)
             self._released.append((entry, job))
 
     def _let_leave(self, key: bytes) -> None:
@@ -452,10 +484,6 @@ class Correlation:
     def _tell_others(self, queue: Queue, key: bytes) -> None:
         if self.sharing is not None:
             self.sharing.changed(queue, key)
-
-
-def _sender(batch: Batch) -> str:
-    return batch.origin.source_ip or UNKNOWN_HOST
 
 
 def _line(entry: Entry, zone: tzinfo) -> Line:

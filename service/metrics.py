@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from schemas.vocabulary import EventType, Transport
 from service import __version__
+from service.core.classify.values import NOTHING
 from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -45,12 +46,16 @@ class Tally:
     skipped: dict[Skip, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     frames_with_events: int = 0
+    unclassified: dict[str | None, int] = field(default_factory=dict)
 
     def skip(self, reason: Skip, count: int = 1) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + count
 
     def event(self, event_type: str) -> None:
         self.events[event_type] = self.events.get(event_type, 0) + 1
+
+    def unclassified_by(self, provider: str | None) -> None:
+        self.unclassified[provider] = self.unclassified.get(provider, 0) + 1
 
 
 class Distribution(Collector):
@@ -94,8 +99,15 @@ class Counts(Collector):
         self._counts = dict.fromkeys(values, 0)
         registry.register(self)
 
-    def count(self, value: str) -> None:
-        self._counts[value] += 1
+    def count(self, value: str, times: int = 1) -> None:
+        self._counts[value] += times
+
+    def know(self, values: Iterable[str]) -> None:
+        """The values from now on; those that were known before keep their counts."""
+        self._counts = {value: self._counts.get(value, 0) for value in values}
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._counts
 
     def collect(self) -> Iterable[Metric]:
         family = CounterMetricFamily(self._name, self._help, labels=[self._label])
@@ -153,6 +165,13 @@ class Metrics:
         self._bytes = {t.value: read.labels(t.value) for t in Transport}
         events = counter("events", "Events made", "type")
         self._events = {t.value: events.labels(t.value) for t in EventType}
+        self._unclassified = Counts(
+            "mailfault_unclassified",
+            "Events whose cause no rule names, by receiving provider",
+            "provider",
+            (NOTHING,),
+            registry,
+        )
         self._with_events = counter("frames_with_events", "Frames that gave at least one event")
         skipped = counter("lines_skipped", "Lines that are no failure of mail", "reason")
         self._skipped = {reason: skipped.labels(reason.value) for reason in Skip}
@@ -263,6 +282,15 @@ class Metrics:
             self._events[event_type].inc(count)
         if tally.frames_with_events:
             self._with_events.inc(tally.frames_with_events)
+
+        for provider, count in tally.unclassified.items():
+            if provider is None or provider not in self._unclassified:
+                provider = NOTHING
+            self._unclassified.count(provider, count)
+
+    def providers_known(self, names: Iterable[str]) -> None:
+        """Those that the rules in use name: nothing else becomes a label."""
+        self._unclassified.know(sorted({*names, NOTHING}))
 
     def dropped(self, transport: str, reason: Drop) -> None:
         """A frame that was received and lost."""

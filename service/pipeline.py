@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from schemas.vocabulary import Category
 from service.core.assemble import (
+    UNKNOWN_HOST,
     Event,
     Line,
     assemble,
@@ -20,7 +22,8 @@ from service.core.assemble import (
     assemble_resolved,
     event_id,
 )
-from service.core.classify import Verdict, classify
+from service.core.classify import Classifier, Verdict
+from service.core.correlate.memory import stamp_of
 from service.core.correlate.waiting import Waiting
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
@@ -29,8 +32,9 @@ from service.core.occurrences import Occurrences, is_told_apart
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix import parse
 from service.core.postfix.facts import Delivery, Record
-from service.core.postfix.markers import FAILURE, SENT, TRACE, marked, marks_of
+from service.core.postfix.markers import candidates, is_candidate
 from service.core.postfix.result import Failure, Parsed, Unparsed
+from service.core.privacy import Privacy
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
 from service.correlation import Batch, Correlation, CorrelationConfig, Entry, Job
@@ -65,6 +69,12 @@ class PipelineConfig(BaseModel):
         return value
 
 
+_OTHER = Category.OTHER.value
+
+_Stretch = tuple[int, list[Entry | bytes]]
+"""Index of a piece, and its lines in order: those that may be failures as entries."""
+
+
 class Pipeline:
     """Takes all lines of a call through one stage, then all through the next: the code and data of
     a stage stay in the processor's caches, which makes the whole a quarter faster."""
@@ -74,15 +84,25 @@ class Pipeline:
         config: PipelineConfig,
         template: SubjectTemplate,
         metrics: Metrics,
+        classifier: Classifier,
         correlation: Correlation | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
-        """`correlation`: by default one of its own."""
+        """`correlation`: by default one of its own. `privacy`: None where everything is kept."""
+        self._privacy = privacy
         self._zone = ZoneInfo(config.default_timezone)
         self._keep_raw = config.keep_raw
         self._template = template
         self._metrics = metrics
         self.correlation = correlation or Correlation(CorrelationConfig(), self._zone)
         self.occurrences = Occurrences(config.remembered_lines)
+        self.use(classifier)
+
+    def use(self, classifier: Classifier) -> None:
+        """For all lines read from now on."""
+        self.classifier = classifier
+        self._classify = classifier.classify
+        self._metrics.providers_known(classifier.providers.names)
 
     def process(
         self,
@@ -96,12 +116,11 @@ class Pipeline:
         to tell when it is durable."""
         tally = Tally()
         batch = self._batch(origin, received_at, received_at, receipts)
-        entries = self._find(pieces, batch, tally)
+        stretches, entries = self._find(pieces, batch, tally)
         for entry in entries:
-            if entry.marks & FAILURE:
-                self._read(entry)
-        follow = self._follow
-        outcomes = [(entry, follow(entry)) for entry in entries]
+            self._read(entry)
+        outcomes = self._follow_all(stretches, batch)
+        tally.skip(Skip.NOT_A_FAILURE, tally.frames - len(outcomes))
         self.correlation.trim(batch.seconds)
         envelopes: list[Envelope] = []
         for entry, outcome in outcomes:
@@ -112,7 +131,7 @@ class Pipeline:
             elif isinstance(outcome, Skip):
                 tally.skip(outcome)
             else:
-                envelopes += self._seal(entry, _make(outcome), tally, 0)
+                envelopes += self._seal(entry, self._make(outcome), tally, 0)
         self._metrics.processed(origin.transport, tally)
         envelopes += self.released()
         return envelopes
@@ -122,7 +141,7 @@ class Pipeline:
         envelopes: list[Envelope] = []
         for entry, outcome in self.correlation.released():
             if entry.done is not None:
-                entry.done(outcome if isinstance(outcome, Skip) else _make(outcome))
+                entry.done(outcome if isinstance(outcome, Skip) else self._make(outcome))
                 continue
             tally = Tally(frames=1)
             if isinstance(outcome, Skip):
@@ -130,7 +149,7 @@ class Pipeline:
                 if entry.batch.receipts is not None:
                     entry.batch.receipts.durable(entry.piece)
             else:
-                envelopes += self._seal(entry, _make(outcome), tally, 1)
+                envelopes += self._seal(entry, self._make(outcome), tally, 1)
             self._metrics.processed(entry.batch.origin.transport, tally)
         return envelopes
 
@@ -166,18 +185,14 @@ class Pipeline:
         """What one line means; nothing is counted. Never raises. `done` is called with it, at once
         or by `released` and `release_all`. `written_at`: the time that stamps without a year are
         near to."""
-        marks = marks_of(frame.data, self._wanted())
-        if not marks:
-            done(Skip.NOT_A_FAILURE)
-            return
         batch = self._batch(origin, received_at, written_at, None)
-        entry = Entry(frame.data, frame.truncated, 0, marks, batch, done=done)
-        if marks & FAILURE:
+        entry = Entry(frame.data, frame.truncated, 0, batch, done=done)
+        if is_candidate(frame.data):
             self._read(entry)
         outcome = self._follow(entry)
         self.correlation.trim(batch.seconds)
         if outcome is not None:
-            done(outcome if isinstance(outcome, Skip) else _make(outcome))
+            done(outcome if isinstance(outcome, Skip) else self._make(outcome))
         self.released()
 
     def _batch(
@@ -195,46 +210,37 @@ class Pipeline:
             receipts,
             received_at.timestamp(),
             seconds,
+            stamp_of(seconds),
+            origin.source_ip or UNKNOWN_HOST,
             self._keep_raw,
         )
 
-    def _wanted(self) -> int:
-        return FAILURE | TRACE | (SENT if self.correlation.wants_deliveries else 0)
-
-    def _find(self, pieces: list[Piece], batch: Batch, tally: Tally) -> list[Entry]:
-        transport = batch.origin.transport
-        found: list[Entry] = []
-        frames = 0
-        wanted = self._wanted()
+    def _find(
+        self, pieces: list[Piece], batch: Batch, tally: Tally
+    ) -> tuple[list[_Stretch], list[Entry]]:
+        """The lines to look at, and those of them that may be failures."""
+        stretches: list[_Stretch] = []
+        entries: list[Entry] = []
+        hears_all = self.correlation.is_enabled
         for index, piece in enumerate(pieces):
             if isinstance(piece, Frame):
-                frames += 1
+                tally.frames += 1
                 if piece.truncated:
-                    self._metrics.truncated(transport)
-                marks = marks_of(piece.data, wanted)
-                if piece.is_candidate:
-                    marks |= FAILURE
-                if marks:
-                    found.append(Entry(piece.data, piece.truncated, index, marks, batch))
+                    self._metrics.truncated(batch.origin.transport)
+                if piece.is_candidate or is_candidate(piece.data):
+                    entry = Entry(piece.data, piece.truncated, index, batch)
+                    entries.append(entry)
+                    stretches.append((index, [entry]))
+                elif hears_all:
+                    stretches.append((index, [piece.data]))
             elif isinstance(piece, Block):
-                frames += piece.count
-                data = piece.data
-                sought = wanted & ~FAILURE if piece.has_no_candidate else wanted
-                has_cr = b"\r" in data
-                for start, end, marks in marked(data, sought):
-                    line = data[start:end]
-                    if has_cr and line.endswith(b"\r"):
-                        line = line[:-1]
-                        # Some were long enough to be looked at only with their CR.
-                        marks = marks_of(line, sought)
-                        if not marks:
-                            continue
-                    found.append(Entry(line, False, index, marks, batch))
+                tally.frames += piece.count
+                found = {} if piece.has_no_candidate else _failing(piece, index, batch)
+                entries += found.values()
+                stretches.append((index, _lines(piece, found) if hears_all else [*found.values()]))
             else:
-                self._metrics.dropped(transport, piece.kind)
-        tally.frames = frames
-        tally.skip(Skip.NOT_A_FAILURE, frames - len(found))
-        return found
+                self._metrics.dropped(batch.origin.transport, piece.kind)
+        return stretches, entries
 
     def _read(self, entry: Entry) -> None:
         """What a line is that may be a failure."""
@@ -251,13 +257,36 @@ class Pipeline:
                 entry.parsed = parsed
                 return
             if isinstance(parsed, Failure):
-                entry.verdict = classify(parsed.facts)
+                entry.verdict = self._classify(parsed.facts)
         except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
             message, parsed = _unread(raw, batch.received_at), error
         line = self._line(entry, message)
         if origin.stream is not None and not is_told_apart(message.stamp):
             line.before = partial(self.occurrences.before, origin.stream)
         entry.line, entry.parsed = line, parsed
+
+    def _follow_all(
+        self, stretches: list[_Stretch], batch: Batch
+    ) -> list[tuple[Entry, Job | Skip | None]]:
+        """In the order of the lines. Those that only told something of a message, or nothing, are
+        left out."""
+        outcomes: list[tuple[Entry, Job | Skip | None]] = []
+        hear = self.correlation.hear
+        for index, lines in stretches:
+            for line in lines:
+                if isinstance(line, Entry):
+                    outcomes.append((line, self._follow(line)))
+                    continue
+                try:
+                    heard = hear(line, batch)
+                except Exception as error:  # noqa: BLE001  # as above
+                    entry = Entry(line, False, index, batch, parsed=error)
+                else:
+                    if heard is None:
+                        continue
+                    entry = Entry(line, False, index, batch, heard)
+                outcomes.append((entry, self._follow(entry)))
+        return outcomes
 
     def _follow(self, entry: Entry) -> Job | Skip | None:
         try:
@@ -278,6 +307,10 @@ class Pipeline:
             self._keep_raw,
         )
 
+    def _make(self, job: Job) -> list[Event]:
+        events = _make(job)
+        return events if self._privacy is None else self._privacy.treat(events)
+
     def _seal(
         self, entry: Entry, events: list[Event], tally: Tally, expected: int
     ) -> list[Envelope]:
@@ -288,6 +321,8 @@ class Pipeline:
         envelopes = []
         for event in events:
             tally.event(event.event_type)
+            if event.category == _OTHER:
+                tally.unclassified_by(event.provider)
             envelope = seal(event, self._template, batch.now)
             if receipts is not None:
                 if expected:
@@ -297,6 +332,36 @@ class Pipeline:
                 envelope.on_durable = partial(receipts.durable, entry.piece)
             envelopes.append(envelope)
         return envelopes
+
+
+def _failing(block: Block, index: int, batch: Batch) -> dict[int, Entry]:
+    """The lines of a block that may be failures, by their number in it."""
+    data = block.data
+    has_cr = data.find(b"\r") >= 0
+    found: dict[int, Entry] = {}
+    number = before = 0
+    for start, end in candidates(data):
+        number += data.count(b"\n", before, start)
+        before = start
+        raw = data[start:end]
+        if has_cr:
+            raw = raw.removesuffix(b"\r")
+            if not is_candidate(raw):
+                continue  # it was long enough to be looked at only with its CR
+        found[number] = Entry(raw, False, index, batch)
+    return found
+
+
+def _lines(block: Block, found: dict[int, Entry]) -> list[Entry | bytes]:
+    """All lines of a block; `found`: those that are entries."""
+    plain = block.data.split(b"\n")
+    plain.pop()  # what follows the last LF
+    if block.data.find(b"\r") >= 0:
+        plain = [line.removesuffix(b"\r") for line in plain]
+    lines: list[Entry | bytes] = [*plain]
+    for number, entry in found.items():
+        lines[number] = entry
+    return lines
 
 
 def _unread(raw: bytes, received_at: datetime) -> SyslogMessage:
@@ -353,8 +418,7 @@ def _expired(
     """The line names no recipient: each that waited has one event of its own."""
     line = job.line
     own = replace(facts, recipient=waiting.recipient, original_recipient=waiting.original_recipient)
-    context = replace(
-        job.context,
+    context = job.context._replace(
         attempt=waiting.attempts if waiting.is_counted else None,
         first_deferred_at=datetime.fromtimestamp(waiting.first_deferred, UTC),
     )

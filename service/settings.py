@@ -4,13 +4,12 @@ Precedence: command line options > environment (`MAILFAULT_...`, nested by `__`)
 defaults. Unknown keys are errors that name the nearest known key.
 """
 
-import difflib
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -20,6 +19,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from service import rules_files
+from service.core.classify import Classifier, RulesError
+from service.core.privacy import Privacy
+from service.core.spelling import nearest
 from service.correlation import CorrelationConfig
 from service.listeners import tls_context
 from service.listeners.relp_config import RelpConfig, RelpTlsConfig
@@ -31,6 +34,8 @@ from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.nats.sharing_config import SharingConfig
 from service.pipeline import PipelineConfig
+from service.privacy import PrivacyConfig, PrivacyError
+from service.rules_files import ClassifyConfig
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
 from service.web import HttpConfig
@@ -86,8 +91,10 @@ class Settings(BaseSettings):
     http: HttpConfig = Field(default_factory=HttpConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
+    classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
     correlation: CorrelationConfig = Field(default_factory=CorrelationConfig)
     sharing: SharingConfig = Field(default_factory=SharingConfig)
+    privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
     log: LogConfig = Field(default_factory=LogConfig)
@@ -141,6 +148,49 @@ def prepare_tls(settings: Settings) -> dict[str, Identity]:
     return prepared
 
 
+def prepare_rules(settings: Settings) -> Classifier:
+    """From the rules files that `[classify]` names, and those built in. Raises `ConfigError`."""
+    try:
+        return rules_files.prepare(settings.classify)
+    except RulesError as error:
+        raise ConfigError(error.problems) from None
+
+
+class Prepared(NamedTuple):
+    """What the files say that the settings name."""
+
+    tls: dict[str, Identity]
+    classifier: Classifier
+
+
+def prepare(settings: Settings) -> Prepared:
+    """All of them. Raises `ConfigError` with what is wrong in any."""
+    problems: list[str] = []
+    try:
+        tls = prepare_tls(settings)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        classifier = prepare_rules(settings)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        prepare_privacy(settings)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return Prepared(tls, classifier)
+
+
+def prepare_privacy(settings: Settings) -> Privacy | None:
+    """None: everything is kept. Reads the file of the key. Raises `ConfigError`."""
+    try:
+        return settings.privacy.build()
+    except PrivacyError as error:
+        raise ConfigError([f"privacy.{error}"]) from None
+
+
 def fixed(options: Mapping[str, Any]) -> Settings:
     """Settings from `options` and defaults alone, whatever the environment says."""
 
@@ -178,7 +228,7 @@ def _unknown_variables() -> list[str]:
         top, _, below = variable.removeprefix(ENV_PREFIX).partition("__")
         if top not in known:
             if not _SERVICE_LINK.fullmatch(f"{variable}={value}"):
-                hint = _nearest(top, known)
+                hint = nearest(top, known)
                 problems.append(f"environment variable {variable}: unknown setting{hint}")
         elif below and not _keys((top.lower(),)):
             problems.append(f"environment variable {variable}: {top.lower()} is not a table")
@@ -188,7 +238,7 @@ def _unknown_variables() -> list[str]:
 def _problem(item: Any) -> str:
     path = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return f"{path}: unknown setting{_nearest(str(item['loc'][-1]), _keys(item['loc'][:-1]))}"
+        return f"{path}: unknown setting{nearest(str(item['loc'][-1]), _keys(item['loc'][:-1]))}"
     message = str(item["msg"]).removeprefix("Value error, ")
     return f"{path}: {message}"
 
@@ -201,10 +251,3 @@ def _keys(path: tuple[Any, ...]) -> list[str]:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
     return list(model.model_fields)
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known here: {', '.join(known)}" if known else ""

@@ -9,15 +9,21 @@ from typing import Any
 
 import pytest
 import uvloop
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-_ASYNC_SECONDS = 50
+_BEFORE_SECONDS = 10
+"""So long before pytest-timeout would end the process, a test ends by itself."""
 
 pytest_plugins = ["tests.no_skip"]
 
-# Random examples are for those who can look into what they find; CI repeats the same ones.
+# Random examples are for those who can look into what they find; CI repeats the same ones. How
+# long an example takes is the machine's affair.
 settings.register_profile(
-    "mailfault", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))
+    "mailfault",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("mailfault")
 
@@ -29,16 +35,18 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], Any]]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-            item.obj = _bounded(item.obj)
+            marker = item.get_closest_marker("timeout")
+            seconds = marker.args[0] if marker else float(item.config.getini("timeout"))
+            item.obj = _bounded(item.obj, seconds - _BEFORE_SECONDS)
 
 
-def _bounded(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Any]:
+def _bounded(test: Callable[..., Coroutine[Any, Any, None]], seconds: float) -> Callable[..., Any]:
     """A test that waits for what never comes fails by its name, where the timeout of the whole
     process would end it without a word on which test it was."""
 
     @functools.wraps(test)
     async def bounded(*args: Any, **kwargs: Any) -> None:
-        async with asyncio.timeout(_ASYNC_SECONDS):
+        async with asyncio.timeout(seconds):
             await test(*args, **kwargs)
 
     return bounded

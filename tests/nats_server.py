@@ -118,6 +118,15 @@ async def client_of(server: RealNats, **options: Any) -> AsyncIterator[Client]:
         await client.close()
 
 
+async def all_heard(client: Client) -> None:
+    """Until the server has heard everything said before. nats-py's `flush` does not tell: its PING
+    overtakes what waits for the flusher, a subscription for instance."""
+    echo = await client.subscribe(client.new_inbox())
+    await client.publish(echo.subject)
+    await echo.next_msg(timeout=20)
+    await echo.unsubscribe()
+
+
 async def stream_messages(client: Client, stream: str = "POSTFIX") -> int:
     info = await client.jetstream().stream_info(stream)
     return info.state.messages

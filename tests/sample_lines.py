@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 from service.core.assemble import Event, Line, assemble
-from service.core.classify import classify
+from service.core.classify import builtin_classifier
 from service.core.envelope import Envelope, SubjectTemplate
 from service.core.framing.base import Frame
+from service.core.outcomes import Skip
 from service.core.postfix.facts import Facts, Record
 from service.metrics import Metrics
 from service.pipeline import Pipeline, PipelineConfig
@@ -31,6 +32,7 @@ BOUNCED = (
     b"status=bounced (host mx.example.net[192.0.2.1] said: 550 5.1.1 <gone@example.net>: "
     b"User unknown (in reply to RCPT TO command))"
 )
+UNCLASSIFIED = BOUNCED.replace(b"550 5.1.1 <gone@example.net>: User unknown", b"550 zork")
 REPEATED = HEADER + b"smtp[9]: message repeated 3 times: [ " + BOUNCED.split(b": ", 1)[1] + b"]"
 UNKNOWN_SHAPE = HEADER + b"smtpd[7]: NOQUEUE: reject: a shape that no Postfix writes"
 SENT = (
@@ -49,7 +51,7 @@ def pipeline(
     template: SubjectTemplate = TEMPLATE, config: PipelineConfig | None = None
 ) -> tuple[Pipeline, Metrics]:
     metrics = Metrics()
-    return Pipeline(config or PipelineConfig(), template, metrics), metrics
+    return Pipeline(config or PipelineConfig(), template, metrics, builtin_classifier()), metrics
 
 
 def numbered(number: int) -> bytes:
@@ -64,4 +66,12 @@ def envelope(number: int, template: SubjectTemplate = TEMPLATE) -> Envelope:
 
 def assembled(line: Line, record: Record, facts: Facts) -> Event:
     """With the verdict of the built-in rules, and without anything that other lines told."""
-    return assemble(line, record, facts, classify(facts))
+    return assemble(line, record, facts, builtin_classifier().classify(facts))
+
+
+def read_line(made: Pipeline, raw: bytes, written_at: datetime = NOW) -> list[Event] | Skip:
+    """What becomes of a line that need not wait."""
+    outcomes: list[list[Event] | Skip] = []
+    made.read_line(Frame(raw), ORIGIN, NOW, written_at, outcomes.append)
+    (outcome,) = outcomes
+    return outcome

@@ -68,6 +68,15 @@ class Serve:
                     return text
                 await asyncio.sleep(0.02)
 
+    async def until_all(self, seconds: float = 40, **wanted: float) -> str:
+        """The metrics once all of them have got that far, in one answer."""
+        async with asyncio.timeout(seconds):
+            while True:
+                text = await self.metrics()
+                if all(value(text, name) >= number for name, number in wanted.items()):
+                    return text
+                await asyncio.sleep(0.02)
+
     async def until_at_most(self, name: str, wanted: float, seconds: float = 40) -> None:
         async with asyncio.timeout(seconds):
             while True:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from schemas.subjects import mta_token
+from service.core.classify import builtin_classifier
 from service.core.envelope import SubjectTemplate
 from service.core.framing.base import Block, Frame
 from service.core.outcomes import Skip
@@ -49,7 +50,7 @@ def build(case: Case) -> tuple[Pipeline, Metrics]:
     template = SubjectTemplate("{prefix}.{type}.{mta}", "postfix")
     # Each line alone: none waits for what others would tell.
     correlation = Correlation(CorrelationConfig(notice_wait=0), ZoneInfo(config.default_timezone))
-    return Pipeline(config, template, metrics, correlation), metrics
+    return Pipeline(config, template, metrics, builtin_classifier(), correlation), metrics
 
 
 def differences(expected: Any, found: Any, path: str = "") -> list[str]:

@@ -117,9 +117,6 @@ class TestBucketGone:
         result = score(hosts, what)
         assert_in_time(what)
         assert result.resolved_twice == 0
-        if create:
-            assert result.complete >= 0.99 * result.retries
-            assert result.resolved_once >= 0.99 * result.recipients
 
     async def test_no_permission(self, tmp_path: Path) -> None:
         """Said once, and then as without."""

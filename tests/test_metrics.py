@@ -8,8 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemas.vocabulary import EventType, Transport
 from service import __version__
 from service.app import Receiver
+from service.core.classify import builtin_classifier
+from service.core.correlate.memory import Evicted
 from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 from service.metrics import Metrics, Tally
+from service.nats.sharing import Answered, Heard, Written
 from service.settings import fixed
 from tests.metric_values import assert_balanced, samples, value
 
@@ -29,18 +32,18 @@ CONTRACT = {
     "event_lag_seconds_bucket": {"le"},
     "connections": {"transport"},
     "udp_kernel_drops_total": set(),
+    "correlation_entries": set(),
+    "correlation_evictions_total": {"reason"},
     "nats_connected": set(),
     "build_info": {"version"},
 }
-NOT_YET = {"correlation_entries", "correlation_evictions_total"}
-"""There is no correlation to count."""
-
 BOUNDED = {
     "transport": {transport.value for transport in Transport},
     "type": {event_type.value for event_type in EventType},
-    "reason": {reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal)},
-    "result": {"ok", "duplicate", "dead", "stored", "buried"},
+    "reason": {reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal, *Evicted)},
+    "result": {"ok", "duplicate", "dead", "stored", "buried", *Answered, *Heard, *Written},
     "version": {__version__},
+    "provider": {*builtin_classifier().providers.names, "none"},
 }
 
 
@@ -52,7 +55,6 @@ async def test_every_metric_of_the_contract_exists_from_the_start() -> None:
         labels.setdefault(name, set()).update(key for key, _ in its_labels)
     for name, expected in CONTRACT.items():
         assert labels.get(f"mailfault_{name}") == expected, name
-    assert not {f"mailfault_{name}" for name in NOT_YET} & set(labels), "move it to CONTRACT"
 
 
 async def test_label_values_are_bounded_and_all_there_from_zero() -> None:
@@ -103,6 +105,34 @@ def test_balance_counts_each_frame_once() -> None:
     }
     assert value(metrics, "events_total", type="bounced") == 2
     assert value(metrics, "frames_dropped_total", transport="udp", reason="queue_full") == 1
+
+
+def unclassified(metrics: Metrics) -> dict[str, float]:
+    return {
+        dict(labels)["provider"]: number
+        for (name, labels), number in samples(metrics).items()
+        if name == "mailfault_unclassified_total"
+    }
+
+
+def test_what_no_rule_knows_is_counted_by_provider() -> None:
+    metrics = Metrics()
+    metrics.providers_known({"google", "yahoo"})
+    tally = Tally()
+    for provider in ("google", None, "google"):
+        tally.unclassified_by(provider)
+    metrics.processed("tcp", tally)
+    assert unclassified(metrics) == {"google": 2, "none": 1, "yahoo": 0}
+
+
+def test_only_providers_of_the_rules_in_use_are_labels() -> None:
+    metrics = Metrics()
+    assert unclassified(metrics) == {"none": 0}
+    metrics.providers_known({"google", "yahoo"})
+    metrics.processed("tcp", Tally(unclassified={"google": 1, "yahoo": 1}))
+    metrics.providers_known({"google", "ours"})
+    metrics.processed("tcp", Tally(unclassified={"google": 1, "yahoo": 1, "hostile\n": 1}))
+    assert unclassified(metrics) == {"google": 2, "none": 2, "ours": 0}
 
 
 def test_what_happens_to_events() -> None:

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 import schemas
 from schemas import InvalidEvent
+from service.core.classify import builtin_classifier
 from service.core.envelope import Envelope, SubjectTemplate
 from service.core.framing.base import Frame
 from service.intake import PipelineIntake
@@ -169,7 +170,7 @@ async def test_what_is_refused_for_good_becomes_a_dead_letter(tmp_path: Path) ->
     ):
         made = way(tmp_path, server.url)
         long = lines.REJECT.replace(b"bad.example>", b"bad" * 6000 + b".example>")
-        pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics)
+        pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier())
         intake = PipelineIntake(pipeline, made.outlet)
         async with made.running():
             intake.take(
@@ -374,7 +375,7 @@ class TestHoldingBack:
         made = way(tmp_path, max_events=10, max_waiting=1)
         async with made.running():
             made.outlet.put([envelope(0)])
-            await until(lambda: made.store.events == 1)
+            await until(lambda: made.store.events == 1 and not made.outlet.spooler.unsaved)
             made.outlet.put(envelope(number) for number in range(1, 10))
             assert not made.outlet.should_hold_back
             assert made.outlet.has_room
@@ -427,7 +428,7 @@ class TestHoldingBack:
                 await server.kill()
                 async with asyncio.timeout(20):
                     await made.disconnected.wait()
-                assert resumes == [1]
+                await until(lambda: bool(resumes))  # as soon as the disk has what waited
                 made.outlet.flow_stopped()
                 assert resumes == [1]
 
@@ -485,7 +486,9 @@ async def test_a_letter_that_went_over_the_disk_told_its_sender_twice(tmp_path: 
 
 async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
     made = way(tmp_path, max_events=1)
-    intake = PipelineIntake(Pipeline(PipelineConfig(), TEMPLATE, made.metrics), made.outlet)
+    intake = PipelineIntake(
+        Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier()), made.outlet
+    )
     intake.take([Frame(lines.HARMLESS)], ORIGIN, NOW)
     assert made.outlet.waiting == 0
     assert intake.has_room
@@ -499,3 +502,40 @@ async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
     made.outlet.spooler.incoming.take(1, 1)
     made.outlet.flow_stopped()
     assert resumes == [1]
+
+
+def awaited(number: int, durable: list[int]) -> Envelope:
+    made = envelope(number)
+    made.on_durable = partial(durable.append, number)
+    return made
+
+
+async def test_what_a_sender_waits_for_is_published_in_the_same_turn(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        made = way(tmp_path, server.url)
+        durable: list[int] = []
+        async with made.running():
+            await made.flowing()
+            made.outlet.put([awaited(1, durable), awaited(2, durable)])
+            assert made.publisher.in_flight == 2
+            assert not durable
+            made.outlet.put([envelope(3)])  # nobody waits: these go by the queue, in large numbers
+            assert (made.publisher.in_flight, len(made.queue)) == (2, 1)
+            made.outlet.put([awaited(4, durable)])  # not past the one that waits there
+            assert (made.publisher.in_flight, len(made.queue)) == (2, 2)
+            await made.outlet.settled(made.publisher)
+            found = [headers["Nats-Msg-Id"] for _, headers, _ in await fetch(client, 4)]
+        assert durable == [1, 2, 4]
+        assert found == [envelope(number).message_id for number in (1, 2, 3, 4)]
+
+
+async def test_write_ahead_publishes_nothing_in_the_same_turn(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server:
+        made = way(tmp_path, server.url, durability="write-ahead")
+        durable: list[int] = []
+        async with made.running():
+            await made.flowing()
+            made.outlet.put([awaited(1, durable)])
+            assert made.publisher.in_flight == 0
+            await made.outlet.settled(made.publisher)
+        assert durable == [1]

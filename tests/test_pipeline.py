@@ -11,7 +11,13 @@ from pydantic import ValidationError
 
 import schemas
 from schemas import BouncedEvent, InvalidEvent
-from service.core.assemble import Event
+from service.core.classify import (
+    Place,
+    RulesFile,
+    builtin_classifier,
+    compile_files,
+    own_and_builtin,
+)
 from service.core.envelope import Envelope
 from service.core.framing.base import Block, Fault, Frame, Piece, flatten
 from service.core.framing.sniffing import StreamFramer
@@ -22,7 +28,7 @@ from service.pipeline import Pipeline, PipelineConfig
 from service.received import Origin
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value
-from tests.sample_lines import NOW, ORIGIN, pipeline
+from tests.sample_lines import NOW, ORIGIN, pipeline, read_line
 from tests.strategies import RECEIVED_AT, counted, cut, cuts, log_lines
 from tests.strategies_postfix import PIECES
 
@@ -112,6 +118,36 @@ def test_envelopes_come_in_the_order_of_their_lines() -> None:
     assert_balanced(metrics)
 
 
+def test_what_no_rule_knows_is_counted_by_provider() -> None:
+    made, metrics = pipeline()
+    of_google = lines.UNCLASSIFIED.replace(b"mx.example.net", b"mx.google.com")
+    repeated = lines.REPEATED.replace(b"550 5.1.1 <gone@example.net>: User unknown", b"550 zork")
+    some = [lines.UNCLASSIFIED, of_google, repeated, lines.REJECT, lines.UNKNOWN_SHAPE]
+    made.process([Frame(line) for line in some], ORIGIN, NOW)
+    assert value(metrics, "unclassified_total", provider="none") == 4
+    assert value(metrics, "unclassified_total", provider="google") == 1
+    assert value(metrics, "unclassified_total") == 5
+
+
+def test_another_classifier_is_for_all_lines_from_then_on() -> None:
+    made, metrics = pipeline()
+    table = {"id": "ours.zork", "any": "zork", "category": "timeout", "scope": "local"}
+    rules = {"rule": [{**table, "source": "us"}], "provider": [{"name": "ours"}]}
+    own = own_and_builtin(compile_files([RulesFile("own", rules)], Place("own")))
+    found = []
+    for classifier in (own, builtin_classifier()):
+        found += made.frame(Frame(lines.UNCLASSIFIED), ORIGIN, NOW)
+        made.use(classifier)
+    found += made.frame(Frame(lines.UNCLASSIFIED), ORIGIN, NOW)
+    events = [schemas.decode(envelope.body) for envelope in found]
+    assert [(event.category, event.scope) for event in events] == [
+        ("other", "unknown"),
+        ("timeout", "local"),
+        ("other", "unknown"),
+    ]
+    assert value(metrics, "unclassified_total") == 2
+
+
 def test_nothing_at_all() -> None:
     made, metrics = pipeline()
     assert made.process([], ORIGIN, NOW) == []
@@ -149,18 +185,11 @@ def test_unknown_zones_are_refused(zone: str) -> None:
         PipelineConfig(default_timezone=zone)
 
 
-def read_line(made: Pipeline, raw: bytes, written_at: datetime = NOW) -> list[list[Event] | Skip]:
-    """All that `done` was called with, at once."""
-    outcomes: list[list[Event] | Skip] = []
-    made.read_line(Frame(raw), ORIGIN, NOW, written_at, outcomes.append)
-    return outcomes
-
-
 def test_the_year_is_near_the_time_a_file_was_written() -> None:
     """And the id does not depend on it."""
     made, _ = pipeline()
     then = datetime(2019, 9, 1, tzinfo=UTC)
-    (read,) = read_line(made, lines.REJECT, written_at=then)
+    read = read_line(made, lines.REJECT, written_at=then)
     (now,), _ = outcome(lines.REJECT)
     assert not isinstance(read, Skip)
     assert read[0].event_time == datetime(2019, 8, 22, 10, tzinfo=UTC)

@@ -8,6 +8,12 @@ from pathlib import Path
 
 import schemas
 from service.cli import app
+from service.core.classify import rule
+from service.core.classify.compiling import MAX_PROVIDERS, MAX_RULES, MAX_SIZE
+from service.core.classify.conditions import MAX_PHRASE
+from service.core.classify.values import MAX_LISTED
+from service.rules_files import MAX_BYTES, MAX_FILES
+from tests.cli.run import objects, run
 from tests.nats_server import client_of, real_nats
 from tests.settings_table import README, rows, with_table
 
@@ -38,6 +44,43 @@ def test_events_are_shown_with_fields_that_exist() -> None:
                 assert value.keys() <= example[name].keys(), name
 
 
+def test_the_rule_of_ones_own_does_what_is_said_of_it(tmp_path: Path) -> None:
+    [rules] = [block for block in blocks("toml") if "[[rule]]" in block]
+    [config] = [block for block in blocks("toml") if "[classify]" in block]
+    [line] = blocks("log")
+    file, named = tmp_path / "rules.toml", "/etc/mailfault/rules.toml"
+    assert named in rules
+    assert named in config
+    file.write_text(rules)
+    (tmp_path / "c.toml").write_text(config.replace(named, str(file)))
+
+    def event(*options: str | Path) -> tuple[str | None, ...]:
+        (found,) = objects(run("parse", *options, data=line.encode()).stdout)
+        return found["category"], found["scope"], found["provider"], found["provider_code"]
+
+    own = ("mailbox_full", "recipient", "example-net", "EX-017")
+    assert event("--config", tmp_path / "c.toml") == own
+    assert event()[2:] == (None, None), "without it"
+    assert event() != own
+
+
+def test_keys_and_bounds_of_rules_are_those_of_the_code() -> None:
+    section = TEXT.partition("### Rules of your own")[2].partition("\n### ")[0]
+    named = set(re.findall(r"`([a-z]+)`", section))
+    named |= set(re.findall(r"^([a-z]+) = ", section, re.MULTILINE))
+    assert set(rule.parsers([])) <= named
+    for bound in (
+        f"{MAX_FILES}\nfiles",
+        f"{MAX_BYTES // 1024} KiB",
+        f"{MAX_RULES:,} rules",
+        f"{MAX_PROVIDERS} providers",
+        f"{MAX_SIZE:,} phrases and codes",
+        f"{MAX_LISTED} values in a list",
+        f"{MAX_PHRASE}\ncharacters in a phrase",
+    ):
+        assert bound in section, bound
+
+
 def test_every_command_is_in_the_reference() -> None:
     names = {command.name for command in app.registered_commands}
     names |= {group.name for group in app.registered_groups}
@@ -65,7 +108,7 @@ async def test_the_python_subscriber_gets_an_event(tmp_path: Path) -> None:
         )
         assert process.stdout is not None
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), 20)
+            line = await asyncio.wait_for(process.stdout.readline(), 40)
         finally:
             process.kill()
             await process.wait()

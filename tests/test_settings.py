@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from service.settings import ConfigError, Settings, fixed, load
+from service.core.classify import builtin_classifier
+from service.settings import ConfigError, Settings, fixed, load, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +120,35 @@ class TestPrecedence:
         assert settings.shutdown_timeout == 25
         assert settings.nats.subject_prefix == "postfix"
         assert settings.udp.listen == ["127.0.0.1:0"]
+
+    def test_rules_files_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MAILFAULT_CLASSIFY__RULES", "/a.toml, /b.toml")
+        assert load().classify.rules == [Path("/a.toml"), Path("/b.toml")]
+
+
+class TestFilesThatSettingsName:
+    def test_all_problems_at_once(self, tmp_path: Path) -> None:
+        rules = tmp_path / "rules.toml"
+        rules.write_text("[[ruel]]")
+        settings = fixed(
+            {
+                "classify": {"rules": [rules]},
+                "tls": {
+                    "listen": ["127.0.0.1:0"],
+                    "auth_mode": "anon",
+                    "cert_file": tmp_path / "gone.pem",
+                    "key_file": tmp_path / "gone.pem",
+                },
+            }
+        )
+        with pytest.raises(ConfigError) as caught:
+            prepare(settings)
+        certificate, rule = caught.value.problems
+        assert certificate.startswith("tls.")
+        assert rule == f"{rules}: unknown table 'ruel'; did you mean rule?"
+
+    def test_none(self) -> None:
+        assert prepare(fixed({})) == ({}, builtin_classifier())
 
 
 class TestProblems:
@@ -255,9 +285,9 @@ def test_every_secret_has_a_file_form_and_is_hidden(tmp_path: Path) -> None:
     for path in secrets:
         assert f"{path}_file" in FIELDS
         table, _, name = path.rpartition(".")
-        values = {name: "hush-hush"} | ({"user": "u"} if name == "password" else {})
+        values = {name: "hush-hush-hush-hush"} | ({"user": "u"} if name == "password" else {})
         dumped = json.dumps(load(options={table: values}).model_dump(mode="json"))
-        assert "hush-hush" not in dumped
+        assert "hush-hush-hush-hush" not in dumped
         assert f'"{name}": "**********"' in dumped
 
 

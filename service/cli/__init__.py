@@ -1,12 +1,13 @@
 """The command line: one file a command, thin. Results go to stdout, logs to stderr.
 
-Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration.
+Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration, 130 interrupted
+(`serve` and `tail` end that way, with 0).
 """
 
 import typer
 
 from service import __version__
-from service.cli import check_config, demo, parse, schema, serve, spool, tail
+from service.cli import check_config, demo, explain, parse, schema, serve, spool, tail
 
 app = typer.Typer(
     name="mailfault",
@@ -35,12 +36,9 @@ def _root(
 
 app.command("serve")(serve.serve)
 app.command("parse")(parse.parse)
+app.command("explain")(explain.explain)
 app.command("tail")(tail.tail)
 app.command("schema")(schema.schema)
 app.command("demo")(demo.demo)
 app.add_typer(spool.app, name="spool")
 app.command("check-config")(check_config.check_config)
-
-
-def main() -> None:
-    app()

@@ -1,11 +1,18 @@
 """From command line options to settings; bad configuration ends the command with 78."""
 
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 
 from service import settings
+from service.core.envelope import SubjectTemplate
+from service.core.privacy import Privacy
+from service.correlation import Correlation
+from service.metrics import Metrics
+from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
 
 EX_CONFIG = 78
@@ -21,11 +28,35 @@ def load(file: Path | None, options: dict[str, Any]) -> Settings:
 
 
 def check_files(checked: Settings) -> None:
-    """The certificates they name can be used; else the command's end, as above."""
+    """The certificates, rules and keys they name can be used; else the command's end, as above."""
     try:
-        settings.prepare_tls(checked)
+        settings.prepare(checked)
     except ConfigError as error:
         fail(error)
+
+
+def privacy_of(checked: Settings) -> Privacy | None:
+    """None: everything is kept. A key that cannot be read is the command's end."""
+    try:
+        return settings.prepare_privacy(checked)
+    except ConfigError as error:
+        fail(error)
+
+
+def pipeline_of(checked: Settings, privacy: Privacy | None) -> Pipeline:
+    """As the receiver has it, for a command that reads lines without receiving any. Files of rules
+    that cannot be used are its end, as above."""
+    template = SubjectTemplate(checked.nats.subject_template, checked.nats.subject_prefix)
+    correlation = Correlation(
+        # What is slow for one receiver is nothing for a file: every bounce may wait.
+        checked.correlation.model_copy(update={"notice_rate": sys.maxsize}),
+        ZoneInfo(checked.pipeline.default_timezone),
+    )
+    try:
+        classifier = settings.prepare_rules(checked)
+    except ConfigError as error:
+        fail(error)
+    return Pipeline(checked.pipeline, template, Metrics(), classifier, correlation, privacy)
 
 
 def fail(error: ConfigError) -> NoReturn:

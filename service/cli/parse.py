@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -18,16 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.vocabulary import Transport
-from service.cli.configuration import load, nested
+from service.cli.configuration import load, nested, pipeline_of, privacy_of
 from service.cli.input_lines import open_log, read_lines
 from service.cli.terminal import end_quietly, json_line, printable
 from service.core.assemble import Event
-from service.core.envelope import SubjectTemplate
 from service.core.framing.base import MAX_FRAME_BYTES
 from service.core.outcomes import Skip
-from service.correlation import Correlation
-from service.metrics import Metrics
-from service.pipeline import Pipeline
 from service.received import Origin, new_stream
 
 
@@ -53,15 +48,9 @@ def parse(
     Example: mailfault parse /var/log/mail.log /var/log/mail.log.2.gz | jq .category
     """
     settings = load(config, nested(pipeline__default_timezone=timezone))
-    template = SubjectTemplate(settings.nats.subject_template, settings.nats.subject_prefix)
+    pipeline = pipeline_of(settings, privacy_of(settings))
     counts = _Counts()
     output = _Output(counts.add if summary else partial(_write, is_numbered=every_line))
-    correlation = Correlation(
-        # What is slow for one receiver is nothing for a file: every bounce may wait.
-        settings.correlation.model_copy(update={"notice_rate": sys.maxsize}),
-        ZoneInfo(settings.pipeline.default_timezone),
-    )
-    pipeline = Pipeline(settings.pipeline, template, Metrics(), correlation)
     number = 0
     failed = False
     for path in files or ["-"]:

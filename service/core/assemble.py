@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
+import schemas.base
+import schemas.delivery
 from schemas.base import Message, Mta
 from schemas.delivery import BouncedEvent, DeferredEvent
 from schemas.invalid import InvalidEvent
@@ -371,12 +373,18 @@ def _delays(a: float, b: float, c: float, d: float) -> dict[str, float]:
     }
 
 
-def _client(client: Client) -> dict[str, Any]:
-    return {"name": client.name, "ip": client.ip, "port": client.port}
+# Validated once and remembered: a log names the same peers again and again. Their parts are
+# bounded by the patterns that read them.
 
 
-def _relay(relay: Relay) -> dict[str, Any]:
-    return {"host": relay.host, "ip": relay.ip, "port": relay.port, "path": relay.path}
+@lru_cache(maxsize=4096)
+def _client(client: Client) -> schemas.base.Client:
+    return schemas.base.Client.model_validate(client._asdict())
+
+
+@lru_cache(maxsize=4096)
+def _relay(relay: Relay) -> schemas.delivery.Relay:
+    return schemas.delivery.Relay.model_validate(relay._asdict())
 
 
 def _remote_reply(reply: RemoteReply) -> dict[str, Any]:

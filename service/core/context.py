@@ -3,10 +3,10 @@
 In: a `Story` and what the correlator counted. Out: a `Context`.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 
 from schemas.base import Client, Message
 from schemas.delivery import Notice
@@ -26,8 +26,7 @@ _PRIVATE = tuple(
 """Whose senders are a Postfix' own users."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     message: Message
     sender: str | None = None
     attempt: int | None = None

@@ -8,22 +8,23 @@ header unescaped.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 from urllib.parse import quote
 
 import orjson
 from pydantic import BaseModel
 
+from schemas.base import SCHEMA_VERSION, EventBase, Mta
+from schemas.codec import MODELS
 from schemas.subjects import mta_token
 from service.core.assemble import NAME_MAX, Event
+from service.core.identity import ID_BYTES
 
 FIELDS = ("prefix", "type", "mta", "instance", "category", "recipient_domain")
 """What a subject template may hold."""
 
 _REMEMBERED = 4096
-_EVENT_TIME = b'"event_time":"'
 _LITERAL = re.compile(r"[A-Za-z0-9_.-]*")
 
 
@@ -81,7 +82,7 @@ class SubjectTemplate:
         self._prefix = prefix
         self._plain = template == "{prefix}.{type}.{mta}"
         self._names = frozenset(names)
-        self._shared = lru_cache(maxsize=_REMEMBERED)(self._share)
+        self._shared: dict[tuple[str, int], _Shared] = {}
 
     def subject(self, event: Event) -> str:
         mta = mta_token(event.mta.host)
@@ -96,63 +97,89 @@ class SubjectTemplate:
             values["recipient_domain"] = mta_token(event.recipient_domain or "")
         return self._template.format(**values)
 
-    def shared(self, event: Event) -> "_Shared":
+    def shared(self, event_type: str, mta: Mta) -> "_Shared":
         """What is the same for the events of one type and source."""
-        host, service = event.mta.host, event.mta.service or ""
-        # What is remembered must be bounded, the names in it too.
-        share = self._shared if len(host) <= NAME_MAX >= len(service) else self._share
-        return share(event.event_type, host, service)
+        return self._shared.get((event_type, id(mta))) or self._learn(event_type, mta)
 
-    def _share(self, event_type: str, host: str, service: str) -> "_Shared":
+    def _learn(self, event_type: str, mta: Mta) -> "_Shared":
+        host, service = mta.host, mta.service or ""
         source = f"//{quote(host[:NAME_MAX], safe='')}/{quote(service[:NAME_MAX], safe='/')}"
-        return _Shared(
+        shared = _Shared(
             f"{self._prefix}.{event_type}.{mta_token(host)}" if self._plain else None,
             "ce-specversion: 1.0\r\n"
             f"ce-source: {source}\r\n"
             f"ce-type: mailfault.{event_type}.v1\r\n"
             "ce-datacontenttype: application/json\r\n"
-            f"ce-dataschema: urn:mailfault:schema:{event_type}:v1",
+            f"ce-dataschema: urn:mailfault:schema:{event_type}:v1\r\n"
+            "ce-id: ",
+            orjson.Fragment(orjson.dumps(mta.__dict__)),
+            mta,
         )
+        # What is remembered must be bounded, the names in it too.
+        if len(host) <= NAME_MAX >= len(service):
+            if len(self._shared) >= _REMEMBERED:
+                self._shared.clear()
+            self._shared[event_type, id(mta)] = shared
+        return shared
 
 
 class _Shared(NamedTuple):
     subject: str | None
     """None where the template asks for more than type and source."""
     header_lines: str
+    """Up to the event's id."""
+    mta_json: orjson.Fragment
+    mta: Mta
+    """Kept, so that no other object can have its identity."""
 
 
 def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
     """Serialise an event and address it."""
-    event_id = event.event_id
-    body = to_json(event)
-    subject, lines = template.shared(event)
-    if event.queue_id is None:
-        lines = f"{lines}\r\nce-id: {event_id}\r\nce-time: {_event_time(body)}"
-    else:  # letters and digits, the schema says
-        lines = (
-            f"{lines}\r\nce-id: {event_id}\r\nce-time: {_event_time(body)}"
-            f"\r\nce-subject: {event.queue_id}"
+    # Looked up once: each attribute of a model is a search of its own.
+    fields = event.__dict__
+    event_id, event_type, queue_id = fields["event_id"], fields["event_type"], fields["queue_id"]
+    subject, lines, mta_json, _ = template.shared(event_type, fields["mta"])
+    body = _to_json(fields, mta_json)
+    # The fourth field: formatting the time again costs more.
+    start = _TIME_AT + len(event_type)
+    time = body[start : body.index(b'"', start)].decode("ascii")
+    lines = f"{lines}{event_id}\r\nce-time: {time}"
+    if queue_id is not None:  # letters and digits, the schema says
+        lines = f"{lines}\r\nce-subject: {queue_id}"
+    return Envelope(subject or template.subject(event), event_id, event_type, body, lines, received)
+
+
+def _to_json(fields: dict[str, Any], mta_json: orjson.Fragment) -> bytes:
+    """What the event's `model_dump_json()` gives, in a third of the time: validated fields of the
+    schema's types are written the same way by both, to the byte."""
+    written = fields.copy()
+    written["mta"] = mta_json
+    for name in _INNER[fields["event_type"]]:
+        inner = written[name]
+        if inner is not None:
+            written[name] = vars(inner)  # else orjson tries all that it could be before it asks
+    body = orjson.dumps(written, vars, orjson.OPT_UTC_Z)
+    # The copy lets go of the room that orjson made for escapes, eight bytes for one of text: events
+    # may wait by the thousand.
+    return b"".join((body, b""))
+
+
+def _inner(model: type[EventBase]) -> tuple[str, ...]:
+    """Fields that hold objects, but for the one that is written beforehand."""
+    return tuple(
+        name
+        for name, field in model.model_fields.items()
+        if name != "mta"
+        and any(
+            isinstance(kind, type) and issubclass(kind, BaseModel)
+            for kind in (field.annotation, *get_args(field.annotation))
         )
-    return Envelope(
-        subject or template.subject(event), event_id, event.event_type, body, lines, received
     )
 
 
-def to_json(event: BaseModel) -> bytes:
-    """What `event.model_dump_json()` gives, in half the time: validated fields of the schema's
-    types are written the same way by both, to the byte."""
-    # The copy lets go of the room that orjson made for escapes, eight bytes for one of text: events
-    # may wait by the thousand.
-    return bytes(memoryview(orjson.dumps(event.__dict__, _fields, orjson.OPT_UTC_Z)))
-
-
-def _fields(model: Any) -> dict[str, Any]:
-    """Of the small objects inside an event, which orjson asks for."""
-    fields: dict[str, Any] = model.__dict__
-    return fields
-
-
-def _event_time(body: bytes) -> str:
-    """As it stands in the body, whose fourth field it is: formatting it again costs more."""
-    start = body.index(_EVENT_TIME) + len(_EVENT_TIME)
-    return body[start : body.index(b'"', start)].decode("ascii")
+_INNER = {str(event_type): _inner(model) for event_type, model in MODELS.items()}
+_TIME_AT = len(
+    f'{{"schema_version":"{SCHEMA_VERSION}","event_id":"{"0" * 2 * ID_BYTES}","event_type":"'
+    '","event_time":"'
+)
+"""Where the event's time stands in its JSON, if its type had no letters."""

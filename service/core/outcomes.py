@@ -58,6 +58,8 @@ class Malformed(StrEnum):
     """It parsed, but the event model refused a value."""
     PARSER_FAILED = "parser_failed"
     """A defect of ours: reading the line raised an exception. No other line is harmed by it."""
+    PRIVACY_FAILED = "privacy_failed"
+    """A defect of ours: what the settings hide could not be hidden, so nothing is shown."""
 
 
 class Refusal(StrEnum):

@@ -191,12 +191,10 @@ def split(block: Block) -> Iterator[Piece]:
     gives none, in blocks."""
     data = block.data
     start = 0
-    for line in candidates(data):
-        # Found where it is: a line before it that held it would be a candidate, too.
-        begins = data.find(line, start)
+    for begins, ends in candidates(data):
         if start < begins:
             yield Block(data[start:begins], data.count(b"\n", start, begins), True)
-        yield Frame(line, is_candidate=True)
-        start = begins + len(line) + 1
+        yield Frame(data[begins:ends], is_candidate=True)
+        start = ends + 1
     if start < len(data):
         yield Block(data[start:], data.count(b"\n", start), True)

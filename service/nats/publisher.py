@@ -119,11 +119,37 @@ class Publisher:
         while (wire := self._wire) is None or not self._has_room:
             self._may_send.clear()
             await self._may_send.wait()
+        room = self._window_bytes - self._pending_bytes
+        envelopes = take(min(self.window - len(self._pending), _AT_ONCE), room)
+        commands = self._begin(wire, envelopes)
+        if commands:
+            await self._write(wire, commands)
+
+    def publish_now(self, envelopes: list[Envelope]) -> bool:
+        """Sends them on the spot, where there is a connection with nothing unsent before them, and
+        room for all. False: nothing has happened."""
+        wire = self._wire
+        if (
+            wire is None
+            or len(self._pending) + len(envelopes) > self.window
+            or self._pending_bytes + sum(len(e.body) for e in envelopes) > self._window_bytes
+            or not wire.is_prompt
+        ):
+            return False
+        commands = self._begin(wire, envelopes)
+        if commands:
+            try:
+                wire.write_now(commands)
+            except BROKEN:
+                pass  # as in `_write`
+        return True
+
+    def _begin(self, wire: Wire, envelopes: list[Envelope]) -> list[bytes]:
+        """They are pending from now on; what to write for it."""
         now = self._clock()
         due = now + self._ack_timeout
         commands = []
-        room = self._window_bytes - self._pending_bytes
-        for envelope in take(min(self.window - len(self._pending), _AT_ONCE), room):
+        for envelope in envelopes:
             size = (
                 len(envelope.body)
                 + len(envelope.header_lines)
@@ -139,7 +165,7 @@ class Publisher:
                 commands.append(command)
         if commands:
             self._idle.clear()
-            await self._write(wire, commands)
+        return commands
 
     def withdraw_unsaved(self) -> list[Envelope]:
         """Takes back what is not acknowledged and in memory only, oldest first. Whatever is still
@@ -233,10 +259,15 @@ class Publisher:
 
     def _take_stored(self, stored: Stored) -> None:
         now = self._clock()
+        ended: list[tuple[Envelope, Published]] = []
         for token, duplicate in stored:
-            pending = self._pending.get(token)
+            pending = self._pending.pop(token, None)
             if pending is not None:  # else the answer to an earlier sending has been here
-                self._end(token, Published(duplicate, now - pending.first_sent))
+                self._pending_bytes -= pending.size
+                ended.append((pending.envelope, Published(duplicate, now - pending.first_sent)))
+        self._room_again()
+        for envelope, result in ended:
+            self._tell(envelope, result)
 
     def _take_answer(self, message: Msg) -> None:
         try:
@@ -266,8 +297,11 @@ class Publisher:
             return
         self._pending_bytes -= pending.size
         self._room_again()
+        self._tell(pending.envelope, result)
+
+    def _tell(self, envelope: Envelope, result: Result) -> None:
         try:
-            self._on_result(pending.envelope, result)
+            self._on_result(envelope, result)
         except Exception:  # other answers, and nats-py's reading task, must not end with it
             log.exception("result_failed")
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
 from nats.errors import ConnectionClosedError, OutboundBufferLimitError
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
@@ -23,6 +24,8 @@ Stored = list[tuple[int, bool]]
 _SUBJECT = re.compile(r"[^\s\x00-\x1f\x7f]+")
 _CRLF = b"\r\n"
 _LINES_OF_AN_ANSWER = 2
+_UNSENT_BYTES = 64 * 1024
+"""What the socket may owe while it is still written to past nats-py's queue."""
 _DUPLICATE = b'"duplicate"'
 """Stands in an acknowledgement only when true."""
 
@@ -42,6 +45,22 @@ class Wire:
     @property
     def unsent_bytes(self) -> int:
         return self.client.pending_data_size
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether `write_now` may be called: nothing waits to be written before."""
+        client = self.client
+        transport = client._transport
+        if client._pending or not client.is_connected or not isinstance(transport, TcpTransport):
+            return False
+        writer = transport._io_writer
+        return writer is not None and writer.transport.get_write_buffer_size() < _UNSENT_BYTES
+
+    def write_now(self, commands: list[bytes]) -> None:
+        """To the socket, past nats-py's queue, its task and two turns of the loop."""
+        transport = self.client._transport
+        if transport is not None:
+            transport.write(b"".join(commands))
 
     def command(self, subject: str, token: int, head: bytes, body: bytes) -> bytes:
         """An `HPUB`. Raises `ValueError` for a subject or reply that would break the line."""
@@ -96,7 +115,7 @@ class _AnswerParser(Parser):
             re.escape(self._start)
             + rb"([0-9]{1,18}) [0-9]{1,18} ([0-9]{1,6})\r\n("
             + re.escape(good_start)
-            + rb"[^\r\n]*)\r\n"
+            + rb"[^\r]*)\r\n"
         )
         self._take = take
 

@@ -62,10 +62,22 @@ class MemoryQueue:
             self._envelopes.append(envelope)
             self._bytes += len(envelope.body)
 
-    def put_back(self, envelopes: list[Envelope]) -> None:
-        """What was taken and could not be used, to its place at the front."""
-        self._envelopes.extendleft(reversed(envelopes))
-        self._bytes += sum(len(envelope.body) for envelope in envelopes)
+    def first(self, max_events: int, max_bytes: int) -> list[Envelope]:
+        """The oldest ones, as `take` would give them; they stay, and take up room, until they are
+        dropped."""
+        found: list[Envelope] = []
+        size = 0
+        for envelope in self._envelopes:
+            if len(found) >= max_events or size >= max_bytes:
+                break
+            size += len(envelope.body)
+            found.append(envelope)
+        return found
+
+    def drop_first(self, count: int) -> None:
+        """The oldest ones have found another place."""
+        for _ in range(count):
+            self._bytes -= len(self._envelopes.popleft().body)
 
     def take(self, max_events: int, max_bytes: int) -> list[Envelope]:
         """The oldest ones out of the queue: as many as both bounds allow, but one if there is one.

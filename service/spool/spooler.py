@@ -44,8 +44,8 @@ class Spooler:
         changed. `may_bypass`: what the disk does not take may be handed on without. `on_progress`:
         there may be more room than before."""
         self.incoming = MemoryQueue(config)
-        """Not yet on disk."""
-        self._appending = 0
+        """Not yet on disk. What is on its way there takes up room in it until it is there: else a
+        full disk would look like room each time it is tried."""
         self._store = store
         self._hand_on = hand_on
         self._wants_more = wants_more
@@ -68,7 +68,7 @@ class Spooler:
     @property
     def unsaved(self) -> int:
         """Events that wait for the disk."""
-        return len(self.incoming) + self._appending
+        return len(self.incoming)
 
     @property
     def is_unsettled(self) -> bool:
@@ -125,24 +125,22 @@ class Spooler:
                 self._saved.set()
                 self._work.clear()
                 await self._work.wait()
-            batch = self.incoming.take(_APPEND_EVENTS, _APPEND_BYTES)
-            self._appending = len(batch)
+            batch = self.incoming.first(_APPEND_EVENTS, _APPEND_BYTES)
             try:
                 await self._bury_all()
                 if batch:
-                    self._appended(batch, await self._store.append(batch))
+                    rows = await self._store.append(batch)
+                    self.incoming.drop_first(len(batch))
+                    self._appended(batch, rows)
                 wait = _RETRY_FIRST
             except (SpoolUnavailable, SpoolFull) as error:
                 log.debug("spool_append_failed", error=str(error))
                 if batch and self._may_bypass():
+                    self.incoming.drop_first(len(batch))
                     self._hand_on(batch)
                 else:
-                    self.incoming.put_back(batch)
-                    self._appending = 0
                     await self._pause(wait)
                     wait = min(2 * wait, _RETRY_MAX)
-            finally:
-                self._appending = 0
             self._on_progress()
 
     async def drain(self) -> None:

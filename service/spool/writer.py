@@ -57,10 +57,11 @@ class Writer:
         await self._started
 
     async def stop(self) -> None:
-        """After what was asked before."""
+        """After what was asked before. The thread is gone then."""
         if self._loop is not None:
             self._requests.put(None)
             await self._ended.wait()
+            self._thread.join()  # at once: to say so was the last it did
 
     def submit(self, request: Request) -> None:
         """Raises `SpoolUnavailable` after the end."""

@@ -101,14 +101,14 @@ async def test_paced_tcp_stamps_each_line_as_it_goes(listener: socket.socket) ->
     lines = lines_of(DATA)[:300]
     receiving = asyncio.create_task(asyncio.to_thread(receive_all, listener))
     before = time.time()
-    await asyncio.to_thread(send_tcp_paced, listener.getsockname(), lines, 3000, restamp)
+    await asyncio.to_thread(send_tcp_paced, listener.getsockname(), lines, 600, restamp)
     after = time.time()
     received = lines_of(await receiving)
     stamps = [
         datetime.fromisoformat(line[4 : line.index(b" ")].decode()).timestamp() for line in received
     ]
     assert before - 1e-6 <= stamps[0] <= stamps[-1] <= after
-    assert stamps[-1] - stamps[0] > 0.08
+    assert stamps[-1] - stamps[0] > 0.25, "of half a second; a late start is caught up with"
     assert [line.partition(b" ")[2] for line in received] == [
         line.partition(b" ")[2] for line in lines
     ]

@@ -1,5 +1,10 @@
-"""Run `mailfault` as its users do: a process with its own environment."""
+"""Run `mailfault` as its users do, with an environment of its own: in this process where all that
+matters is what a command reads, prints and returns, and as a process of its own where that matters.
 
+A process takes seconds to begin, most of them in reading in the program.
+"""
+
+import contextlib
 import json
 import os
 import subprocess
@@ -8,14 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from service.cli import app
+
 MAILFAULT = [sys.executable, "-m", "service"]
 _SECONDS = 50
+_PLAIN = {"COLUMNS": "200", "NO_COLOR": "1"}
+
+Done = subprocess.CompletedProcess[bytes]
 
 
 def environment(**variables: str) -> dict[str, str]:
     """This process's, without what would configure the one that is tested."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MAILFAULT_")}
-    return {**inherited, "COLUMNS": "200", "NO_COLOR": "1", **variables}
+    return {**inherited, **_PLAIN, **variables}
 
 
 def run(
@@ -24,8 +36,30 @@ def run(
     cwd: Path | None = None,
     settings: Mapping[str, str] | None = None,
     **variables: str,
-) -> subprocess.CompletedProcess[bytes]:
-    """`settings` and `variables`: of its environment."""
+) -> Done:
+    """In this process. `settings` and `variables`: of its environment. What a command raises and
+    does not handle, is raised here."""
+    words = [str(argument) for argument in arguments]
+    unset: dict[str, str | None] = {k: None for k in os.environ if k.startswith("MAILFAULT_")}
+    with contextlib.chdir(cwd or Path.cwd()):
+        result = CliRunner().invoke(
+            app,
+            words,
+            input=data,
+            env={**unset, **_PLAIN, **(settings or {}), **variables},
+            catch_exceptions=False,
+        )
+    return Done(words, result.exit_code, result.stdout_bytes, result.stderr_bytes)
+
+
+def run_process(
+    *arguments: str | Path,
+    data: bytes = b"",
+    cwd: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    **variables: str,
+) -> Done:
+    """The same as a process."""
     return subprocess.run(
         [*MAILFAULT, *map(str, arguments)],
         input=data,

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from service.cli.configuration import nested
-from tests.cli.run import run
+from tests.cli.run import run, run_process
 from tests.listeners.certificates import make
 
 
 def test_what_is_in_force(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('[tcp]\nlisten = ["[::1]:5514"]\n[nats]\nwindow = 5\n')
-    done = run("check-config", "--config", file, MAILFAULT_NATS__WINDOW="6")
+    done = run_process("check-config", "--config", file, MAILFAULT_NATS__WINDOW="6")
     assert done.returncode == 0
     assert done.stderr == b""
     shown = json.loads(done.stdout)
@@ -81,7 +81,7 @@ def test_bad_configuration_is_78_with_the_path(variables: dict[str, str], told: 
 def test_each_problem_is_a_line(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('[tcp]\nlisten = ["x"]\nlisen = 1\n[quue]\n')
-    done = run("check-config", "--config", file)
+    done = run_process("check-config", "--config", file)
     assert done.returncode == 78
     assert len(done.stderr.splitlines()) == 3
     assert b"tcp.lisen: unknown setting; did you mean listen?" in done.stderr
@@ -109,6 +109,37 @@ def test_certificates_are_looked_into(tmp_path: Path) -> None:
     assert done.returncode == 78
     told = b"configuration: tls.key_file: /gone.key: No such file or directory\n"
     assert done.stderr == told
+
+
+RULES = """
+[[rule]]
+id = "ours.full"
+any = "no more shelf space"
+category = "mailbox_full"
+scope = "recipient"
+source = "our runbook"
+"""
+
+
+def test_rules_files_are_looked_into(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text(RULES)
+    config = tmp_path / "c.toml"
+    config.write_text(f'[classify]\nrules = ["{good}"]\n')
+    done = run("check-config", "--config", config)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["classify"] == {"rules": [str(good)]}
+
+    bad.write_text(RULES.replace("any =", "anny =").replace('"recipient"', '"recipien"'))
+    done = run("check-config", MAILFAULT_CLASSIFY__RULES=f"{good},{bad},{tmp_path}/gone.toml")
+    assert done.returncode == 78
+    assert done.stdout == b""
+    rule = f"configuration: {bad}: rule ours.full"
+    assert done.stderr.decode().splitlines() == [
+        f"configuration: {tmp_path}/gone.toml: cannot be read: No such file or directory",
+        f"{rule}: anny: unknown key; did you mean any?",
+        f"{rule}: scope: 'recipien' is not known; did you mean recipient?",
+    ]
 
 
 def test_options_to_tables() -> None:

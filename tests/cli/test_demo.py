@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import environment, run
+from tests.cli.run import environment, run_process
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from tests.cli.run import environment, run
     ids=["nothing set up", "a configuration"],
 )
 def test_shows_three_subjects_and_a_balance(tmp_path: Path, variables: dict[str, str]) -> None:
-    done = run("demo", cwd=tmp_path, TMPDIR=str(tmp_path), settings=variables)
+    done = run_process("demo", cwd=tmp_path, TMPDIR=str(tmp_path), settings=variables)
     output = done.stdout.decode()
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""

@@ -10,13 +10,11 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import schemas
-from service.cli import app
 from service.core.framing.base import MAX_FRAME_BYTES
 from tests import sample_lines as lines
-from tests.cli.run import MAILFAULT, environment, objects, run
+from tests.cli.run import MAILFAULT, environment, objects, run, run_process
 
 MIX = [
     lines.HARMLESS,
@@ -53,11 +51,9 @@ def log_file(folder: Path, data: bytes, name: str = "mail.log") -> Path:
 
 
 def parse(*arguments: str | Path, data: bytes = b"") -> bytes:
-    """In this process: `run` is for what only a process shows."""
-    result = CliRunner().invoke(app, ["parse", *map(str, arguments)], input=data)
-    assert result.exit_code == 0, result.output
-    assert result.stderr == ""
-    return result.stdout_bytes
+    done = run("parse", *arguments, data=data)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout
 
 
 def outcomes(output: bytes) -> list[tuple[int, str | None, str | None]]:
@@ -65,7 +61,7 @@ def outcomes(output: bytes) -> list[tuple[int, str | None, str | None]]:
 
 
 def test_events_as_they_would_be_published(tmp_path: Path) -> None:
-    done = run("parse", log_file(tmp_path, b"\n".join(MIX) + b"\n"))
+    done = run_process("parse", log_file(tmp_path, b"\n".join(MIX) + b"\n"))
     assert done.returncode == 0
     assert done.stderr == b""
     events = [schemas.decode(line) for line in done.stdout.splitlines()]
@@ -121,7 +117,7 @@ def test_compressed_files(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_standard_input(arguments: list[str]) -> None:
-    done = run("parse", "--every-line", *arguments, data=b"\n".join(MIX))
+    done = run_process("parse", "--every-line", *arguments, data=b"\n".join(MIX))
     assert done.returncode == 0
     assert outcomes(done.stdout) == MIX_OUTCOMES
 
@@ -318,6 +314,20 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path, size: int, option: list[s
     os.close(writing)
     assert done.stderr == b""
     assert done.returncode in (0, 1)
+
+
+def test_rules_of_ones_own(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nid = "x"\nany = "zork"\ncategory = "timeout"\nscope = "local"\nsource = "us"\n'
+    )
+    file = log_file(tmp_path, lines.UNCLASSIFIED)
+    (event,) = objects(run("parse", file, MAILFAULT_CLASSIFY__RULES=str(rules)).stdout)
+    assert (event["category"], event["scope"]) == ("timeout", "local")
+    rules.write_text("[[rule]]")
+    done = run("parse", file, MAILFAULT_CLASSIFY__RULES=str(rules))
+    assert (done.returncode, done.stdout) == (78, b"")
+    assert done.stderr.startswith(f"configuration: {rules}: rule number 1: id: is missing".encode())
 
 
 def test_unknown_option() -> None:

@@ -3,17 +3,15 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
 from schemas import EventType, export
-from service.cli import app
 from tests.cli.run import run
 
 
 def schema(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["schema", *arguments])
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    done = run("schema", *arguments)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout.decode()
 
 
 def test_all_events() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service import __version__
-from tests.cli.run import run
+from tests.cli.run import run, run_process
 
 CONTRACT = (
     "--udp",
@@ -37,7 +37,7 @@ def test_the_help_of_each_command_has_an_example(command: str) -> None:
 
 
 def test_version() -> None:
-    done = run("--version")
+    done = run_process("--version")
     assert done.returncode == 0
     assert done.stdout.decode() == f"mailfault {__version__}\n"
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -10,7 +11,7 @@ import pytest
 import schemas.samples
 from service.core.envelope import Envelope
 from service.spool.store import SpoolStore
-from tests.cli.run import objects, run
+from tests.cli.run import objects, run, run_process
 from tests.spool.stores import envelope, envelopes, file_of, numbers, opened, set_aside
 
 BOUNCED = schemas.samples.example_bytes("bounced")
@@ -28,7 +29,14 @@ def spool(data_dir: Path, *arguments: str) -> CompletedProcess[bytes]:
     return run("spool", *arguments, "--data-dir", data_dir)
 
 
-def status(data_dir: Path) -> dict[str, object]:
+def beside(data_dir: Path, *arguments: str) -> CompletedProcess[bytes]:
+    """As a process of its own, while another one has the spool open: what locks are between."""
+    return run_process("spool", *arguments, "--data-dir", data_dir)
+
+
+def status(
+    data_dir: Path, spool: Callable[..., CompletedProcess[bytes]] = spool
+) -> dict[str, object]:
     done = spool(data_dir, "status", "--json")
     assert done.returncode == 0, done.stderr
     [shown] = objects(done.stdout)
@@ -80,9 +88,9 @@ class TestStatus:
     async def test_while_a_receiver_writes(self, tmp_path: Path) -> None:
         async with opened(tmp_path) as store:
             await store.append(envelopes(range(10)))
-            assert status(tmp_path)["events"] == 10
+            assert status(tmp_path, beside)["events"] == 10
             await store.append(envelopes(range(10, 15)))
-            assert status(tmp_path)["events"] == 15
+            assert status(tmp_path, beside)["events"] == 15
 
     async def test_what_was_set_aside(self, tmp_path: Path) -> None:
         async with opened(tmp_path):
@@ -97,7 +105,7 @@ class TestExport:
     async def test_events_as_they_are(self, tmp_path: Path) -> None:
         async with opened(tmp_path) as store:
             await store.append([event(n, b'{"n":%d}' % n) for n in range(450)])
-            done = spool(tmp_path, "export")
+            done = beside(tmp_path, "export")
             assert await count(store) == 450, "nothing is removed"
         assert done.returncode == 0
         assert objects(done.stdout) == [{"n": n} for n in range(450)]
@@ -174,7 +182,7 @@ class TestRequeue:
             ids = await store.append([envelope(1)])
             await store.remove(ids)
             await store.bury(envelope(2), "no_stream", "")
-            assert spool(tmp_path, "requeue", "--all").returncode == 0
+            assert beside(tmp_path, "requeue", "--all").returncode == 0
             await store.until(lambda: store.events == 1)
             [(id, found)] = await store.read(ids[-1], 10)
             assert found.message_id == envelope(2).message_id

@@ -14,8 +14,15 @@ from tests.nats_server import real_nats
 
 
 @pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(empty_house: House) -> House:
     """A nats-server, a receiver and a subscriber for one test alone."""
+    await empty_house.start_receiver()
+    return empty_house
+
+
+@pytest_asyncio.fixture
+async def empty_house(tmp_path: Path) -> AsyncIterator[House]:
+    """The same without a receiver, for a test that starts one with settings of its own."""
     async with AsyncExitStack() as cleanup:
         server = await cleanup.enter_async_context(real_nats(tmp_path))
         yield await build(cleanup, server.url)

@@ -1,9 +1,11 @@
 """What one end-to-end test stands in: a nats-server, the receiver, a subscriber, rsyslogds."""
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.e2e.packages import require_program, require_rsyslog_module
 from tests.e2e.receiver import Receiver
@@ -17,8 +19,17 @@ class House:
     """Short enough for UNIX sockets, readable for Postfix's own user."""
     nats_url: str
     subscriber: Subscriber
-    receiver: Receiver
     cleanup: AsyncExitStack = field(repr=False)
+    _receiver: Receiver | None = None
+
+    @property
+    def receiver(self) -> Receiver:
+        assert self._receiver is not None, "none was started"
+        return self._receiver
+
+    async def start_receiver(self, env: Mapping[str, str] = MappingProxyType({})) -> Receiver:
+        """Stopped with the house, if not before."""
+        return await self._start(MappingProxyType({}), env)
 
     async def rsyslogd(self, form: Form, port: int) -> Rsyslogd:
         """Sending to `port` of this host; stopped with the house."""
@@ -31,21 +42,22 @@ class House:
 
     async def restart_receiver(self) -> None:
         """A new one on the same TCP and RELP ports; the old one must have been stopped."""
-        self.receiver = await Receiver.start(
-            self.directory / "data", self.nats_url, self.receiver.ports
-        )
-        self.cleanup.push_async_callback(self.receiver.child.stop)
+        await self._start(self.receiver.ports, MappingProxyType({}))
+
+    async def _start(self, ports: Mapping[str, int], env: Mapping[str, str]) -> Receiver:
+        receiver = await Receiver.start(self.directory / "data", self.nats_url, ports, env)
+        self.cleanup.push_async_callback(receiver.child.stop)
+        self._receiver = receiver
+        return receiver
 
 
 async def build(cleanup: AsyncExitStack, nats_url: str) -> House:
-    """Everything started here is stopped by `cleanup`, last first."""
+    """Still without a receiver. Everything started here is stopped by `cleanup`, last first."""
     require_program("rsyslogd", "rsyslog")  # before anything is started for nothing
     directory = _directory(cleanup)
     subscriber = await Subscriber.start(nats_url)
     cleanup.push_async_callback(subscriber.stop)
-    receiver = await Receiver.start(directory / "data", nats_url)
-    cleanup.push_async_callback(receiver.child.stop)
-    return House(directory, nats_url, subscriber, receiver, cleanup)
+    return House(directory, nats_url, subscriber, cleanup)
 
 
 def _directory(cleanup: AsyncExitStack) -> Path:

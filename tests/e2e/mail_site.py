@@ -94,6 +94,7 @@ class MailSite:
 async def start(cleanup: AsyncExitStack, nats_url: str) -> MailSite:
     require_postfix()  # before anything is started for nothing
     house = await build(cleanup, nats_url)
+    await house.start_receiver()
     rsyslogd = await house.rsyslogd(_FORM, house.receiver.ports["tcp"])
     next_hop = await NextHop.start(cleanup)
     refusing = await NextHop.start(cleanup, greeting="554 5.7.1 we do not talk to you")

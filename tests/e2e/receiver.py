@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from tests.metric_values import value
 _TRANSPORTS = ("udp", "tcp", "relp", "http")
 _ON_THE_WAY = ("in_flight", "queue_events", "unsaved_events", "spool_events")
 _PATIENCE_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
 
 
 class Receiver:
@@ -59,11 +60,16 @@ class Receiver:
     async def metrics(self) -> str:
         """Once nothing is on its way any more: NATS may have an event before the receiver has its
         acknowledgement."""
+        return await self.until(lambda text: not any(value(text, name) for name in _ON_THE_WAY))
+
+    async def until(self, is_so: Callable[[str], bool]) -> str:
+        """The metrics, once they are as wanted; asked again and again, as scrapers do."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
                 text = await self.get("/metrics")
-                if not any(value(text, name) for name in _ON_THE_WAY):
+                if is_so(text):
                     return text
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def stop(self) -> None:
         """SIGTERM: it delivers what it has and ends well, with nothing to complain of."""

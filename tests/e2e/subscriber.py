@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from schemas import Event, decode
+from tests.nats_server import all_heard
 
 _PATIENCE_SECONDS = 30.0
 _BATCH = 500
@@ -40,7 +41,7 @@ class Subscriber:
     async def start(cls, url: str) -> Self:
         subscriber = cls(await nats.connect(url))
         await subscriber._client.subscribe("postfix.>", cb=subscriber._take)
-        await subscriber._client.flush()
+        await all_heard(subscriber._client)
         return subscriber
 
     async def _take(self, message: Msg) -> None:

@@ -5,13 +5,19 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 
 from tests.e2e.house import House
-from tests.e2e.receiver import Receiver
 from tests.e2e.rsyslog import Form
 from tests.e2e.test_rsyslog_queue import bounces
 from tests.listeners.certificates import Identity, Site, make
 from tests.metric_values import assert_balanced, value
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def house(empty_house: House) -> House:
+    """Each test starts the receiver itself, with certificates of its own."""
+    return empty_house
+
 
 GNUTLS = 'module(load="omrelp")'
 OPENSSL = 'module(load="omrelp" tls.tlslib="openssl")'
@@ -50,12 +56,6 @@ def sha1(identity: Identity) -> str:
     return "SHA1:" + identity.certificate.fingerprint(hashes.SHA1()).hex(":").upper()
 
 
-async def second_receiver(house: House, env: dict[str, str]) -> Receiver:
-    receiver = await Receiver.start(house.directory / "second", house.nats_url, env=env)
-    house.cleanup.push_async_callback(receiver.child.stop)
-    return receiver
-
-
 @pytest.mark.parametrize("library", [GNUTLS, OPENSSL], ids=["gnutls", "openssl"])
 @pytest.mark.parametrize("auth_mode", ["x509/name", "x509/fingerprint", "x509/certvalid"])
 async def test_lines_are_acknowledged_over_tls(house: House, library: str, auth_mode: str) -> None:
@@ -65,7 +65,7 @@ async def test_lines_are_acknowledged_over_tls(house: House, library: str, auth_
         "x509/fingerprint": site.client.fingerprint,
         "x509/certvalid": "",
     }[auth_mode]
-    receiver = await second_receiver(house, settings(site, auth_mode, permitted))
+    receiver = await house.start_receiver(settings(site, auth_mode, permitted))
     wanted = form(site, site.client, library, "name", "receiver.example.net")
     rsyslogd = await house.rsyslogd(wanted, await receiver.port("relp-tls"))
     await rsyslogd.log(bounces(0, LINES))
@@ -82,7 +82,7 @@ async def test_lines_are_acknowledged_over_tls(house: House, library: str, auth_
 async def test_the_receiver_is_known_by_its_fingerprint(house: House) -> None:
     site = Site.build(house.directory / "tls")
     permitted = site.client.fingerprint
-    receiver = await second_receiver(house, settings(site, "x509/fingerprint", permitted))
+    receiver = await house.start_receiver(settings(site, "x509/fingerprint", permitted))
     wanted = form(site, site.client, GNUTLS, "fingerprint", sha1(site.server))
     rsyslogd = await house.rsyslogd(wanted, await receiver.port("relp-tls"))
     await rsyslogd.log(bounces(0, LINES))
@@ -92,7 +92,7 @@ async def test_the_receiver_is_known_by_its_fingerprint(house: House) -> None:
 
 async def test_a_sender_that_is_not_permitted_is_refused_and_named(house: House) -> None:
     site = Site.build(house.directory / "tls")
-    receiver = await second_receiver(house, settings(site, "x509/name", "mx1.example.net"))
+    receiver = await house.start_receiver(settings(site, "x509/name", "mx1.example.net"))
     stranger = make(site.home, "mx9.example.org", issuer=site.authority)
     wanted = form(site, stranger, GNUTLS, "name", "receiver.example.net")
     rsyslogd = await house.rsyslogd(wanted, await receiver.port("relp-tls"))

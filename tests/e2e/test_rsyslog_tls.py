@@ -20,6 +20,13 @@ from tests.metric_values import assert_balanced, value
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
+
+@pytest.fixture
+def house(empty_house: House) -> House:
+    """Each test starts the receiver itself, with certificates of its own."""
+    return empty_house
+
+
 SERVER = "receiver.example.net"
 OCTET = 'TCP_Framing="octet-counted"'
 LINES = 'TCP_Framing="traditional"'
@@ -69,8 +76,7 @@ async def receiver_of(
         "MAILFAULT_TLS__KEY_FILE": str(site.server.key_file),
         **{f"MAILFAULT_TLS__{name.upper()}": text for name, text in settings.items()},
     }
-    receiver = await Receiver.start(house.directory / "tls-data", house.nats_url, env=env)
-    house.cleanup.push_async_callback(receiver.child.stop)
+    receiver = await house.start_receiver(env)
     port: int = await receiver.child.until(tls_port)
     return receiver, port
 

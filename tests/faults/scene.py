@@ -159,7 +159,7 @@ class Scene:
             return await lines.stored(stream)
 
 
-async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Asked again and again, as probes do."""
     async with asyncio.timeout(seconds):
         while True:

@@ -6,7 +6,7 @@ from tests.faults.case import Case
 from tests.faults.play import play
 from tests.faults.table import CASES
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -275,7 +275,7 @@ async def test_hellos_that_something_happened_to(site: Site) -> None:
     hello = made.bio_read(10_000)
     luck = random.Random(6514)
     intake, metrics = FakeIntake(), Metrics()
-    async with listening(site, intake, metrics, handshake_timeout=0.2) as listener:
+    async with listening(site, intake, metrics, handshake_timeout=2) as listener:
         for _ in range(100):
             data = bytearray(hello)
             for _ in range(luck.randint(1, 4)):
@@ -327,7 +327,7 @@ async def test_cut_off_without_a_close_notify_the_last_line_is_not_whole(site: S
 
 async def test_a_silent_peer_is_not_waited_for(site: Site) -> None:
     intake, metrics = FakeIntake(), Metrics()
-    async with listening(site, intake, metrics, handshake_timeout=0.05) as listener:
+    async with listening(site, intake, metrics, handshake_timeout=1) as listener:
         reader, writer = await asyncio.open_connection(*listener.address)
         writer.write(b"\x16\x03\x01")  # the first bytes of a ClientHello
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):

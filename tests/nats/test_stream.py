@@ -13,7 +13,7 @@ from service.nats.config import NatsConfig, StreamConfig
 from service.nats.stream import StreamKeeper, StreamReport, StreamState, ensure_stream
 from tests.nats.waiting import until
 from tests.nats.world import envelope, world
-from tests.nats_server import RealNats, client_of, real_nats
+from tests.nats_server import RealNats, all_heard, client_of, real_nats
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -299,7 +299,7 @@ async def test_an_answer_nobody_can_read_leaves_it_unverified(
         client_of(server) as other,
     ):
         asked = await other.subscribe("$JS.API.>")
-        await other.flush()
+        await all_heard(other)
         checking = asyncio.create_task(ensure_stream(client, NatsConfig()))
         await (await asked.next_msg(timeout=20)).respond(answer)
         report = await checking

@@ -75,13 +75,21 @@ def test_takes_within_both_bounds_but_at_least_one() -> None:
     assert waiting.bytes == 0
 
 
-def test_what_is_put_back_stands_in_front_again() -> None:
-    waiting = queue()
-    envelopes = [envelope(size) for size in range(1, 6)]
+def test_the_first_take_up_room_until_they_are_dropped() -> None:
+    waiting = queue(max_events=5)
+    envelopes = [envelope(60), envelope(30), envelope(30), envelope(1), envelope(1)]
     waiting.extend(envelopes)
-    waiting.put_back(waiting.take(3, 1_000))
-    assert waiting.bytes == sum(range(1, 6))
-    assert waiting.take(9, 1_000) == envelopes
+    assert waiting.first(10, 1) == envelopes[:1]
+    assert waiting.first(10, 61) == envelopes[:2]
+    assert waiting.first(3, 1_000) == envelopes[:3]
+    assert waiting.first(10, 1_000) == envelopes
+    assert not waiting.has_room
+    assert waiting.bytes == 122
+    waiting.drop_first(2)
+    assert waiting.has_room
+    assert waiting.bytes == 32
+    assert waiting.first(10, 1_000) == waiting.take(10, 1_000) == envelopes[2:]
+    assert waiting.first(10, 1_000) == []
 
 
 def test_gives_up_what_is_in_memory_only() -> None:

@@ -19,23 +19,29 @@ from tests.nats.waiting import until
 class Way:
     """A spooler with a real store, and a next room whose appetite is a switch."""
 
-    def __init__(self, home: Path, max_events: int = 10_000) -> None:
+    def __init__(self, home: Path, max_events: int = 10_000, max_waiting: int = 10_000) -> None:
+        """`max_events`: on disk; `max_waiting`: in memory."""
         self.home = home
+        self.steps = 0
+        """How often there may have been more room than before."""
         self.appetite = 1000
         self.may_bypass = False
         self.got: list[Envelope] = []
         self.store = SpoolStore(home, SpoolConfig(max_events=max_events), self._changed)
         self.spooler = Spooler(
             self.store,
-            MemoryQueueConfig(),
+            MemoryQueueConfig(max_events=max_waiting),
             self.got.extend,
             wants_more=lambda: self.appetite,
             may_bypass=lambda: self.may_bypass,
-            on_progress=lambda: None,
+            on_progress=self._step,
         )
 
     def _changed(self) -> None:
         self.spooler.changed()
+
+    def _step(self) -> None:
+        self.steps += 1
 
     @property
     def numbers(self) -> list[int]:
@@ -157,6 +163,21 @@ async def test_a_full_spool_keeps_them_waiting_and_acknowledges_nothing(tmp_path
         await way.spooler.saved()
         assert durable == [3]
         await until(lambda: way.numbers == [0, 1, 2, 3])
+
+
+async def test_a_full_spool_that_is_tried_again_is_no_room(tmp_path: Path) -> None:
+    """Each try took the events out of the waiting room, which looked empty until they were back:
+    datagrams got in beyond its bound, and the gauge and `/readyz` fluttered."""
+    async with Way(tmp_path, max_events=3, max_waiting=5).running() as way:
+        way.appetite = 0
+        way.spooler.put([numbered(number) for number in range(3)])
+        await way.spooler.saved()
+        way.spooler.put([numbered(number) for number in range(3, 8)])
+        steps = way.steps
+        while way.steps < steps + 3:
+            await asyncio.sleep(0)
+            assert not way.spooler.incoming.has_room
+            assert way.spooler.unsaved == len(way.spooler.incoming) == 5
 
 
 async def test_where_the_way_round_is_open_a_full_spool_holds_nobody_up(tmp_path: Path) -> None:

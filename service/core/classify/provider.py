@@ -1,75 +1,75 @@
 """Who runs the receiving server, and the code of its own that a reply carries.
 
-In: `[[provider]]` tables (`name`, `hosts`, `codes`, `enhanced`), a host, a reply. Out: the
-provider's name; its code, such as `S3140` or `TSS04`.
+In: `[[provider]]` tables, a host, a reply. Out: the provider's name; its code, such as `S3140` or
+`TSS04`.
+
+    name       in events, and label of a metric
+    hosts      its servers: hosts of these names, and all below them
+    codes      shapes of its own codes
+    enhanced   true: it documents its enhanced codes as its own (`4.7.28`), and they are its code
+               where the reply has no other
+    source     where the facts are documented
 
 The shape of a code is written out: `#` is a digit, `%` three to ten digits, `@` a capital letter,
-anything else itself, as are these three behind a backslash. With `enhanced = true` the provider
-documents its enhanced codes as its own (`4.7.28`), and they are its code where the reply has no
-other.
+anything else itself, as are these three behind a backslash.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
-from service.core.classify.conditions import RuleError, names
+from service.core.classify.values import (
+    RuleError,
+    identifier,
+    names,
+    shown,
+    text,
+    yes_or_no,
+)
 
-_KEYS = frozenset({"name", "hosts", "codes", "enhanced", "source"})
+MAX_CODES = 64
+"""Shapes of one provider: each is tried at every letter of a reply."""
+MAX_HOST = 253
+"""Characters of a host name (RFC 1035 2.3.4, without the last dot)."""
+
 _CLASSES = {"#": r"\d", "%": r"\d{3,10}", "@": "[A-Z]"}
 _SHAPE = re.compile(r"(?:[A-Za-z0-9#%@:_()-]|\\[#%@]){2,24}")
 _PARTS = re.compile(r"\\?.")
+_AMBIGUOUS = re.compile(r"%[%#0-9]|[#0-9]%")
 _HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 
 
+class Provider(NamedTuple):
+    name: str
+    hosts: frozenset[str] = frozenset()
+    codes: tuple[str, ...] = ()
+    enhanced: bool = False
+
+
 class Providers:
-    def __init__(self, tables: Iterable[Mapping[str, object]]) -> None:
-        self._hosts: dict[str, str] = {}
-        self._codes: dict[str, re.Pattern[str]] = {}
-        self._enhanced: set[str] = set()
-        self._names: set[str] = set()
-        for table in tables:
-            self._add(table)
-        self.of_host = lru_cache(maxsize=4096)(self._of_host)
+    """All that are known. Of two with a host, or with codes, the first stands."""
 
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(self._names)
-
-    def _add(self, table: Mapping[str, object]) -> None:
-        name = table.get("name")
-        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_-]+", name):
-            raise RuleError(f"a provider needs a name of a-z, 0-9, '-' and '_', not {name!r}")
-        if unknown := sorted(table.keys() - _KEYS):
-            raise RuleError(f"provider {name}: unknown key {unknown[0]!r}")
-        self._names.add(name)
-        for host in names(table.get("hosts", [])):
-            if not _HOST.fullmatch(host):
-                raise RuleError(f"provider {name}: {host!r} is not a domain in lower case")
-            self._hosts.setdefault(host, name)  # the first file wins, as with rules
-        shapes = sorted(names(table.get("codes", [])))
-        for shape in shapes:
-            if not _SHAPE.fullmatch(shape):
-                raise RuleError(f"provider {name}: {shape!r} is not the shape of a code")
-        if shapes and name not in self._codes:
-            codes = "|".join(map(_pattern, shapes))
-            self._codes[name] = re.compile(
-                rf"(?<![A-Za-z0-9_])(?:{codes})(?![A-Za-z0-9_])", re.ASCII
-            )
-        enhanced = table.get("enhanced", False)
-        if not isinstance(enhanced, bool):
-            raise RuleError(f"provider {name}: enhanced is true or false")
-        if enhanced:
-            self._enhanced.add(name)
-
-    def _of_host(self, host: str) -> str | None:
-        """By the longest known suffix."""
-        rest = host[-255:].rstrip(".")
-        while rest:
-            if (name := self._hosts.get(rest)) is not None:
-                return name
-            rest = rest.partition(".")[2]
-        return None
+    def __init__(self, known: Iterable[Provider]) -> None:
+        hosts: dict[str, str] = {}
+        codes: dict[str, re.Pattern[str]] = {}
+        enhanced: set[str] = set()
+        names: set[str] = set()
+        for provider in known:
+            names.add(provider.name)
+            for host in provider.hosts:
+                hosts.setdefault(host, provider.name)
+            if provider.codes and provider.name not in codes:
+                codes[provider.name] = _pattern(provider.codes)
+            if provider.enhanced:
+                enhanced.add(provider.name)
+        self.names = frozenset(names)
+        self._codes = codes
+        self._enhanced = enhanced
+        self.of_host: Callable[[str], str | None] = lru_cache(maxsize=4096)(
+            partial(_longest_suffix, hosts)
+        )
+        """A host name in lower case to its provider, by the longest known suffix."""
 
     def code(self, name: str, text: str, enhanced: str | None) -> str | None:
         """The provider's own code in a reply of its server."""
@@ -79,5 +79,55 @@ class Providers:
         return enhanced if name in self._enhanced else None
 
 
-def _pattern(shape: str) -> str:
-    return "".join(_CLASSES.get(part, re.escape(part[-1])) for part in _PARTS.findall(shape))
+def _longest_suffix(hosts: Mapping[str, str], host: str) -> str | None:
+    rest = host[-255:].rstrip(".")
+    while rest:
+        if (name := hosts.get(rest)) is not None:
+            return name
+        rest = rest.partition(".")[2]
+    return None
+
+
+def _pattern(shapes: Iterable[str]) -> re.Pattern[str]:
+    codes = "|".join(
+        "".join(_CLASSES.get(part, re.escape(part[-1])) for part in _PARTS.findall(shape))
+        for shape in shapes
+    )
+    return re.compile(rf"(?<![A-Za-z0-9_])(?:{codes})(?![A-Za-z0-9_])", re.ASCII)
+
+
+def _hosts(values: object) -> frozenset[str]:
+    hosts = names(values, MAX_HOST)
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise RuleError(
+                f"{shown(host)} is not a domain: write it in lower case and without *, as "
+                "mx.example.org; hosts below it count too"
+            )
+    return hosts
+
+
+def _codes(values: object) -> tuple[str, ...]:
+    shapes = sorted(names(values))
+    if len(shapes) > MAX_CODES:
+        raise RuleError(f"{len(shapes)} shapes; at most {MAX_CODES}: let # and @ stand for several")
+    for shape in shapes:
+        if not _SHAPE.fullmatch(shape):
+            raise RuleError(
+                f"{shown(shape)} is not the shape of a code: 2 to 24 letters, digits and # % @ : _ "
+                "( ) -"
+            )
+        # How many digits each took could be told in many ways, and a hostile text has them all
+        # tried.
+        if _AMBIGUOUS.search(shape.replace("\\%", "_").replace("\\#", "_")):
+            raise RuleError(f"{shown(shape)}: % cannot stand beside another digit")
+    return tuple(shapes)
+
+
+PARSERS: Mapping[str, Callable[[object], Any]] = {
+    "name": identifier,
+    "hosts": _hosts,
+    "codes": _codes,
+    "enhanced": yes_or_no,
+    "source": text,
+}

@@ -1,6 +1,6 @@
 """One rule: conditions that must all hold, and the cause they mean.
 
-In: a `[[rule]]` table of a rules file. Out: a `Rule`, or `RuleError` that names rule and key.
+In: a `[[rule]]` table of a rules file. Out: a `Rule`; what is wrong with it is noted.
 
     id               unique; events and `explain` show it
     category, scope  words of `schemas.vocabulary`
@@ -16,24 +16,36 @@ In: a `[[rule]]` table of a rules file. Out: a `Rule`, or `RuleError` that names
     action           at our door: reject, milter-reject, proxy-reject ...
     of               receiving providers
     listed           true: Postfix named the list that blocked the client
+    machine          true: a remote reply names the address of a machine, as a rule the client's
+
+A rule without `place` is asked of any, but if it blames the recipient not before RCPT TO.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas.vocabulary import Category, Scope
 from service.core.classify.conditions import (
     EnhancedRange,
     Group,
-    RuleError,
-    enhanced_range,
+    enhanced_ranges,
     group,
-    names,
+    groups,
     smtp_codes,
     split_enhanced,
 )
 from service.core.classify.subject import SAID, Subject
+from service.core.classify.tables import Checked, Place, check
+from service.core.classify.values import (
+    identifier,
+    names,
+    one_of,
+    some_of,
+    text,
+    upper,
+    yes_or_no,
+)
 
 
 class Verdict(NamedTuple):
@@ -45,29 +57,29 @@ class Verdict(NamedTuple):
     """Id of the rule that matched; `none` where no rule did."""
 
 
-KEYS = frozenset(
-    {
-        "id",
-        "category",
-        "scope",
-        "source",
-        "said",
-        "starts",
-        "all",
-        "any",
-        "not",
-        "code",
-        "enhanced",
-        "place",
-        "action",
-        "of",
-        "listed",
-    }
+_REQUIRED = {
+    "id": "give it one of its own, as ours.mailbox-full",
+    "category": "say which cause it means, as mailbox_full",
+    "scope": "say who can act on it, as recipient",
+    "source": "say where the fact is documented, here or in [defaults]",
+}
+_CONDITIONS = (
+    "starts",
+    "all",
+    "any",
+    "enhanced",
+    "code",
+    "place",
+    "action",
+    "listed",
+    "machine",
 )
-_CATEGORIES = frozenset(category.value for category in Category)
-_SCOPES = frozenset(scope.value for scope in Scope)
-_REQUIRED = ("id", "category", "scope", "source")
+"""One of these must be there. Who speaks, whose server it is and what a text does not say are true
+of too much."""
 _NEVER_THE_ADDRESS = frozenset({Category.BLOCKLISTED_IP, Category.BLOCKLISTED_DOMAIN})
+_BEFORE_RECIPIENT = frozenset({"GREETING", "EHLO", "HELO", "MAIL FROM"})
+"""A server that answers these has not been told the recipient: `user unknown` then means the
+sender, and `blocked` the client."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -86,11 +98,23 @@ class Rule:
     actions: frozenset[str] | None
     providers: frozenset[str] | None
     listed: bool
+    machine: bool
+    too_early: frozenset[str]
+    file: str = ""
+    """Where it is written, as messages name it."""
 
     @property
     def phrases(self) -> tuple[Group, ...]:
         """All groups of alternatives that must be found in the text."""
         return (Group(self.starts), *self.groups) if self.starts else self.groups
+
+    @property
+    def size(self) -> int:
+        """Phrases and codes that may have to be looked for."""
+        asked = self.phrases if self.without is None else (*self.phrases, self.without)
+        ranges = sum(wanted.width for wanted in self.enhanced)
+        codes = 0 if self.phrases or self.enhanced else len(self.codes or ())
+        return sum(len(group.needles) for group in asked) + ranges + codes
 
     def without_group(self, group: Group) -> "Rule":
         """The rule for a text in which the group is already known to be. Where a text must start
@@ -104,12 +128,9 @@ class Rule:
             return False
         if self.codes is not None and subject.smtp_code not in self.codes:
             return False
-        if self.starts is not None and not normal.startswith(self.starts):
+        if subject.place in self.too_early:
             return False
-        for alternatives in self.groups:
-            if not alternatives.found(normal):
-                return False
-        if self.enhanced and not self._has_enhanced(subject.enhanced):
+        if self.starts is not None and not normal.startswith(self.starts):
             return False
         if self.places is not None and subject.place not in self.places:
             return False
@@ -117,6 +138,13 @@ class Rule:
             return False
         if self.listed and not subject.listed:
             return False
+        if self.machine and not subject.machine:
+            return False
+        if self.enhanced and not self._has_enhanced(subject.enhanced):
+            return False
+        for alternatives in self.groups:  # the dearest question last
+            if not alternatives.found(normal):
+                return False
         return self.without is None or not self.without.found(normal)
 
     def _has_enhanced(self, code: str | None) -> bool:
@@ -132,66 +160,70 @@ class Rule:
         )
 
 
-def compile_rule(table: Mapping[str, object], providers: Collection[str]) -> Rule:
-    """Compile one table."""
-    name = table.get("id")
-    if not isinstance(name, str) or not name:
-        raise RuleError(f"a rule without an id: {dict(table)!r}")
-    for key in _REQUIRED:
-        if not isinstance(table.get(key), str) or not table[key]:
-            raise RuleError(f"rule {name}: {key} is missing")
-    if unknown := sorted(table.keys() - KEYS):
-        raise RuleError(
-            f"rule {name}: unknown key {unknown[0]!r}; known: {', '.join(sorted(KEYS))}"
+def parsers(providers: Collection[str]) -> Mapping[str, Callable[[object], Any]]:
+    """Of each key of a rule."""
+    return {
+        "id": identifier,
+        "category": one_of([category.value for category in Category]),
+        "scope": one_of([scope.value for scope in Scope]),
+        "source": text,
+        "said": some_of(SAID),
+        "starts": group,
+        "all": groups,
+        "any": group,
+        "not": group,
+        "code": smtp_codes,
+        "enhanced": enhanced_ranges,
+        "place": upper,
+        "action": names,
+        "of": some_of(providers),
+        "listed": yes_or_no,
+        "machine": yes_or_no,
+    }
+
+
+def compile_rule(
+    table: Mapping[str, object],
+    defaults: Checked,
+    known: Mapping[str, Callable[[object], Any]],
+    place: Place,
+) -> Rule | None:
+    """`known`: `parsers`. Nothing where that would be half a rule; why is noted."""
+    own = check(table, known, place)
+    given = {**defaults.values, **own.values}
+    refused = own.refused | (defaults.refused - own.values.keys())
+    is_whole = not refused
+    for key, remedy in _REQUIRED.items():
+        if key not in given and key not in refused:
+            place.at(key).wrong(f"is missing: {remedy}")
+            is_whole = False
+    if not is_whole:
+        return None
+    if given["category"] in _NEVER_THE_ADDRESS and given["scope"] == Scope.RECIPIENT:
+        place.at("scope").wrong(
+            "a block list says nothing about the recipient's address: write reputation"
         )
-    try:
-        return _compile(table, providers)
-    except RuleError as error:
-        raise RuleError(f"rule {name}: {error}") from None
-
-
-def _compile(table: Mapping[str, object], providers: Collection[str]) -> Rule:
-    (category,) = names(table["category"], _CATEGORIES)
-    (scope,) = names(table["scope"], _SCOPES)
-    if category in _NEVER_THE_ADDRESS and scope == Scope.RECIPIENT:
-        raise RuleError("a block list says nothing about the recipient's address")
-    both = table.get("all", [])
-    if not isinstance(both, list):
-        raise RuleError("all: a list of phrases")
-    groups = [group(item) for item in both]
-    if "any" in table:
-        groups.append(group(table["any"]))
-    if not isinstance(table.get("listed", False), bool):
-        raise RuleError("listed: true or false")
-    ranges = table.get("enhanced", [])
-    compiled = Rule(
-        id=str(table["id"]),
-        category=category,
-        scope=scope,
-        source=str(table["source"]),
-        said=names(table["said"], SAID) if "said" in table else None,
-        starts=group(table["starts"]).needles if "starts" in table else None,
-        groups=tuple(groups),
-        without=group(table["not"]) if "not" in table else None,
-        codes=smtp_codes(table["code"]) if "code" in table else None,
-        enhanced=tuple(map(enhanced_range, ranges if isinstance(ranges, list) else [ranges])),
-        places=_upper(table, "place"),
-        actions=names(table["action"]) if "action" in table else None,
-        providers=names(table["of"], providers) if "of" in table else None,
-        listed=table.get("listed") is True,
+    if not any(given.get(key) for key in _CONDITIONS):
+        place.wrong(f"no condition, it would match everything: add one of {', '.join(_CONDITIONS)}")
+    return Rule(
+        id=given["id"],
+        category=given["category"],
+        scope=given["scope"],
+        source=given["source"],
+        said=given.get("said"),
+        starts=given["starts"].needles if "starts" in given else None,
+        groups=(*given.get("all", ()), *([given["any"]] if "any" in given else ())),
+        without=given.get("not"),
+        codes=given.get("code"),
+        enhanced=given.get("enhanced", ()),
+        places=given.get("place"),
+        actions=given.get("action"),
+        providers=given.get("of"),
+        listed=given.get("listed", False),
+        machine=given.get("machine", False),
+        too_early=(
+            _BEFORE_RECIPIENT
+            if given["scope"] == Scope.RECIPIENT and "place" not in given
+            else frozenset()
+        ),
     )
-    if not (
-        compiled.starts
-        or compiled.groups
-        or compiled.enhanced
-        or compiled.codes
-        or compiled.places
-        or compiled.actions
-        or compiled.listed
-    ):
-        raise RuleError("no condition: it would match everything")
-    return compiled
-
-
-def _upper(table: Mapping[str, object], key: str) -> frozenset[str] | None:
-    return frozenset(name.upper() for name in names(table[key])) if key in table else None

@@ -6,14 +6,18 @@ that the same refusal of a thousand recipients is one subject.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from service.core.classify.wording import (
     LIMIT,
+    REMEMBERED,
+    names_machine,
+    plain,
     without_addresses,
     without_codes,
-    without_leading_value,
     without_numbers,
+    without_opening,
     without_trace,
 )
 from service.core.postfix.facts import Delivery, Facts, Reject
@@ -42,6 +46,7 @@ _PLACES = (
     ("Protocol error", "PROTOCOL ERROR"),
     ("TLS is required", "STARTTLS"),
 )
+_WRAPPINGS = tuple(opening for opening, _ in _PLACES)
 
 
 class Subject(NamedTuple):
@@ -59,6 +64,8 @@ class Subject(NamedTuple):
     """Whose server the receiving host is."""
     listed: bool
     """Postfix named the list that blocked the client."""
+    machine: bool = False
+    """A remote reply names the address of a machine: as a rule ours, that of its client."""
 
 
 def subject(facts: Facts, provider_of: Callable[[str], str | None]) -> Subject:
@@ -69,15 +76,9 @@ def subject(facts: Facts, provider_of: Callable[[str], str | None]) -> Subject:
 
 
 def _of_reject(facts: Reject) -> Subject:
-    text = without_codes(facts.response[:LIMIT])
-    helo = facts.helo
-    if helo and text.startswith(f"<{helo}>: "):  # a HELO name may hold anything, `>` too
-        text = text[len(helo) + 4 :]
-    else:
-        text = without_leading_value(text)
     return Subject(
         DOOR,
-        without_numbers(without_addresses(text)),
+        plain(_opened(facts.response[:LIMIT], facts.helo)),
         facts.smtp_code,
         facts.enhanced_code,
         facts.stage.upper(),
@@ -85,6 +86,15 @@ def _of_reject(facts: Reject) -> Subject:
         None,
         facts.dnsbl is not None,
     )
+
+
+def _opened(response: str, helo: str | None) -> str:
+    """Without codes and the value in front. A HELO name may hold anything, `>` too."""
+    if helo and (">" in helo or "<" in helo or '"' in helo):
+        text = without_codes(response)
+        if text.startswith(f"<{helo}>: "):
+            return text[len(helo) + 4 :]
+    return without_opening(response)
 
 
 def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> Subject:
@@ -99,7 +109,7 @@ def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> S
             host = match[1]
         return Subject(
             OWN,
-            without_numbers(without_addresses(without_codes(reason))),
+            _own_words(reason),
             None,
             facts.enhanced_code,
             facts.status.upper(),
@@ -113,7 +123,7 @@ def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> S
     if enhanced is None and (found := _IN_TEXT.search(text)):
         enhanced = found[0]  # `550 no mailbox here (#5.1.1)`
     if text[3:4] != "-":
-        text = without_leading_value(without_codes(text))
+        text = without_opening(text)
     provider = provider_of(host.lower()) if host else None
     text = without_addresses(text)
     return Subject(
@@ -126,13 +136,18 @@ def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> S
         "",
         provider,
         False,
+        names_machine(text),
     )
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _own_words(reason: str) -> str:
+    return without_numbers(without_addresses(without_codes(reason)))
+
+
 def _place(reason: str, command: str | None) -> str:
-    for opening, place in _PLACES:
-        if reason.startswith(opening):
-            return place
+    if reason.startswith(_WRAPPINGS):
+        return next(place for opening, place in _PLACES if reason.startswith(opening))
     if command is not None:
         return command.upper()
     return "GREETING" if "refused to talk to me:" in reason else ""

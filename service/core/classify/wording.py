@@ -16,22 +16,30 @@ LIMIT = 1024
 """Characters of a reply that are looked at. An SMTP reply line has at most 512 octets (RFC 5321,
 section 4.5.3.1.5), and the cause stands in the first lines."""
 
+REMEMBERED = 4096
+"""Texts kept: of most replies only numbers and addresses are new. 6 MB at worst."""
+
 # A quoted local part may hold `>` and `: `. No possessive groups: Python before 3.11.5 matches them
-# wrongly. Alternatives differ in their first character, so there is but one way to match, and
-# giving up is linear.
-_LEADING_VALUE = re.compile(r'<(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^"<>])*>:? ')
-_CODES = re.compile(r"(?:[2-5]\d\d[ -])?(?:[245]\.\d{1,3}\.\d{1,3}[ :]?)?", re.ASCII)
+# wrongly. What follows a part differs from it in the first character, so there is but one way to
+# match, and giving up is linear.
+_QUOTED = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_LEADING = rf'<[^"<>]*+(?:{_QUOTED}[^"<>]*+)*>:? '
+_CODE = r"(?:[2-5]\d\d[ -]|)(?:[245]\.\d{1,3}\.\d{1,3}[ :]?|)"
+_CODES = re.compile(_CODE, re.ASCII)
+_LEADING_VALUE = re.compile(_LEADING)
+_OPENING = re.compile(rf"{_CODE}(?:{_LEADING}|)", re.ASCII)
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?:[ :-]|$)", re.ASCII)
-_BRACKETED_ADDRESS = re.compile(r'<(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^"<>@])*@[^<>]*+>')
+_BRACKETED_ADDRESS = re.compile(rf'<[^"<>@]*+(?:{_QUOTED}[^"<>@]*+)*@[^<>]*+>')
 _QUOTED_ADDRESS = re.compile(r'"[^"]*+"@\S*+')
 
 # Each starts with one literal or one class of characters, which the regular expression engine
 # finds ten times as fast as one of several alternatives.
 _BRACKETED_IP = re.compile(r"\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]")
+_IPV4 = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9A-Za-z])")
 _IP_OR_LONG_NUMBER = re.compile(r"[0-9](?:[0-9.]{7,}|[0-9]{4,})")
 _DNS_NAME = " for name="
 
-_PUNCTUATION = '!#$%&()*+,/:;<=>?@[\\]^`{|}~"'
+_PUNCTUATION = '!#$%&()*+,/:;<=>?@[\\]^_`{|}~"'
 _TO_WORDS = str.maketrans(dict.fromkeys(_PUNCTUATION, " ") | {"'": None, "\u2019": None})
 
 
@@ -49,6 +57,18 @@ def without_leading_value(text: str) -> str:
     return text
 
 
+def without_opening(text: str) -> str:
+    """Cut off codes, and a leading value behind them."""
+    match = _OPENING.match(text)
+    return text[match.end() :] if match else text
+
+
+@lru_cache(maxsize=REMEMBERED)
+def plain(text: str) -> str:
+    """Without addresses and numbers."""
+    return without_numbers(without_addresses(text))
+
+
 def without_addresses(text: str) -> str:
     """Cut out whatever looks like a mail address: anybody can own `mailbox.full@example.org`."""
     if "@" not in text:
@@ -59,6 +79,13 @@ def without_addresses(text: str) -> str:
     if "@" in text:
         text = " ".join([word for word in text.split(" ") if "@" not in word])
     return text
+
+
+def names_machine(text: str) -> bool:
+    """Whether the address of a machine stands in it."""
+    return (text.count(".") > 2 and _IPV4.search(text) is not None) or (
+        "[" in text and _BRACKETED_IP.search(text) is not None
+    )
 
 
 def without_numbers(text: str) -> str:

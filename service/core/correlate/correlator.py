@@ -6,11 +6,20 @@ know that its own line does not say, and the recipients whose waiting has ended.
 Every method takes the time in seconds as its caller knows it; nothing here reads a clock.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from enum import Enum
 
-from service.core.correlate.memory import STAMP_BYTES, Bounds, Evicted, Memory, begun
+from service.core.correlate.memory import (
+    STAMP_BYTES,
+    Bounds,
+    Evicted,
+    Memory,
+    begun,
+    is_record_set,
+    stamp_of,
+)
 from service.core.correlate.shared import GONE, Shared, encode
 from service.core.correlate.story import (
     ACTIVE_RECORD,
@@ -26,24 +35,32 @@ from service.core.correlate.story import (
     Story,
     read_story,
 )
-from service.core.correlate.trace import Queue, Trace, Traces
+from service.core.correlate.trace import (
+    CLIENT,
+    FROM,
+    MESSAGE_ID,
+    POSTMASTER,
+    REMOVED,
+    SENDER,
+    TO,
+    UID,
+    Queue,
+    Trace,
+    Traces,
+)
 from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
 from service.core.postfix.facts import Delivery
 
 _LONGEST_RECORD = 512
-_CLIENT = b"client="
-_MESSAGE_ID = b"message-id="
-_UID = b"uid="
-_FROM = b"from=<"
 _ACTIVE_END = b" (queue active)"
-_REMOVED = b"removed"
-_TO = b"to=<"
 _NOTIFICATION = b" notification: "
 _NON_DELIVERY = b"non-delivery"
 _FORWARDED = b" (forwarded as "
 _ORIGINAL_QUEUE_ID = b", orig_queue_id="
 _ORIGINAL_ID = b" orig_id="
 _NAME = b"\0"
+_RENEW_SECONDS = 3600
+"""A deferred recipient counts as heard of, so that it does not age, once in this time."""
 _RETRY_SECONDS = 240
 """Some less than the least that Postfix waits before it tries again (minimal_backoff_time)."""
 _NEIGHBOUR_SECONDS = 60
@@ -66,19 +83,14 @@ class News(Enum):
     """A recipient was served, and this message has some that wait."""
     REMOVED = "removed"
     """The message is gone."""
+    LATER = "later"
+    """Others were asked of this message: it has to wait for their answer."""
     UNKNOWN = "unknown"
     """It goes on here and did not begin here."""
 
 
-@dataclass(slots=True)
-class Told:
-    """What earlier lines told of one failure."""
-
-    story: Story | None = None
-    attempt: int | None = None
-    """Its number; None where the first ones may not have been seen."""
-    first_deferred: float | None = None
-    """Unix time, seconds."""
+Kept = tuple[dict[bytes, bytes], dict[bytes, bytes], dict[bytes, bytes]]
+"""Records of messages, queued messages, and deferred recipients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,82 +112,80 @@ class Correlator:
         """Messages with deferred recipients: activations seen, and the names of recipients."""
         self.recipients = Memory(bounds)
         """Deferred recipients, by the same key and their name."""
-        self._traces = Traces(zone)
+        self.traces = Traces(zone)
         self._zone = zone
         self._asked = ASKED_RECORD
-        self._doubts = 0
-        self._unsure_before = 0
+        self._unsure_before = stamp_of(0)
 
     # Lines that tell of a message
 
-    def trace(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
-        """Whose line it is; None where it is of no message. `sender`: who is taken for the host
-        where the line names none."""
-        return self._traces.read(line, received_at, sender)
+    def note(self, trace: Trace, stamp: bytes) -> News | Notice | None:
+        """Remember what a line tells. `stamp`: the time now, in `STAMP_BYTES`."""
+        return READERS[trace[3]](self, trace, stamp)
 
-    def note(self, trace: Trace, seconds: int) -> News | Notice | None:
-        """Remember what a line tells. The commonest come first."""
-        text, key = trace.text, trace.key
-        if text.startswith(_FROM):
-            return self._active(key, text, seconds)
-        if text.startswith(_CLIENT):
-            self._begin(key, CLIENT_RECORD, trace, text[len(_CLIENT) :], seconds)
-            if _ORIGINAL_QUEUE_ID in text:
-                origin = text.rpartition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0]
-                self._inherit(trace, origin)
-            return None
-        if text.startswith(_MESSAGE_ID):
-            self._message_id(trace, text[len(_MESSAGE_ID) :], seconds)
-            return None
-        if text.startswith(_REMOVED):
-            return News.REMOVED
-        if text.startswith(_TO):
-            if _FORWARDED in text:
-                self._forwarded(trace, text, seconds)
-            return News.DELIVERY if key in self.queued.entries or self.is_shared else None
-        if text.startswith(_UID):
-            self._begin(key, UID_RECORD, trace, text[len(_UID) :], seconds)
-            origin = text.rpartition(_ORIGINAL_ID)[2]
-            if origin != text:
-                self._inherit(trace, origin)
-                self._take_over(trace, origin)
-            return None
-        if _NOTIFICATION in text:
-            return self._notified(trace, text, seconds)
+    def _accepted(self, trace: Trace, stamp: bytes) -> None:
+        """smtpd(8) or qmqpd(8): `client=`."""
+        text = trace[4]
+        self._begin(trace, CLIENT_RECORD, stamp)
+        if text.find(_ORIGINAL_QUEUE_ID) > 0:
+            self._inherit(trace, text.rpartition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0])
+
+    def _submitted(self, trace: Trace, stamp: bytes) -> None:
+        """pickup(8): `uid=`."""
+        text = trace[4]
+        self._begin(trace, UID_RECORD, stamp)
+        origin = text.rpartition(_ORIGINAL_ID)[2]
+        if origin != text:
+            self._inherit(trace, origin)
+            self._take_over(trace, origin)
+
+    def _served(self, trace: Trace, stamp: bytes) -> News | None:
+        """A delivery, and it is no failure."""
+        _, key, _, _, text = trace
+        if text.find(_FORWARDED) > 0:
+            self._forwarded(trace, stamp)
+        if key in self.queued.entries or (self.is_shared and self.is_foreign(key)):
+            return News.DELIVERY
         return None
 
-    def _begin(self, key: bytes, kind: bytes, trace: Trace, text: bytes, seconds: int) -> None:
+    def _begin(self, trace: Trace, kind: bytes, stamp: bytes) -> None:
         """A message begins. What was known under its id was another one's, unless this line has
         been here before or came late."""
-        record = b"%b%b%b%b" % (kind, trace.stamp, SEPARATOR, text[:_LONGEST_RECORD])
+        _, key, time, _, text = trace
+        record = kind + time + SEPARATOR + text[:_LONGEST_RECORD]
         known = self.memory.entries.get(key)
         if known is not None:
-            if _has(known, CLIENT_RECORD) or _has(known, UID_RECORD):
+            if CLIENT_RECORD in known or UID_RECORD in known:
                 if record in known:
                     return
-                self._forget(key)
-            elif seconds - begun(known) < _NEIGHBOUR_SECONDS:
-                self.memory.put(key, b"%b\n%b" % (known, record))
+            elif begun(stamp) - begun(known) < _NEIGHBOUR_SECONDS:
+                self.memory.put(key, known + record)
                 return
-        self.memory.renew(key, seconds.to_bytes(STAMP_BYTES) + record)
+            self._forget(key)
+        elif key in self.queued.entries:
+            self._forget(key)
+        self.memory.add(key, stamp + record)
 
-    def _message_id(self, trace: Trace, text: bytes, seconds: int) -> None:
-        key = trace.key
+    def _identified(self, trace: Trace, stamp: bytes) -> None:
+        """cleanup(8): `message-id=`."""
+        _, key, time, _, text = trace
         record = MESSAGE_ID_RECORD + text[:_LONGEST_RECORD]
         known = self.memory.entries.get(key)
         if known is not None:
-            if not _has(known, MESSAGE_ID_RECORD):
-                self.memory.put(key, b"%b\n%b" % (known, record))
+            if known.find(MESSAGE_ID_RECORD) < 0:
+                self.memory.put(key, known + record)
                 return
-            if not _has(known, ACTIVE_RECORD) or record in known:
+            if ACTIVE_RECORD not in known or record in known:
                 return  # a second such header, or the line once more
             self._forget(key)
-        self.memory.renew(
-            key, b"%b%b%b\n%b" % (seconds.to_bytes(STAMP_BYTES), BEGUN_RECORD, trace.stamp, record)
-        )
+        elif key in self.queued.entries:
+            self._forget(key)
+        self.memory.add(key, stamp + BEGUN_RECORD + time + record)
 
-    def _active(self, key: bytes, text: bytes, seconds: int) -> News | None:
-        if not text.endswith(_ACTIVE_END):
+    def _activated(self, trace: Trace, stamp: bytes) -> News | None:
+        """qmgr(8): `from=<sender>, size=n, nrcpt=n (queue active)`."""
+        _, key, _, _, text = trace
+        if text[-len(_ACTIVE_END) :] != _ACTIVE_END:
             return None
         queued = self.queued.entries.get(key)
         if queued is not None:
@@ -184,89 +194,87 @@ class Correlator:
                 key, b"%b%d%b%b" % (queued[:STAMP_BYTES], int(activations) + 1, newline, names)
             )
         known = self.memory.entries.get(key)
-        record = ACTIVE_RECORD + text[len(_FROM) - 1 : -len(_ACTIVE_END)][:_LONGEST_RECORD]
+        record = ACTIVE_RECORD + text[: -len(_ACTIVE_END)][:_LONGEST_RECORD]
         if known is None:
-            self.memory.renew(key, seconds.to_bytes(STAMP_BYTES) + record)
+            self.memory.add(key, stamp + record)
             return News.UNKNOWN
-        if not _has(known, ACTIVE_RECORD):
-            self.memory.put(key, b"%b\n%b" % (known, record))
+        if known.find(ACTIVE_RECORD) < 0:
+            self.memory.put(key, known + record)
         return None
+
+    def _removed(self, trace: Trace, stamp: bytes) -> News:
+        """qmgr(8), postsuper(1), cleanup(8): `removed`."""
+        return News.REMOVED
 
     # Links between messages
 
     def _inherit(self, trace: Trace, origin: bytes) -> None:
         """A message that was made from another came to this host as that one did."""
-        parent = self._find(trace.queue, origin)
-        if parent is not None:
-            self._add_parent(trace.key, parent[1])
+        queue, key, _, _, _ = trace
+        for candidate in (queue, *self.traces.siblings(queue)):
+            parent = self.memory.get(candidate.prefix + origin)
+            if parent is not None:
+                self._add_parent(key, parent)
+                return
 
     def _add_parent(self, key: bytes, parent: bytes) -> None:
         known = self.memory.entries.get(key)
-        if known is None or _has(known, PARENT_RECORD):
+        if known is None or PARENT_RECORD in known:
             return
-        for record in parent[STAMP_BYTES:].split(b"\n"):
-            if record[:1] in (CLIENT_RECORD, UID_RECORD):
-                self.memory.put(key, b"%b\n%b%b" % (known, PARENT_RECORD, record))
+        for record in parent.split(b"\n"):
+            if b"\n" + record[:1] in (CLIENT_RECORD, UID_RECORD):
+                self.memory.put(key, known + PARENT_RECORD + record)
                 return
-
-    def _find(self, queue: Queue, queue_id: bytes) -> tuple[bytes, bytes] | None:
-        """Key and value of a message of this host, of whichever instance."""
-        for candidate in (queue, *self._traces.siblings(queue)):
-            key = candidate.prefix + queue_id
-            value = self.memory.get(key)
-            if value is not None:
-                return key, value
-        return None
 
     def _take_over(self, trace: Trace, origin: bytes) -> None:
         """`postsuper -r` gave a message a new id: its recipients wait on under that."""
-        old = trace.queue.prefix + origin
+        queue, key, _, _, _ = trace
+        old = queue.prefix + origin
         queued = self.queued.entries.get(old)
         if queued is not None:
             for name in _names(queued):
                 packed = self.recipients.entries.get(old + _NAME + name)
                 if packed is not None:
-                    self.recipients.renew(trace.key + _NAME + name, packed)
-            self.queued.renew(trace.key, queued)
+                    self.recipients.renew(key + _NAME + name, packed)
+            self.queued.renew(key, queued)
         self._forget(old)
 
-    def _forwarded(self, trace: Trace, text: bytes, seconds: int) -> None:
+    def _forwarded(self, trace: Trace, stamp: bytes) -> None:
         """local(8): it lives on under another id, whose first line came before this one."""
+        queue, origin, _, _, text = trace
         queue_id = text.rpartition(_FORWARDED)[2].removesuffix(b")")
         if not queue_id.isalnum():
             return
-        key = trace.queue.prefix + queue_id
-        origin = trace.key[len(trace.queue.prefix) :]
-        self._add(key, ORIGIN_RECORD + origin, seconds)
-        parent = self.memory.get(trace.key)
+        key = queue.prefix + queue_id
+        self._add(key, ORIGIN_RECORD + origin[len(queue.prefix) :], stamp)
+        parent = self.memory.get(origin)
         if parent is not None:
             self._add_parent(key, parent)
 
-    def _notified(self, trace: Trace, text: bytes, seconds: int) -> Notice | None:
+    def _notified(self, trace: Trace, stamp: bytes) -> Notice | None:
         """bounce(8) made a message of its own; before 3.11 that message's lines come first."""
+        queue, origin, _, opening, text = trace
         said, _, queue_id = text.rpartition(_NOTIFICATION)
         if not queue_id.isalnum():
             return None
-        origin = trace.key[len(trace.queue.prefix) :]
-        self._add(trace.queue.prefix + queue_id, NOTICE_RECORD + origin, seconds)
-        kind, _, what = said.partition(b" ")
-        if what != _NON_DELIVERY:
+        self._add(queue.prefix + queue_id, NOTICE_RECORD + origin[len(queue.prefix) :], stamp)
+        if said != _NON_DELIVERY:
             return None  # a delay is no failure, and success is none either
-        return Notice(queue_id.decode("ascii"), kind.decode("ascii", "replace"))
+        return Notice(queue_id.decode("ascii"), opening.rstrip().decode("ascii"))
 
-    def _add(self, key: bytes, record: bytes, seconds: int) -> None:
+    def _add(self, key: bytes, record: bytes, stamp: bytes) -> None:
         known = self.memory.entries.get(key)
         if known is None:
-            self.memory.renew(key, seconds.to_bytes(STAMP_BYTES) + record)
-        elif not _has(known, record):
-            self.memory.put(key, b"%b\n%b" % (known, record))
+            self.memory.add(key, stamp + record)
+        elif record not in known:
+            self.memory.put(key, known + record)
 
     # Failures
 
     def story(self, queue: Queue, key: bytes) -> Story | None:
         """None: nothing is known of this message."""
         value = self.memory.get(key)
-        if value is None or not (_has(value, CLIENT_RECORD) or _has(value, UID_RECORD)):
+        if value is None or (value.find(CLIENT_RECORD) < 0 and value.find(UID_RECORD) < 0):
             value = self._with_neighbour(queue, key, value)
         return None if value is None else read_story(value, self._zone)
 
@@ -274,15 +282,15 @@ class Correlator:
         """smtpd of a second instance may log as `postfix/submission`: its line then lies under the
         first one's name."""
         queue_id = key[len(queue.prefix) :]
-        for sibling in self._traces.siblings(queue):
+        for sibling in self.traces.siblings(queue):
             other = self.memory.entries.get(sibling.prefix + queue_id)
-            if other is None or _has(other, MESSAGE_ID_RECORD) or _has(other, ACTIVE_RECORD):
+            if other is None or MESSAGE_ID_RECORD in other or ACTIVE_RECORD in other:
                 continue
             if value is None:
                 return other
             if abs(begun(value) - begun(other)) < _NEIGHBOUR_SECONDS:
                 self.memory.discard(sibling.prefix + queue_id)
-                value = b"%b\n%b" % (value, other[STAMP_BYTES:])
+                value += other[STAMP_BYTES:]
                 if key in self.memory.entries:
                     self.memory.put(key, value)
                 return value
@@ -328,13 +336,18 @@ class Correlator:
         return waiting
 
     def keep(self, key: bytes, waiting: Waiting, seconds: int) -> None:
-        stamp = seconds.to_bytes(STAMP_BYTES)
+        stamp = stamp_of(seconds)
         name = _name(waiting.recipient)
-        self.recipients.renew(key + _NAME + name, stamp + pack(waiting))
+        its_key = key + _NAME + name
+        before = self.recipients.entries.get(its_key)
         queued = self.queued.entries.get(key)
+        if before is not None and queued is not None and seconds - begun(before) < _RENEW_SECONDS:
+            self.recipients.put(its_key, before[:STAMP_BYTES] + pack(waiting))
+            return
+        self.recipients.renew(its_key, stamp + pack(waiting))
         if queued is None:
             queued = b"%b%d\n%b" % (stamp, waiting.activation, name)
-        elif name not in _names(queued):
+        elif before is None:
             queued = b"%b%b%b" % (queued, _NAME, name)
         self.queued.renew(key, stamp + queued[STAMP_BYTES:])
         known = self.memory.entries.get(key)
@@ -363,7 +376,8 @@ class Correlator:
             packed = self.recipients.entries.get(key + _NAME + name)
             if packed is not None:
                 self.recipients.discard(key + _NAME + name)
-                ended.append(unpack(packed[STAMP_BYTES:]))
+                if (waiting := _unpacked(packed)) is not None:
+                    ended.append(waiting)
         return ended
 
     def is_awaited(self, key: bytes) -> bool:
@@ -380,23 +394,21 @@ class Correlator:
         value = self.memory.get(key)
         if value is None:
             return True
-        if begun(value) >= self._unsure_before and (
-            # Nearly always it comes first.
-            value.startswith(_BEGINNINGS, STAMP_BYTES)
-            or any(_has(value, kind) for kind in _BEGINNINGS)
+        # Stamps stand first, and in order as bytes.
+        if value >= self._unsure_before and (
+            CLIENT_RECORD in value or any(kind in value for kind in _BEGINNINGS)
         ):
             return False
-        return not _has(value, self._asked)
+        return self._asked not in value
 
     def asked(self, key: bytes, seconds: int) -> None:
         """They were asked, and need not be asked again."""
-        self._add(key, self._asked, seconds)
+        self._add(key, self._asked, stamp_of(seconds))
 
     def doubt(self, seconds: int) -> None:
         """They were not heard for a while: they are asked anew of all that is known here."""
-        self._doubts += 1
-        self._asked = b"%b%d;" % (ASKED_RECORD, self._doubts)
-        self._unsure_before = seconds
+        self._unsure_before = stamp_of(seconds)
+        self._asked = ASKED_RECORD + self._unsure_before
 
     def holds(self, key: bytes) -> bool:
         """Whether this message is known here and has not left the queue."""
@@ -412,9 +424,9 @@ class Correlator:
         if queued is None:
             return GONE
         known = self.memory.get(key)
-        records = [] if known is None else known[STAMP_BYTES:].split(b"\n")
+        records = [] if known is None else _records(known)
         waiting, ended = [], []
-        for name in _names(queued):
+        for name in dict.fromkeys(_names(queued)):
             packed = self.recipients.entries.get(key + _NAME + name)
             if packed is None:
                 ended.append(name)
@@ -422,7 +434,7 @@ class Correlator:
                 waiting.append(packed[STAMP_BYTES:])
         return encode(
             begun(queued if known is None else known),
-            [record for record in records if record[:1] != ASKED_RECORD],
+            [record for record in records if _kind(record) != ASKED_RECORD],
             self._activation(key, None),
             waiting,
             ended,
@@ -448,9 +460,9 @@ class Correlator:
         activations = shared.activations
         if queued is not None:
             activations = max(activations, self._activation(key, None))
-        elif known is not None and _has(known, ACTIVE_RECORD):
+        elif known is not None and ACTIVE_RECORD in known:
             activations += 1  # it was taken up anew, and that line came here
-        stamp = seconds.to_bytes(STAMP_BYTES)
+        stamp = stamp_of(seconds)
         told = set()
         for waiting in shared.waiting:
             name = _name(waiting.recipient)
@@ -483,24 +495,22 @@ class Correlator:
         return (knows_more or any(name not in told for name in names)) and not shared.is_cut
 
     def _learn_records(self, key: bytes, known: bytes | None, shared: Shared, seconds: int) -> bool:
-        told = b"\n".join(shared.records)
         if known is None:
             # Not younger than now, and not so old that it would be forgotten at once.
             at = min(max(shared.begun, seconds - self.memory.bounds.seconds // 2), seconds)
-            if told:
-                self.memory.renew(key, at.to_bytes(STAMP_BYTES) + told)
+            if shared.records:
+                told = b"".join(b"\n" + record for record in shared.records)
+                self.memory.renew(key, stamp_of(at) + told)
             return False
         has_begun = _has_begun(known)
+        kinds = set()
         for record in shared.records:
-            kind = record[:1]
-            if not _has(known, kind) and not (kind == BEGUN_RECORD and has_begun):
-                known = b"%b\n%b" % (known, record)
+            kind = _kind(record)
+            kinds.add(kind)
+            if kind not in known and not (kind == BEGUN_RECORD and has_begun):
+                known += b"\n" + record
         self.memory.put(key, known)
-        kinds = {record[:1] for record in shared.records}
-        return any(
-            record[:1] not in kinds and record[:1] != ASKED_RECORD
-            for record in known[STAMP_BYTES:].split(b"\n")
-        )
+        return any(_kind(record) not in kinds | {ASKED_RECORD} for record in _records(known))
 
     def close(self, key: bytes, seconds: int) -> None:
         """The message is gone."""
@@ -513,6 +523,21 @@ class Correlator:
         parts = (self.memory, self.recipients)
         return {reason.value: sum(part.evicted[reason] for part in parts) for reason in Evicted}
 
+    def kept(self) -> Kept:
+        """All that is remembered, as it is now."""
+        return (
+            self.memory.entries.copy(),
+            self.queued.entries.copy(),
+            self.recipients.entries.copy(),
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """What `kept` gave in an earlier life; entries that cannot be its own are left out."""
+        for memory, entries in zip((self.memory, self.queued, self.recipients), kept, strict=True):
+            for key, value in entries.items():
+                if key not in memory.entries and is_record_set(value):
+                    memory.add(key, value)
+
     def trim(self, seconds: int) -> None:
         """Keep the bounds."""
         for memory in (self.memory, self.queued, self.recipients):
@@ -520,7 +545,7 @@ class Correlator:
 
     def _waiting(self, key: bytes, recipient: str) -> Waiting | None:
         packed = self.recipients.entries.get(key + _NAME + _name(recipient))
-        return None if packed is None else unpack(packed[STAMP_BYTES:])
+        return None if packed is None else _unpacked(packed)
 
     def _activation(self, key: bytes, story: Story | None) -> int:
         """How often qmgr took up this message, as far as counted; 0 where that was not seen."""
@@ -534,12 +559,38 @@ class Correlator:
         self.memory.discard(key)
 
 
-def _has(value: bytes, kind: bytes) -> bool:
-    return value.startswith(kind, STAMP_BYTES) or value.find(b"\n" + kind, STAMP_BYTES) >= 0
+READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]] = {
+    FROM: Correlator._activated,
+    CLIENT: Correlator._accepted,
+    MESSAGE_ID: Correlator._identified,
+    TO: Correlator._served,
+    REMOVED: Correlator._removed,
+    UID: Correlator._submitted,
+    SENDER: Correlator._notified,
+    POSTMASTER: Correlator._notified,
+}
+"""What `note` does, by the opening of a line."""
+
+
+def _unpacked(packed: bytes) -> Waiting | None:
+    """None: another version wrote it."""
+    try:
+        return unpack(packed[STAMP_BYTES:])
+    except ValueError:
+        return None
+
+
+def _records(value: bytes) -> list[bytes]:
+    """Without the line feeds before them."""
+    return value[STAMP_BYTES + 1 :].split(b"\n")
+
+
+def _kind(record: bytes) -> bytes:
+    return b"\n" + record[:1]
 
 
 def _has_begun(value: bytes) -> bool:
-    return any(_has(value, kind) for kind in (CLIENT_RECORD, UID_RECORD, BEGUN_RECORD))
+    return any(kind in value for kind in (CLIENT_RECORD, UID_RECORD, BEGUN_RECORD))
 
 
 def _is_other(known: bytes, shared: Shared) -> bool:
@@ -547,8 +598,9 @@ def _is_other(known: bytes, shared: Shared) -> bool:
     if abs(begun(known) - shared.begun) < _NEIGHBOUR_SECONDS:
         return False  # resent lines may come with stamps of another form
     for record in shared.records:
-        if record[:1] in (CLIENT_RECORD, UID_RECORD, BEGUN_RECORD) and _has(known, record[:1]):
-            return not _has(known, record.partition(SEPARATOR)[0])
+        kind = _kind(record)
+        if kind in (CLIENT_RECORD, UID_RECORD, BEGUN_RECORD) and kind in known:
+            return b"\n" + record.partition(SEPARATOR)[0] not in known
     return False
 
 

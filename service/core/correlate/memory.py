@@ -1,6 +1,7 @@
 """Records by queue id, within bounds of count, bytes and time.
 
-A record set is bytes: four of the second it was begun in, then records, one a line, as they came.
+A record set is bytes: the second it was begun in, then records, each behind a line feed, as they
+came.
 Packed like this a message takes about 300 bytes; as objects it would be twice that, and nearly all
 messages are delivered without anyone asking. In: keys and records. Out: them again, until they are
 removed, expire, or must make room, oldest first.
@@ -12,8 +13,8 @@ A key that is removed stays in reach for a moment: lines of one message may swap
 from dataclasses import dataclass
 from enum import StrEnum
 
-STAMP_BYTES = 4
-"""Seconds since 1970, big-endian: when the record set was begun."""
+STAMP_BYTES = 8
+"""Seconds since 1970 in hexadecimal: when the record set was begun."""
 ENTRY_BYTES = 190
 """What an entry takes beside its value: key, two object headers, its place in the dict (measured,
 CPython 3.11, with the room that dicts keep for growth)."""
@@ -74,10 +75,14 @@ class Memory:
                 return self._old.get(key)
         return value
 
+    def add(self, key: bytes, value: bytes) -> None:
+        """Begin a record set; there is none of that key."""
+        self._value_bytes += len(value)
+        self.entries[key] = value
+
     def put(self, key: bytes, value: bytes) -> None:
-        """Begin a record set, or replace one where it stands."""
-        before = self.entries.get(key)
-        self._value_bytes += len(value) if before is None else len(value) - len(before)
+        """Replace one where it stands."""
+        self._value_bytes += len(value) - len(self.entries[key])
         self.entries[key] = value
 
     def renew(self, key: bytes, value: bytes) -> None:
@@ -134,6 +139,18 @@ class Memory:
         return keys
 
 
+def stamp_of(seconds: int) -> bytes:
+    return b"%08x" % max(0, min(seconds, 0xFFFFFFFF))
+
+
+def is_record_set(value: bytes) -> bool:
+    """Whether it begins as one."""
+    try:
+        return len(value) > STAMP_BYTES and begun(value) >= 0
+    except ValueError:
+        return False
+
+
 def begun(value: bytes) -> int:
     """Seconds since 1970."""
-    return int.from_bytes(value[:STAMP_BYTES])
+    return int(value[:STAMP_BYTES], 16)

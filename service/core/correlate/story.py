@@ -18,19 +18,19 @@ SEPARATOR = b"\x1f"
 """Stands between the stamp of a line and its text in records of the kinds `c`, `u` and `b`. Postfix
 prints no control characters."""
 
-CLIENT_RECORD = b"c"
-UID_RECORD = b"u"
-BEGUN_RECORD = b"b"
+CLIENT_RECORD = b"\nc"
+UID_RECORD = b"\nu"
+BEGUN_RECORD = b"\nb"
 """The first line seen is cleanup's: a message that Postfix made itself, or a line was lost."""
-MESSAGE_ID_RECORD = b"m"
-ACTIVE_RECORD = b"f"
-PARENT_RECORD = b"p"
+MESSAGE_ID_RECORD = b"\nm"
+ACTIVE_RECORD = b"\nf"
+PARENT_RECORD = b"\np"
 """The `c` or `u` record of the message this one was made from."""
-ORIGIN_RECORD = b"l"
+ORIGIN_RECORD = b"\nl"
 """The queue id of that message, where none of the lines of this one names it."""
-NOTICE_RECORD = b"n"
+NOTICE_RECORD = b"\nn"
 """It is a notice that Postfix made of another message."""
-ASKED_RECORD = b"a"
+ASKED_RECORD = b"\na"
 """The other receivers were asked what they know of it."""
 
 _SEPARATOR = SEPARATOR.decode()
@@ -45,9 +45,10 @@ _ACTIVE = pattern(r"<(.*)>, size=([0-9]{1,18}), nrcpt=([0-9]{1,9})\Z")
 _DOUBLE_BOUNCE = "double-bounce@"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Story:
-    """What is known of a message. None: no line told."""
+    """What is known of a message. None: no line told. Compared by identity: the same records give
+    the same one, as long as they are remembered."""
 
     message_id: str | None
     sender: str | None
@@ -72,8 +73,8 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
     """Never raises. `zone` is for stamps that name none."""
     received_at = datetime.fromtimestamp(begun(value), UTC)
     records: dict[bytes, str] = {}
-    for record in value[STAMP_BYTES:].decode("utf-8", "replace").split("\n"):
-        records.setdefault(record[:1].encode(), record[1:])
+    for record in value[STAMP_BYTES + 1 :].split(b"\n"):
+        records.setdefault(b"\n" + record[:1], record[1:].decode("utf-8", "replace"))
     client_line, uid_line = records.get(CLIENT_RECORD), records.get(UID_RECORD)
     first = client_line or uid_line or records.get(BEGUN_RECORD)
     queued_at = None

@@ -1,7 +1,7 @@
-"""A line that tells of a message, as bytes: who logged it and under which queue id.
+"""A line that tells of a message, as bytes: who logged it, of which message, and what.
 
-In: a raw line. Out: a `Trace`, or None. Most lines that come here are never needed again, so the
-common headers are read by one anchored pattern each and what follows the stamp is remembered; any
+In: a raw line. Out: a `Trace`, or None. Every line of a log comes here, and most are never needed
+again: the common header is taken apart by one anchored pattern, and who it names is remembered; any
 other form goes through the parser that failures go through. The queue id must stand right behind
 the tag: whatever a line quotes, nothing before that is a client's to write.
 """
@@ -15,31 +15,46 @@ from hashlib import blake2b
 from schemas.subjects import mta_token
 from service.core.postfix.record import MAX_TAG, identify
 from service.core.syslog.header import parse_message
-from service.core.syslog.rfc3164 import PRIORITY, parse_origin
+from service.core.syslog.rfc3164 import parse_origin
+from service.core.syslog.rfc5424 import plain_head
 from service.core.syslog.tag import BOM
-from service.core.syslog.timestamp import BSD, ISO
 
-_PRIORITY = rf"(?:{PRIORITY} ?)?".encode()
-_ISO_HEAD = re.compile(_PRIORITY + rf"({ISO}) ".encode())
-_BSD_HEAD = re.compile(_PRIORITY + rf"({BSD}):? ".encode())
-# RFC 5424 without structured data, as rsyslog writes it. Groups: stamp, host, program.
-_5424_HEAD = re.compile(
-    rf"{PRIORITY}1 ({ISO}) ([^ :\[\]/]+) ([^ :\[\]]+) [^ ]+ [^ ]+ - {{1,2}}(?:{BOM})?".encode()
+CLIENT = b"client="
+"""smtpd(8), qmqpd(8)"""
+MESSAGE_ID = b"message-id="
+"""cleanup(8)"""
+FROM = b"from="
+"""qmgr(8)"""
+TO = b"to=<"
+"""Any delivery agent."""
+REMOVED = b"removed"
+"""qmgr(8), postsuper(1), cleanup(8)"""
+UID = b"uid="
+"""pickup(8)"""
+SENDER = b"sender "
+POSTMASTER = b"postmaster "
+"""bounce(8): a notice to one of these."""
+
+_ALL_OPENINGS = (CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER)
+_TELLING = rb"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): (%b)(.{0,2048})" % b"|".join(_ALL_OPENINGS)
+# Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
+# is asked once. Groups: stamp, host, tag, queue id, opening, text.
+_COMMON = re.compile(
+    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[^ ]+|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
+    rb"([^ :/[\]]+) ([^ ]+): "
+    rb"(?: *(?:%b)?%b)?" % (BOM.encode(), _TELLING),
+    re.DOTALL,
 )
-_SEPARATOR = b": "
-_MAX_ORIGIN = 512
-_SHORTEST_ID, _LONGEST_ID = 5, 32
-"""As `postfix.fragments.QUEUE_ID`."""
-_NOQUEUE = b"NOQUEUE"
-_UNCLEAN = (b" ", b"\xef")
-"""What `syslog.tag.clean_text` takes off the front of a text begins like this."""
-MAX_TEXT = 2048
-"""Bytes behind the queue id that are looked at: Postfix cuts its records at 2000."""
+match_common = _COMMON.match
+TELLS_NOTHING = 3
+"""The `lastindex` of its match where a line has the common header and tells of no message."""
+_TOLD = re.compile(_TELLING, re.DOTALL)
+_LONGEST_ORIGIN = 512
+_LF = ord("\n")  # as a number: to look for bytes in bytes costs CPython an exception
 
 _PREFIX_BYTES = 4
 _REMEMBERED = 8192
-_LONGEST_NAME = 255
-"""RFC 5424 HOSTNAME. What is longer is no name, and not remembered."""
+_MOST_INSTANCES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +73,15 @@ class Queue:
         return self.prefix + queue_id.encode("ascii", "replace")
 
 
-@dataclass(slots=True)
-class Trace:
-    queue: Queue
-    key: bytes
-    """Queue and queue id."""
-    stamp: bytes
-    text: bytes
-    """What stands behind the queue id and its colon."""
+Trace = tuple[Queue, bytes, bytes, bytes, bytes]
+"""Queue; key, of queue and queue id; stamp as logged; opening; the text behind that. A bare tuple:
+one is made for every other line of a log."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def queue_of(host: str, instance: str) -> Queue:
-    if len(host) > _LONGEST_NAME or len(instance) > _LONGEST_NAME:
-        return _queue_of(host, instance)
-    return _remembered_queue(host, instance)
+    name = f"{mta_token(host)}.{mta_token(instance)}"
+    return Queue(host.lower(), instance, name, prefix_of(name))
 
 
 def prefix_of(name: str) -> bytes:
@@ -79,21 +89,13 @@ def prefix_of(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=_PREFIX_BYTES).digest()
 
 
-def _queue_of(host: str, instance: str) -> Queue:
-    name = f"{mta_token(host)}.{mta_token(instance)}"
-    return Queue(host.lower(), instance, name, prefix_of(name))
-
-
-_remembered_queue = lru_cache(maxsize=4096)(_queue_of)
-
-
 class Traces:
     """Reads lines; remembers who writes them."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._queues: dict[bytes, Queue | None] = {}
-        """By `HOST TAG[PID]: `; None for a program that is not Postfix."""
+        self._queues: dict[tuple[bytes, bytes], Queue | None] = {}
+        """By host and tag as they stand in the line; None for a program that is not Postfix."""
         self._instances: dict[str, tuple[Queue, ...]] = {}
         """All queues seen of a host."""
 
@@ -101,78 +103,82 @@ class Traces:
         """The other instances of its host that have been seen."""
         return tuple(q for q in self._instances.get(queue.host, ()) if q.instance != queue.instance)
 
-    def read(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
-        """`sender`: who is taken for the host where the line names none."""
-        match = _ISO_HEAD.match(line) or _BSD_HEAD.match(line)
-        if match is not None:
-            start = match.end()
-            end = line.find(_SEPARATOR, start, start + _MAX_ORIGIN) + 2
-            origin = line[start:end]
-            queue = self._queues.get(origin)
-            if queue is None:
-                if origin in self._queues:
-                    return None
-                queue = self._learn(origin)
-            if queue is not None and line[end : end + 1] not in _UNCLEAN:
-                return _trace(queue, match[1], line[end : end + MAX_TEXT])
-        else:
-            match = _5424_HEAD.match(line)
-            if match is not None:
-                stamp, host, program = match.groups()
-                queue = self._known(b"%b %b" % (host, program), host, program)
-                if queue is None:
-                    return None
-                return _trace(queue, stamp, line[match.end() : match.end() + MAX_TEXT])
-        return self._read_with_care(line, received_at, sender)
-
-    def _learn(self, origin: bytes) -> Queue | None:
-        """None: not the common form."""
-        found = parse_origin(origin.decode("utf-8", "replace"))
-        if found is None:
+    def read(
+        self, match: re.Match[bytes] | None, line: bytes, received_at: datetime, sender: str
+    ) -> Trace | None:
+        """`match`: what `match_common` gave for the line. `sender`: who is taken for the host where
+        the line names none."""
+        if match is None:
+            return self._other_form(line, received_at, sender)
+        stamp, host, tag, queue_id, opening, text = match.groups()
+        origin = (host, tag)
+        queue = self._queues.get(origin)
+        if queue is None:
+            if origin not in self._queues and not self._learn(origin):
+                return self._with_care(line, received_at, sender)
+            queue = self._queues[origin]
+        if queue is None or opening is None:
             return None
+        if _LF in text:  # of a counted frame: records are lines
+            text = text.replace(b"\n", b"?")
+        return queue, queue.prefix + queue_id, stamp, opening, text
+
+    def _other_form(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
+        found = plain_head(line)
+        if found is None:
+            return self._with_care(line, received_at, sender)
+        stamp, host, program, text = found
+        origin = (host, program)
+        if origin not in self._queues:
+            self._remember(origin, _decoded(host), _decoded(program))
+        queue = self._queues[origin]
+        return None if queue is None else _trace(queue, stamp, text)
+
+    def _learn(self, origin: tuple[bytes, bytes]) -> bool:
+        """Whether host and tag are in the common form, so that they are remembered."""
+        text = _decoded(b"%b %b: " % origin)
+        found = parse_origin(text) if len(text) <= _LONGEST_ORIGIN else None
+        if found is None:
+            return False
         host, tag, _ = found
-        return self._remember(origin, host, tag)
+        self._remember(origin, host, tag)
+        return True
 
-    def _known(self, origin: bytes, host: bytes, program: bytes) -> Queue | None:
-        if origin in self._queues:
-            return self._queues[origin]
-        return self._remember(
-            origin, host.decode("utf-8", "replace"), program.decode("utf-8", "replace")
-        )
-
-    def _read_with_care(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
+    def _with_care(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
+        if not any(opening in line for opening in _ALL_OPENINGS):
+            return None
         message = parse_message(line, received_at=received_at, zone=self._zone)
         if message is None:
             return None
-        queue = self._remember(b"", message.host or sender, message.tag)
-        text = message.text[:MAX_TEXT].encode("utf-8", "replace")
+        queue = self._remember(None, message.host or sender, message.tag)
+        text = message.text.encode("utf-8", "replace")
         if queue is None:
             return None
         return _trace(queue, message.stamp.encode("utf-8", "replace"), text)
 
-    def _remember(self, origin: bytes, host: str, tag: str) -> Queue | None:
+    def _remember(self, origin: tuple[bytes, bytes] | None, host: str, tag: str) -> Queue | None:
         identity = identify(tag) if len(tag) <= MAX_TAG else None
         queue = None if identity is None else queue_of(host, identity.instance)
         if len(self._queues) >= _REMEMBERED:
             self._queues.clear()
-        if origin:
+        if origin is not None:
             self._queues[origin] = queue
         if queue is not None:
             if len(self._instances) >= _REMEMBERED:
                 self._instances.clear()
             seen = self._instances.get(queue.host, ())
             if queue not in seen:
-                self._instances[queue.host] = (*seen[-15:], queue)
+                self._instances[queue.host] = (*seen[1 - _MOST_INSTANCES :], queue)
         return queue
 
 
 def _trace(queue: Queue, stamp: bytes, text: bytes) -> Trace | None:
-    colon = text.find(_SEPARATOR, _SHORTEST_ID, _LONGEST_ID + 2)
-    if colon < 0:
+    match = _TOLD.match(text)
+    if match is None:
         return None
-    if b"\n" in text:  # of a counted frame: records are lines
-        text = text.replace(b"\n", b"?")
-    queue_id = text[:colon]
-    if not queue_id.isalnum() or queue_id == _NOQUEUE:
-        return None
-    return Trace(queue, queue.prefix + queue_id, stamp, text[colon + 2 :])
+    queue_id, opening, said = match.groups()
+    return queue, queue.prefix + queue_id, stamp, opening, said.replace(b"\n", b"?")
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

@@ -43,11 +43,11 @@ class Waiting:
 
 
 _NAMES = tuple(field.name for field in fields(Waiting))
-_values = attrgetter(*_NAMES)
+_VALUES = attrgetter(*_NAMES)
 
 
 def pack(waiting: Waiting) -> bytes:
-    return orjson.dumps(_values(waiting))
+    return orjson.dumps(_VALUES(waiting))
 
 
 def unpack(packed: bytes) -> Waiting:

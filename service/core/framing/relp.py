@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 
 from service.core.framing.base import MAX_FRAME_BYTES, Block, Fault, Frame
+from service.core.framing.relp_run import plain_run
 from service.core.framing.trailer import without_trailer
 from service.core.outcomes import Drop
 
@@ -72,12 +73,13 @@ class RelpFramer:
             data = self._head + data
             self._head = b""
         pos = 0 if self._open is None else self._go_on(self._open, data, 0, out)
+        pos = self._run(data, pos, out)
         end = len(data)
         bound, txnr = self._bound, self._txnr
         match = _SYSLOG.match
         lines: list[bytes] = []
         while pos < end:
-            # The hot path: a whole frame in its place, ~0.8 µs. Everything else goes the long way.
+            # A whole frame in its place, ~0.8 µs. Everything else goes the long way.
             if header := match(data, pos):
                 number, length = header.groups()
                 start = header.end()
@@ -100,6 +102,19 @@ class RelpFramer:
         _gather(lines, out)
         self._txnr = txnr
         return out
+
+    def _run(self, data: bytes, pos: int, out: list[Item]) -> int:
+        """The whole frames from `pos` on, if all are plain; the position after them, or `pos`."""
+        end = data.rfind(b"\n", pos) + 1
+        run = plain_run(data[pos:end], self._txnr, self._bound) if end > pos else None
+        if run is None:
+            return pos
+        lines, count = run
+        if self._txnr + count > MAX_TXNR:
+            return pos
+        self._txnr += count
+        out.append(Block(lines, count) if count > 1 else Frame(lines[:-1]))
+        return end
 
     def _begin(self, data: bytes, pos: int, out: list[Item]) -> int:
         """One frame of any kind, or the start of one; the position after it."""

@@ -9,7 +9,7 @@ In: a `SyslogMessage`. Out: `Failure`, `Unparsed` or `Skip`; for any text, and w
 """
 
 from service.core.outcomes import Malformed, Skip
-from service.core.postfix.facts import Delivery, Record
+from service.core.postfix.facts import Delivery, Record, Reject
 from service.core.postfix.markers import LONG_LINE
 from service.core.postfix.record import (
     MAX_TAG,
@@ -29,6 +29,7 @@ __all__ = ["LONG_LINE", "parse", "parse_success", "record_of"]
 
 _DELIVERY = ": to=<"
 _REFUSAL = "reject: "
+_POSTSCREEN = "postscreen"
 _TO = "to="
 
 
@@ -42,28 +43,32 @@ def parse(message: SyslogMessage, *, truncated: bool = False) -> Parsed:
     text = message.text
     if not truncated and not is_cut(text):
         # The hot path: what is unusual in any way goes the long one, to the same result.
+        instance, daemon = identity
         if text.find(_DELIVERY, 5, 40) > 0:
-            delivered = delivery.read_plain(text)
-            if delivered is not None:
-                queue_id, reading = delivered
-                if type(reading) is Delivery and reading.kind != delivery.SENT:
-                    instance, daemon = identity
-                    return Failure(Record(tag, instance, daemon, queue_id), reading, 1)
-                return _result(tag, identity, queue_id, reading, 1)
+            plain = delivery.read_plain(text)
+        elif daemon == _POSTSCREEN:
+            plain = postscreen.read_plain(text)
         else:
-            refused = smtpd.read_plain(text)
-            if refused is not None:
-                queue_id, reading = refused
-                instance, daemon = identity
+            plain = smtpd.read_plain(text)
+        if plain is not None:
+            queue_id, reading = plain
+            if type(reading) is Reject or (
+                type(reading) is Delivery and reading.kind != delivery.SENT
+            ):
                 return Failure(Record(tag, instance, daemon, queue_id), reading, 1)
-            screened = postscreen.read_plain(text)
-            if screened is not None:
-                return _result(tag, identity, None, screened, 1)
+            return _result(tag, identity, queue_id, reading, 1)
     return _parse_with_care(tag, identity, text, truncated)
 
 
 def parse_success(message: SyslogMessage) -> Success | None:
     """A `to=` line whose status is `sent`; None for every other one."""
+    plain = delivery.read_plain(message.text)
+    if plain is not None and not is_cut(message.text):
+        identity = identify(message.tag) if len(message.tag) <= MAX_TAG else None
+        queue_id, found = plain
+        if identity is None or not isinstance(found, Delivery) or found.kind != delivery.SENT:
+            return None
+        return Success(Record(message.tag, *identity, queue_id), found)
     record = record_of(message)
     if record is None:
         return None

@@ -8,11 +8,14 @@ stands in quotes. In internal form, the only one before, it stands as it is: `<f
 `<x> to=<boss@y.example>`.
 """
 
-from service.core.postfix.fragments import pattern
+from service.core.postfix.fragments import SPACE, optional, pattern
 
-_DOT_STRING = r'[^\s()<>@,;:\\"\[\]]+'
-LOCAL_PART = r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|' + _DOT_STRING + ")"
-ADDRESS = rf'(?:{LOCAL_PART}(?:@(?:{_DOT_STRING}|\[[^\s<>"\]]{{0,64}}\]))?)?'
+_DOT_STRING = rf'[^{SPACE}()<>@,;:\\"\[\]]+'
+LOCAL_PART = rf'(?:{_DOT_STRING}|"[^"\\]*(?:\\.[^"\\]*)*")'
+_DOMAIN = rf'(?:{_DOT_STRING}|\[[^{SPACE}<>"\]]{{0,64}}\])'
+PLAIN_ADDRESS = optional(_DOT_STRING + optional(f"@{_DOMAIN}"))
+"""An address that needs no quotes."""
+ADDRESS = optional(LOCAL_PART + optional(f"@{_DOMAIN}"))
 """An address in external form, or one that needs no quotes.
 
 What `quote_822_local` writes, and nothing looser: inside this grammar no address can end where its

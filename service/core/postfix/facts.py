@@ -5,7 +5,7 @@ away. Values are as logged; `None` means the line does not tell.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 @dataclass(slots=True)
@@ -22,16 +22,16 @@ class Record:
     """None for `NOQUEUE` and for lines without one."""
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Client:
+class Client(NamedTuple):
+    """Hashable, as is `Relay`: a log names the same ones again and again."""
+
     name: str | None
     """None where Postfix logged `unknown`."""
     ip: str | None
     port: int | None
 
 
-@dataclass(slots=True)
-class Relay:
+class Relay(NamedTuple):
     host: str
     """Host name, or the service name of a delivery agent (`local`, `dovecot`)."""
     ip: str | None
@@ -101,7 +101,8 @@ class Delivery:
     relay: Relay | None = None
     connection_use: int | None = None
     delay: float | None = None
-    delays: tuple[float, float, float, float] | None = None
+    delays: tuple[float, ...] | None = None
+    """Four of them."""
     tls: str | None = None
     enhanced_code: str | None = None
     remote_reply: RemoteReply | None = None

@@ -24,7 +24,7 @@ _DAEMONS = (
     "trivial-rewrite verify virtual"
 )
 _COMMANDS = "postdrop postfix-script postlog postqueue postsuper sendmail"
-_PROGRAMS = frozenset(f"{_DAEMONS} {_COMMANDS}".split())
+PROGRAMS = frozenset(f"{_DAEMONS} {_COMMANDS}".split())
 
 _SEVERITY = pattern(r"(warning|error|fatal|panic): ")
 _REPEATED = pattern(r"message repeated ([0-9]{1,18}) times: \[ ?")
@@ -43,7 +43,7 @@ def identify(tag: str) -> Identity | None:
     if not slash:
         return Identity(tag, None) if tag.startswith("postfix") else None
     last = tag.rpartition("/")[2]
-    if first.startswith("postfix") or last in _PROGRAMS:
+    if first.startswith("postfix") or last in PROGRAMS:
         return Identity(first, last or None)
     return None
 

@@ -28,6 +28,9 @@ _OTHER_FORMS: tuple[tuple[str, _Form], ...] = (
     ("no-stamp", parse_unstamped),
 )
 
+_TRAILING = "\r\n\0"
+_TRAILERS = tuple(_TRAILING)
+
 MAX_LAYERS = 3
 """Container runtimes around a line: `docker compose logs -t` makes two, a collector one more."""
 
@@ -39,7 +42,9 @@ def parse_message(line: bytes, *, received_at: datetime, zone: tzinfo) -> Syslog
     """
     if received_at.tzinfo is not UTC:
         received_at = received_at.astimezone(UTC)
-    text = _decoded(line)
+    text = line.decode("utf-8", "replace")
+    if text.endswith(_TRAILERS):
+        text = text.rstrip(_TRAILING)
     message = parse_common(text, received_at, zone)
     if message is not None:
         return message
@@ -55,8 +60,7 @@ def recognise(line: bytes, *, received_at: datetime, zone: tzinfo) -> Recognised
 
 
 def _decoded(line: bytes) -> str:
-    text = line.decode("utf-8", "replace")
-    return text.rstrip("\r\n\0") if text.endswith(("\n", "\r", "\0")) else text
+    return line.decode("utf-8", "replace").rstrip(_TRAILING)
 
 
 def _recognise(text: str, received_at: datetime, zone: tzinfo, layers: int) -> Recognised | None:

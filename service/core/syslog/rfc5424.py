@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 
 from service.core.syslog.message import SyslogMessage
 from service.core.syslog.rfc3164 import PRIORITY
-from service.core.syslog.tag import clean_text
+from service.core.syslog.tag import BOM, clean_text
 from service.core.syslog.timestamp import ISO, Time, iso_time
 
 _NIL = "-"
@@ -20,6 +20,9 @@ _HEADER = re.compile(
     PRIORITY + r"1 (-|[0-9]{4}-[0-9]{2}-[^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) [^ ]+(?: +|$)"
 )
 _STAMP = re.compile(ISO)
+_PLAIN_HEAD = re.compile(
+    rf"{PRIORITY}1 ({ISO}) ([^ :\[\]/]+) ([^ :\[\]]+) [^ ]+ [^ ]+ - {{1,2}}(?:{BOM})?(?! )".encode()
+)
 
 # One way to match, so that a value without its closing quote fails at once. (No possessive groups:
 # Python before 3.11.5 matches them wrongly.)
@@ -44,6 +47,16 @@ def parse_rfc5424(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessa
         pid=int(procid) if procid.isascii() and procid.isdecimal() and len(procid) <= 10 else None,
         text=clean_text(text[_after_structured_data(text, match.end()) :]),
     )
+
+
+def plain_head(line: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
+    """Stamp, host, program and MSG of a line in the commonest form: a whole stamp, a host, no
+    structured data. None for any other, which `parse_rfc5424` may understand."""
+    match = _PLAIN_HEAD.match(line)
+    if match is None:
+        return None
+    stamp, host, program = match.groups()
+    return stamp, host, program, line[match.end() :]
 
 
 def _after_structured_data(text: str, start: int) -> int:

@@ -28,7 +28,7 @@ where a sender adds them."""
 _BSD_STAMP = re.compile(BSD)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-_LAST = datetime.max.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def iso_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
@@ -95,4 +95,4 @@ def _candidates(stamp: str, year: int, zone: tzinfo) -> tuple[tuple[datetime, da
         except (ValueError, OverflowError):
             continue  # no such day in that year, or no such time at all
     middles = [a + (b - a) / 2 for a, b in pairwise(times)]
-    return tuple(zip([*middles, _LAST], times, strict=True)) if times else ()
+    return tuple(zip([*middles, LAST], times, strict=True)) if times else ()

@@ -3,12 +3,12 @@
 import pytest
 
 from schemas.vocabulary import Category, Scope
-from service.core.classify import builtin_tables, classify, compile_rules
+from service.core.classify import builtin_classifier
 from service.core.classify.rule import Rule
 from tests.core.classify.case_files import Case, cases
 
 CASES = cases()
-RULES = compile_rules(builtin_tables()).rules
+RULES = builtin_classifier().rules
 
 MAY_LIMIT_THE_RECIPIENT = {
     "apple.recipient-rate",
@@ -16,6 +16,7 @@ MAY_LIMIT_THE_RECIPIENT = {
     "microsoft.recipient-rate",
     "microsoft.recipient-rate-code",
     "tencent.recipient-rate",
+    "wording.exceeded-recipient-rate",
     "wording.recipient-rate",
     "yahoo.recipient-rate",
 }
@@ -24,7 +25,7 @@ MAY_LIMIT_THE_RECIPIENT = {
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_case(case: Case) -> None:
-    verdict = classify(case.facts)
+    verdict = builtin_classifier().classify(case.facts)
     assert verdict.rule == case.rule
     assert (verdict.category, verdict.scope) == (case.category, case.scope)
     assert (verdict.provider, verdict.provider_code) == (case.provider, case.provider_code)

@@ -1,18 +1,31 @@
 """All rules together: order, index, any text."""
 
-import pytest
+import gc
+import weakref
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.vocabulary import Category, Scope
-from service.core.classify import RuleError, Verdict, builtin_tables, classify, compile_rules
-from service.core.classify.classifier import NO_RULE
+from service.core.classify import (
+    Classifier,
+    Place,
+    RulesFile,
+    Verdict,
+    builtin_classifier,
+    builtin_rules,
+    compile_files,
+    own_and_builtin,
+)
+from service.core.classify.provider import Providers
 from service.core.classify.subject import REMOTE, subject
+from service.core.classify.values import NOTHING
 from service.core.classify.wording import joined, words
 from service.core.postfix.facts import Delivery, Facts, Reject, Relay, RemoteReply
 from tests.core.classify.case_files import cases, door, own, remote
 
-BUILTIN = compile_rules(builtin_tables())
+BUILTIN = builtin_classifier()
+classify = BUILTIN.classify
 CATEGORIES = {category.value for category in Category}
 SCOPES = {scope.value for scope in Scope}
 
@@ -111,7 +124,7 @@ def test_any_text_has_a_verdict(facts: Facts) -> None:
 def test_the_index_finds_what_asking_every_rule_finds(facts: Facts) -> None:
     asked = subject(facts, BUILTIN.providers.of_host)
     normal = words(joined(asked.text) if asked.said == REMOTE else asked.text)
-    first = next((r.id for r in BUILTIN.rules if r.matches(asked, normal, asked.provider)), NO_RULE)
+    first = next((r.id for r in BUILTIN.rules if r.matches(asked, normal, asked.provider)), NOTHING)
     assert BUILTIN.classify(facts).rule == first
 
 
@@ -154,43 +167,53 @@ def test_a_reply_over_several_lines_is_one_text() -> None:
     assert verdict.rule == "wording.mailbox-full"
 
 
-def test_own_rules_come_first() -> None:
-    operator = {
-        "defaults": {"said": "remote"},
-        "rule": [a_rule("mine", any="user unknown", of="ours", category="other", scope="local")],
-        "provider": [{"name": "ours", "hosts": ["example.net"]}],
-    }
-    classifier = compile_rules([operator, *builtin_tables()])
-    text = "550 5.1.1 User unknown"
-    assert classifier.classify(remote(text)) == Verdict("other", "local", "ours", None, "mine")
-    assert classifier.classify(remote(text, "mx.example.org")).rule == "wording.unknown-user"
-    assert classifier.classify(door(text)).rule == "wording.unknown-user"
-    assert classify(remote(text)).rule == "wording.unknown-user", "the built-in rules are untouched"
+def classifier_of(*rules: dict[str, object]) -> Classifier:
+    compiled = compile_files([RulesFile("f", {"rule": list(rules)})], Place("f"))
+    return Classifier(compiled.rules, Providers(compiled.providers))
 
 
 def test_the_first_of_two_that_match() -> None:
-    rules = [a_rule("first", any=["rare word", "x"]), a_rule("second", any="rare")]
-    classifier = compile_rules([{"rule": rules}])
+    first, second = a_rule("first", any=["rare word", "x"]), a_rule("second", any="rare")
+    classifier = classifier_of(first, second)
     assert classifier.classify(own("a rare word")).rule == "first"
     assert classifier.classify(own("a rare one")).rule == "second"
-    assert compile_rules([{"rule": rules[::-1]}]).classify(own("a rare word")).rule == "second"
+    assert classifier_of(second, first).classify(own("a rare word")).rule == "second"
 
 
 def test_without_rules() -> None:
-    empty = compile_rules([])
-    assert empty.classify(own("anything")) == Verdict("other", "unknown", None, None, NO_RULE)
+    empty = classifier_of()
+    facts = own("anything", dsn=None)
+    assert empty.classify(facts) == Verdict("other", "unknown", None, None, NOTHING)
 
 
-@pytest.mark.parametrize(
-    ("files", "told"),
-    [
-        ([{"rules": []}], "unknown table 'rules'"),
-        ([{"rule": {"id": "x"}}], r"rule is a list of tables: write \[\[rule\]\]"),
-        ([{"rule": ["x"]}], "rule is a list of tables"),
-        ([{"defaults": 3}], "defaults is a table"),
-        ([{"rule": [a_rule("x", any="a")]}, {"rule": [a_rule("x", any="b")]}], "rule x: a second"),
-    ],
-)
-def test_mistakes_in_a_file(files: list[dict[str, object]], told: str) -> None:
-    with pytest.raises(RuleError, match=told):
-        compile_rules(files)
+def test_what_no_rule_knows_has_its_scope_from_the_codes() -> None:
+    verdict = classify(remote("550 5.2.77 zork"))
+    assert verdict == Verdict("other", "recipient", None, None, NOTHING)
+    assert classify(remote("550 zork")).scope == "unknown"
+
+
+def test_equal_subjects_are_judged_once() -> None:
+    class Counting(Providers):
+        asked = 0
+
+        def code(self, name: str, text: str, enhanced: str | None) -> str | None:
+            Counting.asked += 1
+            return super().code(name, text, enhanced)
+
+    classifier = Classifier((), Counting(builtin_rules().providers))
+    for number in range(3):
+        classifier.classify(remote(f"550 <u{number}@example.org> no", "mx.google.com"))
+    assert Counting.asked == 1
+
+
+def test_a_classifier_that_is_no_longer_used_is_gone_without_a_garbage_collector() -> None:
+    """What was there at the start is frozen (`gc.freeze`); a reload must not leave it behind."""
+    classifier = own_and_builtin(compile_files([], Place("f")))
+    classifier.classify(remote("550 no", "mx.google.com"))
+    gone: list[weakref.ref[object]] = [weakref.ref(classifier), weakref.ref(classifier.providers)]
+    gc.disable()
+    try:
+        del classifier
+        assert [reference() for reference in gone] == [None, None]
+    finally:
+        gc.enable()

@@ -1,16 +1,21 @@
 """What a rule may ask, and what is refused when rules are compiled."""
 
+import re
+from collections.abc import Callable
+
 import pytest
 
 from service.core.classify.conditions import (
-    RuleError,
+    MAX_PHRASE,
     enhanced_range,
+    enhanced_ranges,
     group,
-    names,
+    groups,
     smtp_codes,
     split_enhanced,
 )
-from service.core.classify.wording import words
+from service.core.classify.values import MAX_LISTED, RuleError
+from service.core.classify.wording import without_addresses, words
 
 
 @pytest.mark.parametrize(
@@ -71,10 +76,39 @@ def test_no_smtp_code(wrong: object) -> None:
         smtp_codes(wrong)
 
 
-def test_names() -> None:
-    assert names("a") == {"a"}
-    assert names(["a", "b"], {"a", "b", "c"}) == {"a", "b"}
-    with pytest.raises(RuleError, match="'d' is not one of a, b"):
-        names("d", {"a", "b"})
-    with pytest.raises(RuleError):
-        names(3)
+def test_an_enhanced_range_knows_how_much_of_the_index_it_takes() -> None:
+    for written in ("5.1.1", "5.7.606-649", "x.7.x", "x.7.0-998"):
+        found = enhanced_range(written)
+        assert found.width == len(list(found.index_keys())), written
+
+
+def test_groups() -> None:
+    assert [len(found.needles) for found in groups(["a", ["b", "c"], "*.d.example"])] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("parse", "value", "told"),
+    [
+        (group, "x" * (MAX_PHRASE + 1), "is longer than 200 characters"),
+        (group, ["a"] * (MAX_LISTED + 1), "501 values; at most 500"),
+        (group, "mail postmaster@example.org", "would never match: addresses are cut out"),
+        (group, "*.two words", "is not a domain, as"),
+        (groups, "go", "one phrase is written with any"),
+        (enhanced_ranges, [], "an empty list"),
+        (smtp_codes, [], "an empty list"),
+        (smtp_codes, "550", "write 550 without quotes"),
+    ],
+)
+def test_what_to_do_is_told(parse: Callable[[object], object], value: object, told: str) -> None:
+    with pytest.raises(RuleError, match=re.escape(told)):
+        parse(value)
+
+
+def test_at_the_bounds() -> None:
+    assert group("x" * MAX_PHRASE).needles == (f" {'x' * MAX_PHRASE} ",)
+    assert len(group(["a"] * MAX_LISTED).needles) == MAX_LISTED
+
+
+def test_an_address_in_a_text_is_indeed_cut_out() -> None:
+    """Why a phrase with one is refused."""
+    assert "@" not in without_addresses("ask postmaster@example.org, @home or <a b@c>")

@@ -22,6 +22,22 @@ def test_numbers_and_peers_make_no_new_subject() -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "machine"),
+    [
+        ("554 192.0.2.1 refused", True),
+        ("554 refused: mail.example.net[2001:db8::1]", True),
+        ("550 Refused (192.0.2.1)", True),
+        ("550 5.7.1 refused", False),
+        ("550 policy 3.2.1 refused", False),
+        ("550 192.0.2.1.example refused", False),
+        ("550 <bob@[192.0.2.1]> refused", False),
+    ],
+)
+def test_a_reply_that_names_a_machine(text: str, machine: bool) -> None:
+    assert subject(remote(text)).machine is machine
+
+
 def test_a_refusal_at_the_door() -> None:
     asked = subject(door("550 5.1.1 <bob@example.org>: Recipient address rejected: User unknown"))
     assert asked.said == DOOR

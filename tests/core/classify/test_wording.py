@@ -28,6 +28,7 @@ from service.core.classify.wording import (
             " blocked see https www.example.org a b c ",
         ),
         ("[TSS04] (S3140)", " tss04 s3140 "),
+        ("ADDRESS_NOT_FOUND: 192.0.2.1_is_blocked", " address not found 192.0.2.1 is blocked "),
         ("STRASSE \u00c4\u00d6", " strasse \u00e4\u00f6 "),
         ("", "  "),
     ],

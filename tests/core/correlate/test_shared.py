@@ -1,6 +1,7 @@
 """What a receiver tells of a message, and what another makes of it; and of anything else."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.correlate.correlator import Correlator
-from service.core.correlate.memory import Bounds
+from service.core.correlate.memory import Bounds, stamp_of
 from service.core.correlate.shared import GONE, LONGEST_VALUE, decode
-from service.core.correlate.trace import prefix_of, queue_of
+from service.core.correlate.trace import match_common, prefix_of, queue_of
 from service.core.postfix.facts import Delivery
 
 HOST = "mx1.example.org"
@@ -28,12 +29,14 @@ def correlator() -> Correlator:
     return Correlator(Bounds(1000, 1_000_000, 6 * 86_400), UTC, is_shared=True)
 
 
-def note(here: Correlator, *lines: str, at: int = NOW) -> None:
+def note(
+    here: Correlator, *lines: str, at: int = NOW, stamp: str = "2027-01-15T08:00:00.000000+00:00"
+) -> None:
     for line in lines:
-        raw = f"<22>2027-01-15T08:00:00.000000+00:00 {HOST} postfix/{line}".encode()
-        trace = here.trace(raw, datetime.fromtimestamp(at, UTC), "x")
+        raw = f"<22>{stamp} {HOST} postfix/{line}".encode()
+        trace = here.traces.read(match_common(raw), raw, datetime.fromtimestamp(at, UTC), "x")
         assert trace is not None
-        here.note(trace, at)
+        here.note(trace, stamp_of(at))
 
 
 def delivery(recipient: str = "r@example.com") -> Delivery:
@@ -73,7 +76,10 @@ class TestRoundTrip:
         note(one, CLIENT, MESSAGE_ID, ACTIVE)
         fail(one)
         assert not tell(one, other)
-        assert other.story(QUEUE, KEY) == one.story(QUEUE, KEY)
+        stories = [here.story(QUEUE, KEY) for here in (one, other)]
+        assert stories[0] is not None
+        assert stories[1] is not None
+        assert asdict(stories[0]) == asdict(stories[1])
         assert other.is_awaited(KEY)
         assert other.export(KEY) == one.export(KEY)
 
@@ -213,10 +219,7 @@ class TestDoubt:
         old, new = correlator(), correlator()
         note(old, CLIENT)
         fail(old)
-        raw = f"<22>2027-01-15T08:16:40.000000+00:00 {HOST} postfix/{CLIENT}".encode()
-        trace = new.trace(raw, datetime.fromtimestamp(NOW + 1000, UTC), "x")
-        assert trace is not None
-        new.note(trace, NOW + 1000)
+        note(new, CLIENT, at=NOW + 1000, stamp="2027-01-15T08:16:40.000000+00:00")
         assert tell(old, new)
         assert not new.is_awaited(KEY)
         fail(new, AT + 1000, "of the new one", "new@example.com")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.core.postfix.facts import RemoteReply
 from service.core.postfix.reply import codes, remote_reply, severity
 
 
@@ -60,7 +61,7 @@ def test_severity(smtp: int | None, enhanced: str | None, wanted: str | None) ->
     ],
 )
 def test_no_reply(reason: str) -> None:
-    assert remote_reply(reason, 0, len(reason)) is None
+    assert remote_reply(reason) is None
 
 
 @pytest.mark.parametrize(
@@ -78,14 +79,30 @@ def test_no_reply(reason: str) -> None:
 )
 def test_commands(tail: str, command: str | None) -> None:
     text = f"host x[192.0.2.1] said: 550 no{tail}"
-    reply = remote_reply(text, 0, len(text))
+    reply = remote_reply(text)
     assert reply is not None
     assert reply.command == command
     assert reply.text == ("550 no" if command else f"550 no{tail}")
 
 
-def test_a_reply_ends_with_the_reason() -> None:
-    text = "(host x[192.0.2.1] said: 550 no (in reply to DATA command)) and (in reply to more)"
-    reply = remote_reply(text, 1, text.index(") and"))
+@pytest.mark.parametrize(
+    ("inside", "ip"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("a said: b", "a said: b"),  # no address; but the first colon does not end the host
+        ("private/x: y", None),
+        ("x" * 255, "x" * 255),
+    ],
+)
+def test_the_reply_begins_behind_the_host(inside: str, ip: str | None) -> None:
+    host = "h" * 255
+    reply = remote_reply(f"host {host}[{inside}] said: 550 5.1.1 no: such user")
+    assert reply == RemoteReply(host, ip, 550, "5.1.1", "550 5.1.1 no: such user", None)
+
+
+def test_a_command_of_any_length_is_read() -> None:
+    command = "X" * 500
+    reply = remote_reply(f"host x[192.0.2.1] said: 500 no (in reply to {command} command)")
     assert reply is not None
-    assert (reply.text, reply.command) == ("550 no", "DATA")
+    assert (reply.text, reply.command) == ("500 no", command)

@@ -61,7 +61,7 @@ async def _good(
 ) -> Outcome:
     """At least until the bad ones have been dealt with."""
     feed = scene.feed(place, count=size.lines, rate=size.rate)
-    await until(was_bothered)
+    await until(was_bothered, seconds=100)
     await feed.finished()
     outcome = compare(times(range(size.lines)), await scene.stored(size.lines))
     outcome.check(feed.sender.connections == 1, "the good sender was disconnected")

@@ -63,6 +63,9 @@ _HARMLESS = frozenset(
     ]
 )
 
+OPENINGS = frozenset({*_READERS, *_HARMLESS})
+"""Every opening word of a Postfix line that is known."""
+
 _MENTIONS = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)|reject: ")
 _REJECT = "reject:"
 _ABORT = "abort:"
@@ -87,3 +90,11 @@ def read(line: Line) -> Reading:
     ):
         return Malformed.UNKNOWN_SHAPE
     return Skip.NOT_A_FAILURE
+
+
+def row_of(line: Line) -> str | None:
+    """Which row reads the line, as `smtpd reject:`; None where none does. For `explain`."""
+    for reader in _READERS.get(line.opening, ()):
+        if reader(line) is not None:
+            return f"{reader.__module__.rpartition('.')[2]} {line.opening}"
+    return None

@@ -10,7 +10,8 @@ left, quotes heeded, by fields that hold no free text.
 """
 
 import re
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix.addresses import ADDRESS, may_be_address, opens_a_quote
@@ -19,6 +20,8 @@ from service.core.postfix.fragments import (
     DSN,
     QUEUE_ID,
     SECONDS,
+    SPACE,
+    optional,
     pattern,
     port,
 )
@@ -38,71 +41,83 @@ _NO_FAILURES = {
     "undeliverable-but-not-cached": Skip.PROBE,
 }
 
-# Groups: relay host, what its brackets hold, port; conn_use; delay; delays; tls; dsn; status.
-_DELAYS = rf"({SECONDS})/({SECONDS})/({SECONDS})/({SECONDS})"
-_RELAY = r"relay=([^,\[\s]{0,255})(?:\[([^\],]{0,255})\](?::([0-9]{1,5}))?)?"
-_TIMES = rf", delay=({SECONDS})(?:, delays={_DELAYS})?"
-_REST = rf"(?:, tls=([^,\s]{{1,255}}))?(?:, dsn=({DSN}))?, status=([A-Za-z-]{{1,64}})(?: \(|\Z)"
-_TAIL = rf"{_RELAY}(?:, conn_use=([0-9]{{1,9}}))?(?:{_TIMES})?{_REST}"
+# Groups: relay; conn_use; delay; delays; tls; dsn; status.
+_DELAYS = rf"({SECONDS}/{SECONDS}/{SECONDS}/{SECONDS})"
+_PEER = r"\[[^\],]{0,255}\]" + optional(":[0-9]{1,5}")
+_RELAY = rf"relay=([^,\[{SPACE}]{{0,255}}{optional(_PEER)})"
+_USES = optional(", conn_use=([0-9]{1,9})")
+_TIMES = rf", delay=({SECONDS})" + optional(f", delays={_DELAYS}")
+_REST = (
+    optional(rf", tls=([^,{SPACE}]{{1,255}})")
+    + optional(rf", dsn=({DSN})")
+    + ", status=([A-Za-z-]{1,64})"
+)
+_REASON = r"(?: \(|\Z)"
+_FIELDS = _RELAY + _USES + optional(_TIMES) + _REST
+_TAIL = _FIELDS + _REASON
 
-_HEAD = pattern(rf"(?!NOQUEUE:)({QUEUE_ID}): to=<({ADDRESS})>, (?:orig_to=<({ADDRESS})>, )?{_TAIL}")
+_TO = rf"(?!NOQUEUE:)({QUEUE_ID}): to=<({ADDRESS})>, " + optional(rf"orig_to=<({ADDRESS})>, ")
+_HEAD = pattern(_TO + _TAIL)
+_PLAIN = pattern(_TO + _FIELDS + r" \((.*)\)\Z")
 # As a few agents of old wrote them.
 _BARE_HEAD = pattern(
     rf"({QUEUE_ID}): to=([^\s<>\",]{{1,320}}), (?:orig_to=([^\s<>\",]{{1,320}}), )?{_TAIL}"
 )
 # Addresses without quotes that need some: behind them, all the fields that have no free text.
-_LOOSE_TAIL = pattern(rf">, {_RELAY}(?:, conn_use=([0-9]{{1,9}}))?{_TIMES}{_REST}")
+_LOOSE_TAIL = pattern(rf">, {_RELAY}{_USES}{_TIMES}{_REST}{_REASON}")
 _LOOSE_HEAD = pattern(rf"({QUEUE_ID}): to=<")
 _ORIGINAL = ">, orig_to=<"
 _FAILED = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)")
 _HEADER_BYTES = 200
 """What a syslog header may take of a line: `LONG_LINE` counts it, a text does not have it."""
 
-_Groups = tuple[str | None, ...]
+_Groups = tuple[str | Any, ...]
+"""Of `_PLAIN`; those of the other patterns lack the reason."""
 
 
 def read_plain(text: str) -> tuple[str | None, Reading] | None:
     """The hot path: queue id and reading of a well-formed line that is not cut, else None."""
-    match = _HEAD.match(text)
-    if match is None or text[-1] != ")":
-        return None
-    return _reading(match.groups(), text, match.end(), len(text) - 1, False)
+    match = _PLAIN.match(text)
+    return None if match is None else _reading(match.groups(), False)
 
 
-def _reading(
-    groups: _Groups, text: str, start: int, end: int, truncated: bool
-) -> tuple[str | None, Reading]:
-    """`start`, `end`: the reason without its parentheses."""
-    queue_id, to, original, host, inside, digits, uses, total, a, b, c, d, tls, dsn, status = groups
-    kind = KINDS.get(status)  # type: ignore[arg-type]  # never None: the group is not optional
+def _reading(groups: _Groups, truncated: bool) -> tuple[str, Reading]:
+    """What the groups of a pattern mean; the last is the reason without its parentheses."""
+    queue_id, to, original, relay, uses, total, delays, tls, dsn, status, reason = groups
+    kind = KINDS.get(status)
     if kind is None:
         if status != SENT:
-            return queue_id, _no_failure(status or "", text, start)
+            return queue_id, _NO_FAILURES.get(status, Malformed.UNKNOWN_SHAPE)
         kind = SENT
-    relay = None
-    if inside:
-        if "/" in inside:
-            relay = Relay(host or "", None, None, inside)
-        else:
-            relay = Relay(host or "", inside, port(digits) if digits else None, None)
-    elif host and host != "none":
-        relay = Relay(host, None, None, None)
     return queue_id, Delivery(
         kind,
-        status or "",
-        text[start:end],
+        status,
+        reason,
         to,
         original,
         None,
-        relay,
+        _relay(relay),
         int(uses) if uses else None,
         float(total) if total else None,
-        (float(a), float(b), float(c), float(d)) if a and b and c and d else None,
+        tuple(map(float, delays.split("/"))) if delays else None,
         tls,
         dsn if dsn and dsn[0] in "245" else None,
-        remote_reply(text, start, end),
+        remote_reply(reason),
         truncated,
     )
+
+
+@lru_cache(maxsize=4096)
+def _relay(text: str) -> Relay | None:
+    """`host[address]:port`, `local`, `host[private/socket]`, `none`. Remembered: mail goes to the
+    same few again and again."""
+    host, _, rest = text.partition("[")
+    inside, _, digits = rest.partition("]")
+    if inside:
+        if "/" in inside:
+            return Relay(host, None, None, inside)
+        return Relay(host, inside, port(digits[1:]), None)
+    return Relay(host, None, None, None) if host and host != "none" else None
 
 
 def _careful_reading(groups: _Groups, line: Line, start: int) -> Reading:
@@ -113,13 +128,10 @@ def _careful_reading(groups: _Groups, line: Line, start: int) -> Reading:
         truncated = True
     elif not truncated or text.count("(", start) < text.count(")", start):
         end -= 1  # else it is cut behind a parenthesis of the reason's own
-    return _reading(groups, text, start, end, truncated)[1]
-
-
-def _no_failure(status: str, text: str, start: int) -> Reading:
-    if status in _NO_FAILURES:
-        return _NO_FAILURES[status]
-    return Malformed.UNKNOWN_SHAPE if start < len(text) else Malformed.CUT_BEFORE_STATUS
+    reading = _reading((*groups, text[start:end]), truncated)[1]
+    if reading is Malformed.UNKNOWN_SHAPE and start == len(text):
+        return Malformed.CUT_BEFORE_STATUS  # the status itself may be cut
+    return reading
 
 
 def _read(line: Line) -> Reading:

@@ -15,15 +15,20 @@ address can end early only by what follows its last `@`.
 from itertools import islice
 from typing import NamedTuple
 
-from service.core.postfix.addresses import ADDRESS, LOCAL_PART, may_be_address
-from service.core.postfix.dnsbl import blocking_list
+from service.core.postfix.addresses import ADDRESS, LOCAL_PART, PLAIN_ADDRESS, may_be_address
+from service.core.postfix.dnsbl import NEEDLE, blocking_list
 from service.core.postfix.facts import Client, Reject
-from service.core.postfix.fragments import PROTOCOL, known, pattern, port
-from service.core.postfix.reply import codes, severity
+from service.core.postfix.fragments import PROTOCOL, SPACE, known, pattern, port
+from service.core.postfix.reply import CODES, codes, severity
 from service.core.postfix.shape import Line, Reading, Shape
 
-_PLAIN = "NOQUEUE: reject: RCPT from ["
-_ACTION_END = len("NOQUEUE: reject: ")
+_PLAIN = pattern(
+    r"NOQUEUE: reject: RCPT from \[([^\]" + SPACE + r"]{1,255})\](?::([0-9]{1,5})|): "
+    rf"({CODES}()[^;]*+(?:;(?! from=<)[^;]*+)*)"
+    rf"; from=<({PLAIN_ADDRESS})>, to=<({PLAIN_ADDRESS})>, proto=({PROTOCOL}), helo=<([^>]*)>\Z"
+)
+_RESPONSE, _WORDS = 3, 6
+"""Groups: the refusal's text, and where in it the codes end."""
 _FROM = "; from=<"
 _HEAD = pattern(r"([A-Za-z]{1,16}) from \[([^\]\s]{1,255})\](?::([0-9]{1,5}))?(?:: ?|\Z)")
 # Commas as Postfix writes them, spaces as some logs have them.
@@ -46,11 +51,31 @@ class _Fields(NamedTuple):
 _NO_FIELDS = _Fields(None, None, None, None)
 
 
-def read_plain(text: str) -> Reject | None:
-    """The hot path: a refusal at RCPT that is not cut, None for all others."""
-    if text.startswith(_PLAIN) and text[-1] == ">":
-        return _refusal(text, _ACTION_END, False)
-    return None
+def read_plain(text: str) -> tuple[None, Reject] | None:
+    """The hot path: a refusal at RCPT that is not cut and has plain addresses, else None."""
+    match = _PLAIN.match(text)
+    if match is None:
+        return None
+    ip, digits, response, code, enhanced, _, sender, recipient, protocol, helo = match.groups()
+    smtp_code = int(code) if code else None
+    dnsbl = None
+    if NEEDLE in response:
+        words = match.start(_WORDS) - match.start(_RESPONSE)
+        dnsbl = blocking_list(response, words, False, [ip])
+    return None, Reject(
+        "reject",
+        "RCPT",
+        response,
+        "temporary" if response in _BUSY else severity(smtp_code, enhanced),
+        smtp_code,
+        enhanced,
+        Client(None, known(ip), port(digits)),
+        sender,
+        recipient,
+        protocol,
+        helo or None,
+        dnsbl=dnsbl,
+    )
 
 
 def _read(line: Line) -> Reading | None:

@@ -1,0 +1,52 @@
+"""The beginning of every command: `python -m service` and the installed `mailfault`."""
+
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from service.__main__ import main
+from tests.cli.run import environment
+
+_PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+_INTERRUPT = """
+import os, signal, sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "service.cli.tail":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+"""
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        "from service.__main__ import main; main()",
+        "import runpy; runpy.run_module('service', run_name='__main__')",
+    ],
+    ids=["console script", "module"],
+)
+def test_ctrl_c_while_the_program_is_read_in(begin: str) -> None:
+    """It was a traceback through whatever was imported just then."""
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPT + begin, "tail"],
+        capture_output=True,
+        env=environment(),
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_the_console_script_begins_there() -> None:
+    scripts = tomllib.loads(_PROJECT.read_text())["project"]["scripts"]
+    assert list(scripts) == ["mailfault"]
+    script = EntryPoint("mailfault", scripts["mailfault"], "console_scripts")
+    assert script.load() is main
