@@ -85,14 +85,14 @@ def main() -> None:
     except ProcessError as error:
         console.print(str(error), style="red", markup=False)
         sys.exit(1)
-    cost = _print(given.a, given.b, a, b)
+    cost = show(given.a, given.b, a, b)
     wrong = [problem for result in (*a, *b) for problem in result.problems]
     for problem in wrong:
         console.print(problem, style="red", markup=False)
     sys.exit(bool(wrong) or cost > 1 + given.tolerance)
 
 
-def _print(name_a: str, name_b: str, a: list[Result], b: list[Result]) -> float:
+def show(name_a: str, name_b: str, a: list[Result], b: list[Result]) -> float:
     """Returns how much more CPU B needs per line."""
     table = Table(title=f"{a[0].scenario.name}, {a[0].sent.lines:,} lines, {len(a)} runs each")
     for column in ("", f"A: {name_a}", f"B: {name_b}", "B / A"):

@@ -14,7 +14,13 @@ from nats.aio.client import Client
 from service import __version__, logs, supervision
 from service.core.envelope import SubjectTemplate
 from service.correlation import Correlation
-from service.gauges import export_correlation, export_flow, export_listeners, export_relp
+from service.gauges import (
+    export_correlation,
+    export_flow,
+    export_listeners,
+    export_relp,
+    export_sharing,
+)
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
 from service.listeners.relp import RelpListener, RelpTlsListener
@@ -27,6 +33,7 @@ from service.metrics import Metrics
 from service.nats.connection import Connection
 from service.nats.embedded import EmbeddedServer, EmbeddedServerError
 from service.nats.publisher import Publisher
+from service.nats.sharing import BucketSharing
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
@@ -135,8 +142,13 @@ class Receiver:
             if nats.servers
             else EmbeddedServer(settings.data_dir, nats.embedded_port, nats.embedded_binary)
         )
+        self.sharing = (
+            BucketSharing(settings.sharing, nats.connect_timeout)
+            if settings.sharing.is_on(bool(nats.servers))
+            else None
+        )
         correlation = Correlation(
-            settings.correlation, ZoneInfo(settings.pipeline.default_timezone)
+            settings.correlation, ZoneInfo(settings.pipeline.default_timezone), self.sharing
         )
         self._pipeline = pipeline = Pipeline(
             settings.pipeline,
@@ -150,6 +162,9 @@ class Receiver:
             settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
         )
         self._intake = intake = PipelineIntake(pipeline, self._outlet)
+        if self.sharing is not None:
+            self.sharing.bind(correlation.correlator, intake.learned)
+            export_sharing(self.metrics, settings.sharing, self.sharing)
         self._udp = [
             UdpListener(address, settings.udp, intake, self.metrics)
             for address in settings.udp.listen
@@ -201,6 +216,8 @@ class Receiver:
         self._run(self._stream.run(), "stream-keeper")
         self._run(self._publisher.run(), "publish-sweep")
         self._run(self._outlet.run(self._publisher), "outlet")
+        if self.sharing is not None:
+            self._run(self.sharing.run(), "sharing")
         self._run(self._snapshots.run(), "snapshots")
         for listener in self.listeners:
             await _bind(listener)
@@ -277,6 +294,7 @@ class Receiver:
                     "in_flight": self._publisher.in_flight,
                     "oldest_unacknowledged_seconds": round(self._publisher.oldest_seconds, 3),
                 },
+                "sharing": self.sharing.state if self.sharing is not None else None,
                 "waiting": {"events": outlet.waiting, "has_room": outlet.has_room},
                 "spool": {
                     "events": store.events,
@@ -301,10 +319,14 @@ class Receiver:
         await self._publisher.attach(client)
         self._outlet.flow_started()
         self.metrics.nats_connected()
+        if self.sharing is not None:
+            await self.sharing.attach(client)
 
     def _disconnected(self) -> None:
         self._publisher.detach()
         self._outlet.flow_stopped()
+        if self.sharing is not None:
+            self.sharing.detach()
         self.metrics.nats_disconnected()
 
     def _count_kernel_drops(self) -> None:

@@ -216,10 +216,13 @@ class Correlation:
         trace = self._read(match, raw, batch.written_at, batch.sender)
         if trace is None:
             return None
+        queue, key, _, _, _ = trace
+        if self.sharing is not None and key in self._foreign:
+            # All lines of the message, or what it tells of itself would not be in its order.
+            return trace, News.LATER
         news = READERS[trace[3]](self.correlator, trace, batch.stamp)
         if news is None:
             return None
-        queue, key, _, _, _ = trace
         if isinstance(news, Notice):
             self._let_bounces_go(key, news)
             return None
@@ -229,7 +232,7 @@ class Correlation:
             return None
         if news is News.REMOVED:
             self._let_bounces_go(key, None)
-            if self.sharing is None and not self.correlator.is_awaited(key):
+            if not self.correlator.is_awaited(key) and not self._must_ask(key):
                 self.correlator.close(key, batch.seconds)
                 return None
         return trace, news
@@ -292,17 +295,28 @@ class Correlation:
         if self._must_ask(key):
             self._ask(queue, key)
         if key in self._foreign:
+            if news is News.LATER:
+                entry.heard = None  # until then
             self._hold(self._foreign, key, entry, entry.batch.now)
             return None
+        if news is News.LATER:  # it was let go for want of room
+            entry.heard = self.hear(entry.raw, entry.batch)
+            return Skip.NOT_A_FAILURE if entry.heard is None else self._told(entry, *entry.heard)
         if news is News.REMOVED:
             return self._removal(entry, queue, key)
         return self._delivery(entry, queue, key)
 
     def _delivery(self, entry: Entry, queue: Queue, key: bytes) -> Outcome:
         """A recipient was served."""
+        if key not in self.correlator.queued.entries:
+            return Skip.NOT_A_FAILURE
         line = _line(entry, self._zone)
         success = parse_success(line.message)
-        waiting = None if success is None else self.correlator.ended(key, success.facts)
+        waiting = (
+            None
+            if success is None
+            else self.correlator.ended(key, success.facts, line.message.time.timestamp())
+        )
         if success is None or waiting is None:
             return Skip.NOT_A_FAILURE
         self._tell_others(queue, key)
@@ -399,7 +413,7 @@ class Correlation:
                 Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
             ]
         else:
-            waiting = self.correlator.ended(key, facts)
+            waiting = self.correlator.ended(key, facts, line.message.time.timestamp())
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
                 attempt = waiting.attempts if waiting.is_counted else None

@@ -12,6 +12,8 @@ from service.listeners.tls_context import ServerTls
 from service.listeners.udp import UdpListener
 from service.metrics import Metrics
 from service.nats.publisher import Publisher
+from service.nats.sharing import BucketSharing
+from service.nats.sharing_config import SharingConfig
 from service.outlet import Outlet
 from service.pipeline import Pipeline
 from service.settings import Settings
@@ -84,6 +86,20 @@ def export_correlation(
     metrics.watch_total(
         "held_lines_hurried", "Lines let go for want of room", lambda: correlation.hurried
     )
+
+
+def export_sharing(metrics: Metrics, bounds: SharingConfig, sharing: BucketSharing) -> None:
+    watch = metrics.watch
+    watch("sharing_asked", "Messages asked for, not yet answered", lambda: sharing.asked_now)
+    watch("sharing_asked_capacity", "Bound of them", lambda: bounds.max_asked)
+    watch("sharing_unwritten", "Messages whose news wait to be told", lambda: sharing.unwritten)
+    watch("sharing_unwritten_capacity", "Bound of them", lambda: bounds.max_unwritten)
+    watch("sharing_readable", "1 while the bucket answers", lambda: sharing.is_readable)
+    metrics.watch_totals(
+        "sharing_answers", "Questions answered", "result", lambda: sharing.answered
+    )
+    metrics.watch_totals("sharing_writes", "News of messages", "result", lambda: sharing.written)
+    metrics.watch_totals("sharing_heard", "What others wrote", "result", lambda: sharing.heard)
 
 
 def export_listeners(

@@ -32,6 +32,7 @@ from service.listeners.tls_config import TlsStreamConfig
 from service.listeners.tls_context import Identity
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
+from service.nats.sharing_config import SharingConfig
 from service.pipeline import PipelineConfig
 from service.privacy import PrivacyConfig, PrivacyError
 from service.rules_files import ClassifyConfig
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
     correlation: CorrelationConfig = Field(default_factory=CorrelationConfig)
+    sharing: SharingConfig = Field(default_factory=SharingConfig)
     privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)

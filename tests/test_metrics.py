@@ -12,6 +12,7 @@ from service.core.classify import builtin_classifier
 from service.core.correlate.memory import Evicted
 from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 from service.metrics import Metrics, Tally
+from service.nats.sharing import Answered, Heard, Written
 from service.settings import fixed
 from tests.metric_values import assert_balanced, samples, value
 
@@ -40,7 +41,7 @@ BOUNDED = {
     "transport": {transport.value for transport in Transport},
     "type": {event_type.value for event_type in EventType},
     "reason": {reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal, *Evicted)},
-    "result": {"ok", "duplicate", "dead", "stored", "buried"},
+    "result": {"ok", "duplicate", "dead", "stored", "buried", *Answered, *Heard, *Written},
     "version": {__version__},
     "provider": {*builtin_classifier().providers.names, "none"},
 }

@@ -67,6 +67,8 @@ async def connect(
             # Nothing is kept for later while the connection is gone, and `publish` never waits in
             # nats-py: a wait there outlasts the connection, and swallows a cancellation.
             pending_size=0,
+            # What receivers tell each other is not for the one who tells it.
+            no_echo=True,
             error_cb=on_error,
             closed_cb=on_closed,
             **config.credentials(),

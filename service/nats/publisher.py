@@ -26,6 +26,7 @@ from nats.aio.msg import Msg
 from service.core.envelope import Envelope
 from service.nats.answer import Published, Refusal, Rejected, Result, good_start, read_refusal
 from service.nats.client import BROKEN
+from service.nats.inbox import Inbox
 from service.nats.wire import Stored, Wire, head
 
 log = structlog.get_logger(__name__)
@@ -53,19 +54,6 @@ class _Pending:
     due: float
     """When to send it again, loop time."""
     sendings: int = 1
-
-
-class _Answers(asyncio.Future[Msg]):
-    """A subscription's future that is never done: nats-py hands it each message in the reading
-    task itself. A callback would cost a queue and a task, and nats-py leaves that task behind when
-    a connection breaks."""
-
-    def __init__(self, take: Callable[[Msg], None]) -> None:
-        super().__init__()
-        self._take = take
-
-    def set_result(self, message: Msg, /) -> None:
-        self._take(message)
 
 
 class Publisher:
@@ -194,7 +182,7 @@ class Publisher:
         """Send everything pending on a new connection, then let `publish` go on. Where this raises,
         `publish` waits on for the next connection."""
         inbox = client.new_inbox() + "."
-        await client.subscribe(inbox + "*", future=_Answers(self._take_answer))
+        await client.subscribe(inbox + "*", future=Inbox(self._take_answer))
         wire = Wire(client, inbox, self._good_start, self._take_stored)
         resent = list(self._pending.items())
         for token, pending in resent:

@@ -20,6 +20,7 @@ from service.core.correlate.memory import (
     is_record_set,
     stamp_of,
 )
+from service.core.correlate.shared import GONE, Shared, encode
 from service.core.correlate.story import (
     ACTIVE_RECORD,
     ASKED_RECORD,
@@ -60,6 +61,8 @@ _ORIGINAL_ID = b" orig_id="
 _NAME = b"\0"
 _RENEW_SECONDS = 3600
 """A deferred recipient counts as heard of, so that it does not age, once in this time."""
+_RETRY_SECONDS = 240
+"""Some less than the least that Postfix waits before it tries again (minimal_backoff_time)."""
 _NEIGHBOUR_SECONDS = 60
 """How far apart the lines of one message may be that were logged under two instances' names."""
 
@@ -70,7 +73,6 @@ _BEGINNINGS = (
     BEGUN_RECORD,
     NOTICE_RECORD,
     ORIGIN_RECORD,
-    ASKED_RECORD,
 )
 
 
@@ -81,6 +83,8 @@ class News(Enum):
     """A recipient was served, and this message has some that wait."""
     REMOVED = "removed"
     """The message is gone."""
+    LATER = "later"
+    """Others were asked of this message: it has to wait for their answer."""
     UNKNOWN = "unknown"
     """It goes on here and did not begin here."""
 
@@ -110,6 +114,8 @@ class Correlator:
         """Deferred recipients, by the same key and their name."""
         self.traces = Traces(zone)
         self._zone = zone
+        self._asked = ASKED_RECORD
+        self._unsure_before = stamp_of(0)
 
     # Lines that tell of a message
 
@@ -138,7 +144,9 @@ class Correlator:
         _, key, _, _, text = trace
         if text.find(_FORWARDED) > 0:
             self._forwarded(trace, stamp)
-        return News.DELIVERY if self.is_shared or key in self.queued.entries else None
+        if key in self.queued.entries or (self.is_shared and self.is_foreign(key)):
+            return News.DELIVERY
+        return None
 
     def _begin(self, trace: Trace, kind: bytes, stamp: bytes) -> None:
         """A message begins. What was known under its id was another one's, unless this line has
@@ -302,6 +310,7 @@ class Correlator:
                 recipient=facts.recipient,
                 original_recipient=facts.original_recipient,
                 first_deferred=at,
+                last_deferred=at,
                 attempts=1,
                 is_counted=story is not None and story.is_begun,
                 activation=activation,
@@ -317,8 +326,9 @@ class Correlator:
                 provider_code=None,
             )
         if waiting.last_id != event_id:
-            waiting.attempts += _is_another(waiting, activation)
+            waiting.attempts += _is_another(waiting, activation, at)
             waiting.activation = activation
+            waiting.last_deferred = at
             waiting.last_id = event_id
             waiting.status = facts.status
             waiting.response = facts.response[:LONGEST_RESPONSE]
@@ -344,14 +354,14 @@ class Correlator:
         if known is not None:
             self.memory.renew(key, known)
 
-    def ended(self, key: bytes, facts: Delivery) -> Waiting | None:
+    def ended(self, key: bytes, facts: Delivery, at: float) -> Waiting | None:
         """The recipient of a delivery that came to its end, with this attempt counted; None where
         it was not waiting."""
         for recipient in (facts.recipient, facts.original_recipient):
             waiting = None if recipient is None else self._waiting(key, recipient)
             if waiting is not None:
                 self.recipients.discard(key + _NAME + _name(waiting.recipient))
-                waiting.attempts += _is_another(waiting, self._activation(key, None))
+                waiting.attempts += _is_another(waiting, self._activation(key, None), at)
                 return waiting
         return None
 
@@ -377,14 +387,130 @@ class Correlator:
             key + _NAME + name in self.recipients.entries for name in _names(queued)
         )
 
+    # What the receivers of a fleet tell each other
+
     def is_foreign(self, key: bytes) -> bool:
-        """Its beginning was not seen here, and nobody has been asked."""
+        """Others may know of it what is not known here, and have not been asked."""
         value = self.memory.get(key)
-        return value is None or not any(kind in value for kind in _BEGINNINGS)
+        if value is None:
+            return True
+        # Stamps stand first, and in order as bytes.
+        if value >= self._unsure_before and (
+            CLIENT_RECORD in value or any(kind in value for kind in _BEGINNINGS)
+        ):
+            return False
+        return self._asked not in value
 
     def asked(self, key: bytes, seconds: int) -> None:
-        """Somebody was asked, and need not be asked again."""
-        self._add(key, ASKED_RECORD, stamp_of(seconds))
+        """They were asked, and need not be asked again."""
+        self._add(key, self._asked, stamp_of(seconds))
+
+    def doubt(self, seconds: int) -> None:
+        """They were not heard for a while: they are asked anew of all that is known here."""
+        self._unsure_before = stamp_of(seconds)
+        self._asked = ASKED_RECORD + self._unsure_before
+
+    def holds(self, key: bytes) -> bool:
+        """Whether this message is known here and has not left the queue."""
+        return key in self.memory.entries or key in self.queued.entries
+
+    def has_left(self, key: bytes) -> bool:
+        """Whether this message was seen to leave the queue a moment ago."""
+        return not self.holds(key) and self.memory.get(key) is not None
+
+    def export(self, key: bytes) -> bytes:
+        """What others should know of a message that has, or had, deferred recipients."""
+        queued = self.queued.entries.get(key)
+        if queued is None:
+            return GONE
+        known = self.memory.get(key)
+        records = [] if known is None else _records(known)
+        waiting, ended = [], []
+        for name in dict.fromkeys(_names(queued)):
+            packed = self.recipients.entries.get(key + _NAME + name)
+            if packed is None:
+                ended.append(name)
+            else:
+                waiting.append(packed[STAMP_BYTES:])
+        return encode(
+            begun(queued if known is None else known),
+            [record for record in records if _kind(record) != ASKED_RECORD],
+            self._activation(key, None),
+            waiting,
+            ended,
+        )
+
+    def learn(self, key: bytes, shared: Shared, seconds: int) -> bool:
+        """Take over what another receiver tells. It may come late, twice, or in another order than
+        it was written. True: more is known here than it tells."""
+        if shared.is_gone:
+            self.all_ended(key)
+            return False
+        known = self.memory.entries.get(key)
+        if known is not None and _is_other(known, shared):
+            if begun(known) > shared.begun:
+                return True
+            self._forget(key)
+            known = None
+        # Counted by whoever saw it from its beginning, if nothing was missed since.
+        has_all = known is not None and not self.is_foreign(key) and _has_begun(known)
+        knows_more = self._learn_records(key, known, shared, seconds)
+        queued = self.queued.entries.get(key)
+        names = [] if queued is None else _names(queued)
+        activations = shared.activations
+        if queued is not None:
+            activations = max(activations, self._activation(key, None))
+        elif known is not None and ACTIVE_RECORD in known:
+            activations += 1  # it was taken up anew, and that line came here
+        stamp = stamp_of(seconds)
+        told = set()
+        for waiting in shared.waiting:
+            name = _name(waiting.recipient)
+            told.add(name)
+            here = self._waiting(key, waiting.recipient)
+            if here is None and name in names:
+                knows_more = True  # it has ended
+                continue
+            if here is None:
+                knows_more |= has_all and not waiting.is_counted
+                waiting.is_counted |= has_all
+                names.append(name)
+            elif not _is_ahead(waiting, here):
+                knows_more |= _is_ahead(here, waiting)
+                continue
+            elif here.first_deferred < waiting.first_deferred:
+                knows_more = True  # they did not know of the attempts that were seen here
+                waiting.attempts += here.attempts
+                waiting.first_deferred, waiting.is_counted = here.first_deferred, here.is_counted
+            self.recipients.renew(key + _NAME + name, stamp + pack(waiting))
+        for recipient in shared.ended:
+            name = _name(recipient)
+            told.add(name)
+            self.recipients.discard(key + _NAME + name)
+            if name not in names:
+                names.append(name)
+        if not names:
+            return False
+        self.queued.renew(key, b"%b%d\n%b" % (stamp, activations, _NAME.join(names)))
+        return (knows_more or any(name not in told for name in names)) and not shared.is_cut
+
+    def _learn_records(self, key: bytes, known: bytes | None, shared: Shared, seconds: int) -> bool:
+        if known is None:
+            # Not younger than now, and not so old that it would be forgotten at once.
+            at = min(max(shared.begun, seconds - self.memory.bounds.seconds // 2), seconds)
+            if shared.records:
+                told = b"".join(b"\n" + record for record in shared.records)
+                self.memory.renew(key, stamp_of(at) + told)
+            return False
+        has_begun = _has_begun(known)
+        kinds = set()
+        for record in shared.records:
+            kind = _kind(record)
+            kinds.add(kind)
+            if kind not in known and not (kind == BEGUN_RECORD and has_begun):
+                known += b"\n" + record
+        self.memory.put(key, known)
+        return any(_kind(record) not in kinds | {ASKED_RECORD} for record in _records(known))
 
     def close(self, key: bytes, seconds: int) -> None:
         """The message is gone."""
@@ -454,6 +580,38 @@ def _unpacked(packed: bytes) -> Waiting | None:
         return None
 
 
+def _records(value: bytes) -> list[bytes]:
+    """Without the line feeds before them."""
+    return value[STAMP_BYTES + 1 :].split(b"\n")
+
+
+def _kind(record: bytes) -> bytes:
+    return b"\n" + record[:1]
+
+
+def _has_begun(value: bytes) -> bool:
+    return any(kind in value for kind in (CLIENT_RECORD, UID_RECORD, BEGUN_RECORD))
+
+
+def _is_other(known: bytes, shared: Shared) -> bool:
+    """Whether a message told of is not the one known by that id, but an earlier or a later one."""
+    if abs(begun(known) - shared.begun) < _NEIGHBOUR_SECONDS:
+        return False  # resent lines may come with stamps of another form
+    for record in shared.records:
+        kind = _kind(record)
+        if kind in (CLIENT_RECORD, UID_RECORD, BEGUN_RECORD) and kind in known:
+            return b"\n" + record.partition(SEPARATOR)[0] not in known
+    return False
+
+
+def _is_ahead(told: Waiting, here: Waiting) -> bool:
+    """Whether what is told of a recipient goes beyond what is known here. Who counts for himself,
+    for want of hearing of the others, has another first deferral than they."""
+    if told.first_deferred == here.first_deferred:
+        return (told.attempts, told.is_counted) > (here.attempts, here.is_counted)
+    return told.first_deferred < here.first_deferred or told.last_id != here.last_id
+
+
 def _name(recipient: str) -> bytes:
     return recipient.encode("utf-8", "replace").replace(_NAME, b"?")
 
@@ -462,5 +620,12 @@ def _names(queued: bytes) -> list[bytes]:
     return queued[queued.index(b"\n", STAMP_BYTES) + 1 :].split(_NAME)
 
 
-def _is_another(waiting: Waiting, activation: int) -> bool:
-    return activation == 0 or activation != waiting.activation
+def _is_another(waiting: Waiting, activation: int, at: float) -> bool:
+    """Whether a line is of another attempt than the last: local(8) may log several for one. After a
+    while it is, though nothing was seen of the message being taken up anew: that line may have gone
+    to another receiver."""
+    return (
+        activation == 0
+        or activation != waiting.activation
+        or at - waiting.last_deferred >= _RETRY_SECONDS
+    )

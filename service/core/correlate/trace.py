@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from hashlib import blake2b
 
+from schemas.subjects import mta_token
 from service.core.postfix.record import MAX_TAG, identify
 from service.core.syslog.header import parse_message
 from service.core.syslog.rfc3164 import parse_origin
@@ -63,6 +64,8 @@ class Queue:
     host: str
     """Lower case."""
     instance: str
+    name: str
+    """Both, as tokens of a subject."""
     prefix: bytes
     """Stands for both in keys; the same everywhere and always."""
 
@@ -77,9 +80,13 @@ one is made for every other line of a log."""
 
 @lru_cache(maxsize=_REMEMBERED)
 def queue_of(host: str, instance: str) -> Queue:
-    host = host.lower()
-    named = f"{host}\x1f{instance}".encode("utf-8", "replace")
-    return Queue(host, instance, blake2b(named, digest_size=_PREFIX_BYTES).digest())
+    name = f"{mta_token(host)}.{mta_token(instance)}"
+    return Queue(host.lower(), instance, name, prefix_of(name))
+
+
+def prefix_of(name: str) -> bytes:
+    """Of a queue by its `name`."""
+    return blake2b(name.encode(), digest_size=_PREFIX_BYTES).digest()
 
 
 class Traces:

@@ -1,0 +1,352 @@
+"""What a receiver tells of a message, and what another makes of it; and of anything else."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.correlate.correlator import Correlator
+from service.core.correlate.memory import Bounds, stamp_of
+from service.core.correlate.shared import GONE, LONGEST_VALUE, decode
+from service.core.correlate.trace import match_common, prefix_of, queue_of
+from service.core.postfix.facts import Delivery
+
+HOST = "mx1.example.org"
+QUEUE = queue_of(HOST, "postfix")
+KEY = QUEUE.key("4ABCDE12F")
+NOW = 1_800_000_000
+AT = float(NOW)
+CLIENT = "smtpd[1]: 4ABCDE12F: client=mail.example.net[192.0.2.10]"
+MESSAGE_ID = "cleanup[2]: 4ABCDE12F: message-id=<1@example.net>"
+ACTIVE = "qmgr[3]: 4ABCDE12F: from=<s@example.net>, size=1, nrcpt=1 (queue active)"
+
+
+def correlator() -> Correlator:
+    return Correlator(Bounds(1000, 1_000_000, 6 * 86_400), UTC, is_shared=True)
+
+
+def note(
+    here: Correlator, *lines: str, at: int = NOW, stamp: str = "2027-01-15T08:00:00.000000+00:00"
+) -> None:
+    for line in lines:
+        raw = f"<22>{stamp} {HOST} postfix/{line}".encode()
+        trace = here.traces.read(match_common(raw), raw, datetime.fromtimestamp(at, UTC), "x")
+        assert trace is not None
+        here.note(trace, stamp_of(at))
+
+
+def delivery(recipient: str = "r@example.com") -> Delivery:
+    return Delivery(
+        kind="deferred",
+        status="deferred",
+        recipient=recipient,
+        original_recipient=None,
+        relay=None,
+        delay=3.0,
+        delays=None,
+        enhanced_code="4.4.1",
+        response="timed out",
+        remote_reply=None,
+    )
+
+
+def fail(
+    here: Correlator, at: float = AT, name: str = "id", recipient: str = "r@example.com"
+) -> int:
+    """Gives the attempts counted."""
+    story = here.story(QUEUE, KEY)
+    waiting = here.deferred(KEY, story, delivery(recipient), at, name)
+    assert waiting is not None
+    here.keep(KEY, waiting, int(at))
+    return waiting.attempts
+
+
+def tell(one: Correlator, other: Correlator) -> bool:
+    """True: the other knows more."""
+    return other.learn(KEY, decode(one.export(KEY)), NOW)
+
+
+class TestRoundTrip:
+    def test_everything_arrives(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        assert not tell(one, other)
+        stories = [here.story(QUEUE, KEY) for here in (one, other)]
+        assert stories[0] is not None
+        assert stories[1] is not None
+        assert asdict(stories[0]) == asdict(stories[1])
+        assert other.is_awaited(KEY)
+        assert other.export(KEY) == one.export(KEY)
+
+    def test_the_end_of_one_recipient(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        fail(one, recipient="b@example.com")
+        tell(one, other)
+        assert one.ended(KEY, delivery(), AT + 1) is not None
+        tell(one, other)
+        assert other.ended(KEY, delivery(), AT + 1) is None
+        assert [waiting.recipient for waiting in other.all_ended(KEY)] == ["b@example.com"]
+
+    def test_what_has_ended_does_not_come_back(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT)
+        fail(one)
+        tell(one, other)
+        other.ended(KEY, delivery(), AT + 1)
+        assert tell(one, other), "the one must be told that it has ended"
+        assert not other.is_awaited(KEY)
+        assert not tell(other, one)
+        assert not one.is_awaited(KEY)
+
+    def test_gone(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT)
+        fail(one)
+        tell(one, other)
+        one.all_ended(KEY)
+        one.close(KEY, NOW)
+        assert one.export(KEY) == GONE
+        assert not tell(one, other)
+        assert not other.is_awaited(KEY)
+
+    def test_a_host_is_the_same_however_it_is_spelled(self) -> None:
+        assert queue_of("MX1.example.org", "postfix") == QUEUE
+        assert QUEUE.name == "mx1_example_org.postfix"
+        assert prefix_of(QUEUE.name) == QUEUE.prefix
+        long = "x" * 300
+        assert queue_of(long, long) == queue_of(long, long)
+
+    def test_too_many_recipients_are_cut_and_said_so(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        for number in range(900):
+            fail(one, recipient=f"{number}@{'x' * 200}.example.com")
+        value = one.export(KEY)
+        assert len(value) <= LONGEST_VALUE
+        assert decode(value).is_cut
+        assert not tell(one, other)
+        assert 300 < len(other.recipients) < 900
+        assert not tell(other, other)
+
+
+class TestCounting:
+    def test_attempts_go_on_where_they_were(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        note(other, ACTIVE)  # taken up anew: this line came before the answer
+        tell(one, other)
+        assert fail(other, AT + 300, "second") == 2
+        tell(other, one)
+        note(one, ACTIVE)
+        assert fail(one, AT + 900, "third") == 3
+
+    def test_the_same_line_at_both_is_one_attempt(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT)
+        fail(one)
+        tell(one, other)
+        assert fail(other) == 1
+
+    def test_two_lines_of_one_attempt_are_one(self) -> None:
+        """local(8) logs a line for each command of a recipient."""
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        tell(one, other)
+        assert fail(one, AT + 1, "second line") == 1
+        assert fail(other, AT + 1, "second line") == 1
+
+    def test_an_attempt_whose_begin_went_elsewhere(self) -> None:
+        one = correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        assert fail(one, AT + 240, "second") == 2
+
+    def test_who_counted_for_himself_is_put_right(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        fail(other, AT + 300, "second")  # it did not hear of the first
+        assert tell(other, one), "it is told what it does not know"
+        tell(other, one)  # the same once more is no news
+        assert not tell(one, other)
+        for here in (one, other):
+            (waiting,) = here.all_ended(KEY)
+            assert (waiting.attempts, waiting.first_deferred) == (2, AT)
+            assert waiting.is_counted
+
+    def test_who_saw_the_beginning_vouches_for_the_count(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID)
+        note(other, ACTIVE)
+        fail(other)
+        assert tell(other, one)
+        assert not tell(one, other)
+        (waiting,) = other.all_ended(KEY)
+        assert waiting.is_counted
+
+    def test_but_not_where_it_may_have_missed_some(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID)
+        one.doubt(NOW + 10)
+        fail(other)
+        tell(other, one)
+        (waiting,) = one.all_ended(KEY)
+        assert not waiting.is_counted
+
+
+class TestDoubt:
+    def test_what_is_known_is_asked_for_again_once(self) -> None:
+        here = correlator()
+        note(here, CLIENT)
+        assert not here.is_foreign(KEY)
+        for later in (NOW + 10, NOW + 20):
+            here.doubt(later)
+            assert here.is_foreign(KEY)
+            here.asked(KEY, later)
+            assert not here.is_foreign(KEY)
+
+    def test_an_id_used_again(self) -> None:
+        """Old news do not tell of the new message; newer ones take the place of the old."""
+        old, new = correlator(), correlator()
+        note(old, CLIENT)
+        fail(old)
+        note(new, CLIENT, at=NOW + 1000, stamp="2027-01-15T08:16:40.000000+00:00")
+        assert tell(old, new)
+        assert not new.is_awaited(KEY)
+        fail(new, AT + 1000, "of the new one", "new@example.com")
+        tell(new, old)
+        assert [waiting.recipient for waiting in old.all_ended(KEY)] == ["new@example.com"]
+
+
+def told() -> dict[str, Any]:
+    here = correlator()
+    note(here, CLIENT, MESSAGE_ID, ACTIVE)
+    fail(here)
+    value: dict[str, Any] = json.loads(here.export(KEY))
+    return value
+
+
+def is_refused(value: bytes) -> bool:
+    try:
+        decode(value)
+    except ValueError:
+        return True
+    return False
+
+
+class TestHostile:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            b"",
+            b"{}",
+            b"null",
+            b"[]",
+            b"\xff\xfe",
+            b"[" * 100_000,
+            b'{"v":2}',
+            b'{"v":1,"records":["c\\nd"]}',
+            b'{"v":1,"records":["a1;"]}',
+            b'{"v":1,"records":["c\\ud800"]}',
+            b'{"v":1,"begun":4294967296}',
+            b'{"v":1,"begun":-1}',
+            b'{"v":1,"activations":1e400}',
+            b'{"v":1,"waiting":[[]]}',
+            b" " * (LONGEST_VALUE + 1),
+        ],
+    )
+    def test_is_refused(self, value: bytes) -> None:
+        assert is_refused(value)
+
+    @pytest.mark.parametrize(
+        ("place", "wrong"),
+        [
+            (0, None),
+            (0, "x" * 2000),
+            (2, "now"),
+            (2, 1e300),
+            (3, -1),
+            (4, 0),
+            (4, 10**30),
+            (4, 1.5),
+            (5, 1),
+            (9, ""),
+            (11, 7),
+            (12, "1.1.1"),
+            (13, "a b"),
+        ],
+    )
+    def test_a_recipient_with_a_wrong_value_is_refused(self, place: int, wrong: Any) -> None:
+        value = told()
+        value["waiting"][0][place] = wrong
+        assert is_refused(json.dumps(value).encode())
+
+    def test_a_begin_in_the_future_keeps_nobody_from_being_forgotten(self) -> None:
+        here = correlator()
+        value = told() | {"begun": 2**32 - 1}
+        here.learn(KEY, decode(json.dumps(value).encode()), NOW)
+        here.trim(NOW + 7 * 86_400)
+        assert KEY not in here.memory.entries
+
+    def test_later_versions_may_add_fields(self) -> None:
+        assert decode(json.dumps(told() | {"more": [1]}).encode()).waiting
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+            lambda inner: st.lists(inner, max_size=17) | st.dictionaries(st.text(), inner),
+            max_leaves=20,
+        ),
+        st.sampled_from(["begun", "records", "activations", "ended", "waiting", "cut", "gone"]),
+    )
+    def test_anything_is_refused_or_harmless(self, wrong: Any, name: str) -> None:
+        here = correlator()
+        try:
+            shared = decode(json.dumps(told() | {name: wrong}).encode())
+        except ValueError:
+            return
+        here.learn(KEY, shared, NOW)
+        here.story(QUEUE, KEY)
+        here.asked(KEY, NOW)
+        here.export(KEY)
+        note(here, ACTIVE)
+        assert fail(here, AT + 1, "next") >= 1
+        here.ended(KEY, delivery(), AT + 2)
+
+
+@given(st.lists(st.sampled_from("fFeEtTaA"), max_size=14))
+def test_in_whatever_order_they_hear_of_each_other_both_know_the_same(moves: str) -> None:
+    """After both have told each other, twice, what happened at either."""
+    one, other = correlator(), correlator()
+    note(one, CLIENT, MESSAGE_ID, ACTIVE)
+    at = AT
+    for number, move in enumerate(moves):
+        here, there = (one, other) if move.islower() else (other, one)
+        at += 300
+        match move.lower():
+            case "f":
+                fail(here, at, str(number), f"r{number % 2}@example.com")
+            case "e":
+                here.ended(KEY, delivery(f"r{number % 2}@example.com"), at)
+            case "a":
+                note(here, ACTIVE)
+            case "t" if KEY in here.queued.entries:
+                tell(here, there)
+    for _ in range(2):
+        for here, there in ((one, other), (other, one)):
+            if KEY in here.queued.entries:
+                tell(here, there)
+    waiting = [
+        {(w.recipient, w.attempts, w.first_deferred) for w in decode(c.export(KEY)).waiting}
+        for c in (one, other)
+    ]
+    assert waiting[0] == waiting[1]

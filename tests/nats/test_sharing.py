@@ -1,0 +1,178 @@
+"""Questions and news between receivers, with a real server that answers, is silent, or lies."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nats.aio.client import Client
+
+from service.core.correlate.correlator import Correlator
+from service.core.correlate.memory import Bounds
+from service.core.correlate.trace import queue_of
+from service.core.postfix.facts import Delivery
+from service.nats.sharing import Answered, BucketSharing, Heard, Written
+from service.nats.sharing_config import SharingConfig
+from tests.nats.waiting import until
+from tests.nats_server import RealNats, client_of, real_nats
+
+QUEUE = queue_of("mx1.example.org", "postfix")
+KEY = QUEUE.key("4ABCDE12F")
+SUBJECT = "$KV.mailfault_context.mx1_example_org.postfix.4ABCDE12F"
+NOW = int(datetime.now(UTC).timestamp())
+
+
+class Receiver:
+    """What a receiver has of it."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.correlator = Correlator(Bounds(1000, 1_000_000, 86_400), UTC, is_shared=True)
+        self.sharing = BucketSharing(SharingConfig(**settings), 1)
+        self.learned: list[bytes] = []
+        self.sharing.bind(self.correlator, self.learned.append)
+
+    def defer(self, queue_id: str = "4ABCDE12F") -> None:
+        key = QUEUE.key(queue_id)
+        facts = Delivery(
+            kind="deferred",
+            status="deferred",
+            recipient="r@example.com",
+            original_recipient=None,
+            relay=None,
+            delay=3.0,
+            delays=None,
+            enhanced_code="4.4.1",
+            response="timed out",
+            remote_reply=None,
+        )
+        waiting = self.correlator.deferred(key, None, facts, float(NOW), "id")
+        assert waiting is not None
+        self.correlator.keep(key, waiting, NOW)
+        self.sharing.changed(QUEUE, key)
+
+    async def answered(self, *keys: bytes) -> None:
+        """Ask, and wait for all answers."""
+        before = len(self.learned)
+        for key in keys:
+            self.sharing.ask(QUEUE, key)
+        await until(lambda: len(self.learned) - before >= len(keys))
+
+
+@asynccontextmanager
+async def receiver(server: RealNats, **settings: Any) -> AsyncIterator[Receiver]:
+    made = Receiver(**settings)
+    running = asyncio.create_task(made.sharing.run())
+    try:
+        async with client_of(server, allow_reconnect=False, no_echo=True) as client:
+            await made.sharing.attach(client)
+            await until(lambda: made.sharing.is_readable)
+            yield made
+            made.sharing.detach()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def stored(client: Client) -> Any:
+    return await client.jetstream().get_last_msg("KV_mailfault_context", SUBJECT)
+
+
+async def test_one_tells_and_another_asks(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, receiver(server) as one, receiver(server) as other:
+        one.defer()
+        await until(lambda: one.sharing.written[Written.PUT])
+        await one.sharing.client.flush()  # type: ignore[union-attr]
+        await other.answered(KEY)
+        assert other.sharing.answered[Answered.FOUND] == 1
+        assert other.correlator.is_awaited(KEY)
+        await other.answered(QUEUE.key("0000000F"))
+        assert other.sharing.answered[Answered.MISSING] == 1
+
+
+async def test_an_end_leaves_a_mark_that_the_server_forgets(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, receiver(server) as one, client_of(server) as client:
+        one.defer()
+        await until(lambda: one.sharing.written[Written.PUT])
+        one.correlator.all_ended(KEY)
+        one.sharing.changed(QUEUE, KEY)
+        await until(lambda: one.sharing.written[Written.DELETE])
+        await one.sharing.client.flush()  # type: ignore[union-attr]
+        headers = (await stored(client)).headers
+        assert headers["KV-Operation"] == "DEL"
+        assert headers["Nats-TTL"] == "3600"
+
+
+async def test_a_silent_server_is_waited_for_briefly_and_then_not_asked(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, receiver(server, ask_timeout=0.2) as one:
+        server.freeze()
+        try:
+            began = asyncio.get_running_loop().time()
+            await one.answered(*(QUEUE.key(f"0000000{n}F") for n in range(8)))
+            assert 0.19 < asyncio.get_running_loop().time() - began < 0.9
+            assert one.sharing.answered[Answered.TIMEOUT] == 8
+            began = asyncio.get_running_loop().time()
+            await one.answered(KEY)
+            assert asyncio.get_running_loop().time() - began < 0.15
+            assert one.sharing.answered[Answered.UNAVAILABLE] == 1
+        finally:
+            server.thaw()
+        await until(lambda: one.sharing.is_readable)
+        await one.answered(KEY)
+        assert one.sharing.answered[Answered.MISSING] == 1
+
+
+async def test_more_questions_than_the_bound_are_answered_at_once(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, receiver(server, max_asked=2) as one:
+        server.freeze()
+        try:
+            for number in range(5):
+                one.sharing.ask(QUEUE, QUEUE.key(f"0000000{number}F"))
+            await until(lambda: len(one.learned) == 3)
+            assert one.sharing.answered[Answered.OVERLOAD] == 3
+            assert one.sharing.asked_now == 2
+            one.sharing.detach()  # the connection is lost
+            assert len(one.learned) == 5
+            assert one.sharing.asked_now == 0
+        finally:
+            server.thaw()
+
+
+async def test_news_wait_for_a_connection_within_their_bound() -> None:
+    alone = Receiver(max_unwritten=2)
+    for number in range(5):
+        alone.defer(f"0000000{number}F")
+    assert alone.sharing.unwritten == 2
+    assert alone.sharing.written[Written.DROPPED] == 3
+
+
+@pytest.mark.parametrize("value", [b"x", b"{}", b'{"v":1,"waiting":[[1]]}', b"\xff", b"[" * 60_000])
+async def test_what_somebody_else_writes_there_does_no_harm(tmp_path: Path, value: bytes) -> None:
+    async with real_nats(tmp_path) as server, receiver(server) as one, client_of(server) as client:
+        one.defer()
+        await until(lambda: one.sharing.written[Written.PUT])
+        await one.sharing.client.flush()  # type: ignore[union-attr]
+        await client.publish(SUBJECT, value)
+        await client.publish("$KV.mailfault_context.x", value)
+        await client.publish("$KV.mailfault_context.a.b.c.\N{SNOWMAN}", value)
+        await client.publish(SUBJECT, b"")  # `nats kv del`
+        await client.flush()
+        await until(lambda: one.sharing.heard[Heard.REFUSED])
+        await one.answered(KEY)
+        assert one.correlator.is_awaited(KEY)
+
+
+async def test_what_is_told_to_one_who_knows_better_is_put_right(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, receiver(server) as one, client_of(server) as client:
+        one.defer()
+        await until(lambda: one.sharing.written[Written.PUT])
+        value = one.correlator.export(KEY)
+        one.correlator.close(KEY, NOW)
+        one.correlator.asked(KEY, NOW)  # it is in memory, and leaves
+        one.correlator.close(KEY, NOW)
+        await client.publish(SUBJECT, value)  # written by one who has not heard of it
+        await until(lambda: one.sharing.written[Written.DELETE])
+        await one.sharing.client.flush()  # type: ignore[union-attr]
+        assert (await stored(client)).data == b'{"v":1,"gone":true}'

@@ -1,0 +1,186 @@
+"""Two receivers of a fleet, a real nats-server, and streams that move between them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nats.js.errors import NoKeysError, NotFoundError
+
+from tests import mail_traffic
+from tests.fleet import Found, Score, fleet, found, play, readable, score
+from tests.mail_traffic import Host
+from tests.nats_server import client_of, real_nats
+
+LONGEST = 60
+"""Lines after which a stream moves, at most."""
+KV = "$KV.mailfault_context.>"
+RIGHTS = ["postfix.>", "$JS.API.STREAM.INFO.POSTFIX", "$JS.API.STREAM.CREATE.POSTFIX"]
+
+
+def hosts_of(seed: int, mails: int = 60) -> list[Host]:
+    return [mail_traffic.host(f"mx{n}.example.org", 100 * seed + n, mails) for n in range(3)]
+
+
+def assert_in_time(what: Found) -> None:
+    """No event waited for what others know by more than a second."""
+    assert max(what.lags["deferred"]) < 1
+    # A bounce may wait for its notice and an end for the last lines of its message, which takes
+    # `notice_wait` and `removal_wait` with any receiver, alone or not.
+    assert max(what.lags["bounced"]) < 1
+
+
+def assert_exact(result: Score, hosts: list[Host]) -> None:
+    assert result.recipients == sum(len(host.expected) for host in hosts)
+    assert result.retries > 100
+    assert result.complete >= 0.99 * result.retries
+    assert result.counted >= 0.99 * result.retries
+    assert result.resolved_once == result.recipients
+    assert result.outcomes_true == result.recipients
+    assert result.attempts_true >= 0.99 * result.recipients
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_streams_move_at_random_moments(tmp_path: Path, seed: int) -> None:
+    hosts = hosts_of(seed)
+    async with real_nats(tmp_path) as server:
+        async with fleet(tmp_path, [server.url]) as members:
+            await readable(members)
+            moves = await play(hosts, members, seed, LONGEST)
+            for member in members:
+                await member.receiver.settled()
+                assert member.count("sharing_answers_total", result="found") > 0
+                assert member.count("sharing_heard_total", result="applied") > 0
+                assert member.count("sharing_heard_total", result="refused") == 0
+                assert member.count("sharing_writes_total", result="dropped") == 0
+                assert member.count("correlation_recipients") == 0, "all have ended everywhere"
+        async with client_of(server) as client:
+            what = await found(client)
+            bucket = await client.jetstream().key_value("mailfault_context")
+            with pytest.raises(NoKeysError):  # only marks of deletion are left
+                await bucket.keys()
+    assert moves > 50
+    assert_exact(score(hosts, what), hosts)
+    assert_in_time(what)
+
+
+async def test_alone_they_know_less(tmp_path: Path) -> None:
+    """Without sharing the same traffic gives much less: the test above can fail."""
+    hosts = hosts_of(1)
+    async with real_nats(tmp_path) as server:
+        async with fleet(tmp_path, [server.url], sharing={"enabled": False}) as members:
+            await play(hosts, members, 1, LONGEST)
+            for member in members:
+                await member.receiver.settled()
+        async with client_of(server) as client:
+            result = score(hosts, await found(client))
+    assert result.complete < 0.9 * result.retries
+    assert result.counted < 0.9 * result.retries
+    assert result.resolved_once < result.recipients
+
+
+class TestBucketGone:
+    async def test_never_there(self, tmp_path: Path) -> None:
+        hosts = hosts_of(3)
+        async with real_nats(tmp_path) as server:
+            async with fleet(tmp_path, [server.url], sharing={"create": False}) as members:
+                await play(hosts, members, 3, LONGEST)
+                for member in members:
+                    await member.receiver.settled()
+                    assert member.count("sharing_answers_total", result="unavailable") > 0
+                    assert member.receiver.health().ready
+            async with client_of(server) as client:
+                what = await found(client)
+                with pytest.raises(NotFoundError):
+                    await client.jetstream().stream_info("KV_mailfault_context")
+        score(hosts, what)  # which misses no event
+        assert_in_time(what)
+
+    @pytest.mark.parametrize("create", [False, True])
+    async def test_deleted_under_way(self, tmp_path: Path, create: bool) -> None:
+        hosts = hosts_of(4)
+        async with real_nats(tmp_path) as server, client_of(server) as client:
+            # Of an operator who owns it; with `create` a receiver makes it anew.
+            await client.jetstream().create_key_value(bucket="mailfault_context", direct=True)
+
+            async def delete(number: int) -> None:
+                if number == 0:
+                    await client.jetstream().delete_stream("KV_mailfault_context")
+
+            async with fleet(tmp_path, [server.url], sharing={"create": create}) as members:
+                await readable(members)
+                await play(hosts, members, 4, LONGEST, delete)
+                for member in members:
+                    await member.receiver.settled()
+                if create:
+                    await readable(members)
+            what = await found(client)
+        result = score(hosts, what)
+        assert_in_time(what)
+        assert result.resolved_twice == 0
+
+    async def test_no_permission(self, tmp_path: Path) -> None:
+        """Said once, and then as without."""
+        hosts = hosts_of(5)
+        user: dict[str, Any] = {"user": "u", "password": "p"}
+        user["permissions"] = {"publish": RIGHTS, "subscribe": ["_INBOX.>"]}
+        reader = {"user": "reader", "password": "p"}
+        async with real_nats(tmp_path, authorization={"users": [user, reader]}) as server:
+            login = {"user": "u", "password": "p"}
+            async with fleet(tmp_path, [server.url], nats=login) as members:
+                await play(hosts, members, 5, LONGEST)
+                for member in members:
+                    await member.receiver.settled()
+                    assert member.count("sharing_readable") == 0
+                    assert member.count("sharing_answers_total", result="timeout") == 0
+            async with client_of(server, user="reader", password="p") as client:
+                what = await found(client)
+        score(hosts, what)
+        assert_in_time(what)
+
+    async def test_the_permissions_that_the_readme_names_suffice(self, tmp_path: Path) -> None:
+        hosts = hosts_of(6)
+        user: dict[str, Any] = {"user": "u", "password": "p"}
+        user["permissions"] = {
+            "publish": [
+                *RIGHTS,
+                KV,
+                f"$JS.API.DIRECT.GET.KV_mailfault_context.{KV}",
+                "$JS.API.STREAM.INFO.KV_mailfault_context",
+                "$JS.API.STREAM.CREATE.KV_mailfault_context",
+            ],
+            "subscribe": ["_INBOX.>", KV],
+        }
+        reader = {"user": "reader", "password": "p"}
+        async with real_nats(tmp_path, authorization={"users": [user, reader]}) as server:
+            login = {"user": "u", "password": "p"}
+            async with fleet(tmp_path, [server.url], nats=login) as members:
+                await readable(members)
+                await play(hosts, members, 6, LONGEST)
+                for member in members:
+                    await member.receiver.settled()
+            async with client_of(server, user="reader", password="p") as client:
+                what = await found(client)
+        assert_exact(score(hosts, what), hosts)
+
+
+async def test_server_killed_and_back(tmp_path: Path) -> None:
+    """No event is lost; and what each knew is told, and counts again, once the server is back."""
+    hosts = hosts_of(7)
+    async with real_nats(tmp_path) as server:
+
+        async def kill_and_start(number: int) -> None:
+            if number in (0, 2):
+                await server.kill()
+                for member in members:
+                    await member.reaches("nats_connected", 0)
+                await server.start()
+                await readable(members)
+
+        async with fleet(tmp_path, [server.url]) as members:
+            await readable(members)
+            await play(hosts, members, 7, LONGEST, kill_and_start)
+            for member in members:
+                await member.receiver.settled()
+        async with client_of(server) as client:
+            what = await found(client)
+    assert_exact(score(hosts, what), hosts)
