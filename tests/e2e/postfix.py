@@ -6,6 +6,7 @@ host; each line goes on to the private rsyslogd in the form of syslog(3). Ready 
 """
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -19,9 +20,12 @@ from tests.e2e.child import Child
 from tests.e2e.packages import require_program, require_root
 from tests.e2e.rsyslog import Rsyslogd
 
-_MASTER = re.compile(r"postfix/master\[(\d+)\]: daemon started ")
+_MASTER = re.compile(r"postfix(?:-out)?/master\[(\d+)\]: daemon started ")
 _LINE = re.compile(r"([A-Z][a-z]{2} [0-9 ]\d \d\d:\d\d:\d\d) \S+ (.*)", re.DOTALL)
 """Month, day and time; host; tag and text (Postfix `util/msg_logger.c`)."""
+
+
+_PATIENCE_SECONDS = 30.0
 
 
 class Postfix:
@@ -63,6 +67,24 @@ class Postfix:
         text = output.decode("utf-8", "replace")
         assert process.returncode == 0, f"{command}: {text}"
         return text
+
+    async def retry(self, queue_id: str) -> None:
+        """Have a deferred message tried again now."""
+        await self.until_in("deferred", queue_id)
+        await self.run("postqueue", "-i", queue_id)
+
+    async def until_in(self, queue: str, queue_id: str) -> None:
+        """Wait for a message to lie in this of Postfix's queues: its file is moved there some time
+        after the log says why."""
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while (queue, queue_id) not in await self.queue():
+                pass
+
+    async def queue(self) -> list[tuple[str, str]]:
+        """Queue and queue id of each message."""
+        listed = await self.run("postqueue", "-j")
+        messages = [json.loads(line) for line in listed.splitlines()]
+        return [(message["queue_name"], message["queue_id"]) for message in messages]
 
     async def stop(self) -> None:
         os.kill(self._master_pid, signal.SIGTERM)  # master ends its daemons itself
