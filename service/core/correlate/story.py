@@ -139,8 +139,9 @@ def _read_client(text: str) -> Client | None:
     return None if match is None else Client(known(match[1]), known(match[2]), port(match[3]))
 
 
-def _bare(message_id: str) -> str:
-    """Without its brackets; a header may hold anything."""
+def _bare(message_id: str) -> str | None:
+    """Without its brackets; a header may hold anything. None: `<>` is what Postfix writes of a
+    message without that header."""
     if message_id.startswith("<") and message_id.endswith(">"):
-        return message_id[1:-1]
-    return message_id
+        message_id = message_id[1:-1]
+    return message_id or None
