@@ -1,4 +1,5 @@
-"""A Dovecot authentication server, as Postfix asks one about logins (`xsasl/xsasl_dovecot_server.c`).
+"""A Dovecot authentication server, as Postfix asks one about logins (Postfix
+`xsasl/xsasl_dovecot_server.c`).
 
 Anybody may log in: the name is what the client says in its AUTH PLAIN.
 """

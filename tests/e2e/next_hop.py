@@ -101,7 +101,7 @@ class NextHop:
     def _turn(self, line: str) -> str:
         """What this recipient's name asks for at this attempt."""
         found = _RECIPIENT.match(line)
-        recipient = found[1] if found else ""
+        recipient = found[1].strip('"') if found else ""
         names = re.split(r"[+@]", recipient)[0].split(".")
         attempt = self._attempts[recipient]
         self._attempts[recipient] += 1

@@ -58,12 +58,13 @@ class Postfix:
         """One of Postfix's commands, on this Postfix: `sendmail`, `postqueue`, `postsuper`."""
         process = await asyncio.create_subprocess_exec(
             require_program(command, "postfix"), *arguments,
-            stdin=asyncio.subprocess.PIPE,
+            # Nobody waits for what is not to come: it may have ended by then.
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "MAIL_CONFIG": str(self.config)},
         )  # fmt: skip
-        output, _ = await process.communicate(stdin)
+        output, _ = await process.communicate(stdin or None)
         text = output.decode("utf-8", "replace")
         assert process.returncode == 0, f"{command}: {text}"
         return text

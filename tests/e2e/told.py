@@ -65,6 +65,8 @@ class Log:
         if found is None:
             return
         at, queue_id, text = datetime.fromisoformat(found[1]), found[2], found[3]
+        if text.startswith(("client=", "uid=")):
+            self.messages.pop(queue_id, None)  # the id was another message's
         told = self.told(queue_id)
         if text.startswith("client="):
             told.queued_at = at

@@ -48,7 +48,7 @@ def _check_message(event: Event, told: Told) -> None:
     is_whole = told.message_id is not None and told.sender is not None
     message_id = told.message_id
     if message_id is not None and message_id.startswith("<") and message_id.endswith(">"):
-        message_id = message_id[1:-1]
+        message_id = message_id[1:-1] or None  # `<>`: it has none
     assert event.message == Message.model_validate(
         {
             "message_id": message_id,
