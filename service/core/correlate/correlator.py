@@ -213,10 +213,12 @@ class Correlator:
         known = self.memory.entries.get(key)
         if known is None or PARENT_RECORD in known:
             return
-        for record in parent.split(b"\n"):
-            if b"\n" + record[:1] in (CLIENT_RECORD, UID_RECORD):
-                self.memory.put(key, known + PARENT_RECORD + record)
-                return
+        records = {b"\n" + record[:1]: record for record in reversed(parent.split(b"\n"))}
+        # What that one had inherited itself comes first: it was the same mail before.
+        inherited = records.get(PARENT_RECORD, b"")[1:]
+        record = inherited or records.get(CLIENT_RECORD) or records.get(UID_RECORD)
+        if record is not None:
+            self.memory.put(key, known + PARENT_RECORD + record)
 
     def _take_over(self, trace: Trace, origin: bytes) -> None:
         """`postsuper -r` gave a message a new id: its recipients wait on under that."""
