@@ -87,6 +87,13 @@ class Postfix:
         messages = [json.loads(line) for line in listed.splitlines()]
         return [(message["queue_name"], message["queue_id"]) for message in messages]
 
+    async def set(self, name: str, value: str) -> None:
+        """Change a setting of main.cf; in force when master has read it again."""
+        await self.run("postconf", "-e", f"{name}={value}")
+        seen = len(self.child.lines)
+        os.kill(self._master_pid, signal.SIGHUP)
+        await self.child.until(lambda line: " reload -- version " in line or None, seen)
+
     async def stop(self) -> None:
         os.kill(self._master_pid, signal.SIGTERM)  # master ends its daemons itself
         await self.child.ended()

@@ -109,7 +109,10 @@ class Log:
             before = self.told(origin)
             told.origin_queue_id, told.client = origin, before.client
             told.sasl_username = before.sasl_username
-            told.attempts = {name: {-n for n in tries} for name, tries in before.attempts.items()}
+            told.attempts = {
+                name: {-n for n in range(1, 1 + len(tries))}
+                for name, tries in before.attempts.items()
+            }
             told.first_deferred = before.first_deferred
             self.successors[origin] = queue_id
 

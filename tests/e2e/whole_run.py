@@ -38,7 +38,7 @@ def check_stories(lines: Sequence[str], events: Sequence[Event]) -> None:
                 _check_attempts(event, told)
             if isinstance(event, BouncedEvent):
                 notice = event.notice and (event.notice.queue_id, event.notice.kind)
-                assert notice == noticed.get(line), event
+                assert notice == noticed.get(line), (line, notice)
         log.learn(line)
     assert checked == len(events), "some event has no line of the log"
 
@@ -49,7 +49,7 @@ def _check_message(event: Event, told: Told) -> None:
     message_id = told.message_id
     if message_id is not None and message_id.startswith("<") and message_id.endswith(">"):
         message_id = message_id[1:-1] or None  # `<>`: it has none
-    assert event.message == Message.model_validate(
+    wanted = Message.model_validate(
         {
             "message_id": message_id,
             "sender": told.sender,
@@ -61,10 +61,11 @@ def _check_message(event: Event, told: Told) -> None:
             "origin_queue_id": told.origin_queue_id,
             "context": "complete" if is_whole else "partial",
         }
-    ), event
+    )
+    assert event.message == wanted, (event.raw, event.message, wanted)
     if event.event_type != "reject":
-        assert is_whole, event
-        assert event.sender == told.sender, event
+        assert is_whole, event.raw
+        assert event.sender == told.sender, event.raw
 
 
 def _check_attempts(event: Event, told: Told) -> None:
@@ -75,13 +76,13 @@ def _check_attempts(event: Event, told: Told) -> None:
     number = told.attempt(recipient)
     if event.status in ("expired", "force-expired", None):  # it ended between two attempts
         number = len(told.attempts[recipient])
-    assert event.attempt == number, (number, event)
+    assert event.attempt == number, (event.raw, event.attempt, number)
     first = told.first_deferred.get(recipient)
     if first is None and isinstance(event, DeferredEvent):
         first = event.event_time
-    assert event.first_deferred_at == first, event
+    assert event.first_deferred_at == first, (event.raw, event.first_deferred_at, first)
     if isinstance(event, ResolvedEvent):
-        assert event.attempts == number, (number, event)
+        assert event.attempts == number, (event.raw, event.attempts, number)
 
 
 def check_ends(lines: Sequence[str], events: Sequence[Event]) -> None:
