@@ -73,9 +73,9 @@ class Child:
     def output(self) -> str:
         return "\n".join(self.lines)
 
-    async def until(self, read: Callable[[str], T | None], seen: int = 0) -> T:
-        """What `read` makes of the first line, old or new, of which it makes something. `seen`:
-        that many of the first lines are not asked."""
+    async def until(self, read: Callable[[str], T | None]) -> T:
+        """What `read` makes of the first line, old or new, of which it makes something."""
+        seen = 0
         async with self._said:
             while True:
                 for line in self.lines[seen:]:

@@ -1,4 +1,4 @@
-"""A whole mail site: two instances of Postfix with their neighbours, their log through rsyslog into
+"""A whole mail site: some instances of Postfix with their neighbours, their log through rsyslog into
 the receiver, and a subscriber. One for all Postfix tests, because Postfix takes seconds to start.
 
 Tests share it without meeting: each uses addresses with a word of its own in them, `case`, and
@@ -32,10 +32,9 @@ _CONFIG = Path(__file__).parent / "postfix_config"
 _OUT_CONFIG = Path(__file__).parent / "postfix_out_config"
 _SERVICES = (
     *("smtpd", "early", "open", "milter", "strict", "postscreen"),
-    *("warned", "probing", "filtered", "proxied", "back"),
+    *("warned", "probing", "filtered", "proxied", "back", "submission", "fence"),
 )
-"""Ways into the first Postfix, each an smtpd (or postscreen) on a port of its own."""
-_OUT_SERVICES = ("smtpd_out", "submission")
+"""Ways into a Postfix, each an smtpd (or postscreen) on a port of its own; not all have all."""
 
 _SETTINGS = {
     # However slow the machine is, a bounce is told of its notice.
@@ -52,7 +51,9 @@ class MailSite:
     rsyslogd: Rsyslogd
     postfix: Postfix
     out: Postfix
-    """The second instance."""
+    """A second instance."""
+    once: Postfix
+    """A third one, which tries mail once."""
 
     async def events(self, case: str, count: int) -> list[Event]:
         """The events of this case, once there are `count` of them; more of them is a failure."""
@@ -70,7 +71,7 @@ class MailSite:
         for event in events:
             mta = event.mta
             assert (mta.host, mta.source_ip, mta.transport) == (LOCAL_HOST, "127.0.0.1", "tcp")
-            assert mta.instance in ("postfix", "postfix-out")
+            assert mta.instance in ("postfix", "postfix-out", "postfix-once")
             assert mta.service == f"{mta.instance}/{mta.daemon}"
             assert mta.pid
             assert event.time_quality == "exact"
@@ -78,7 +79,7 @@ class MailSite:
 
     async def check_run(self) -> None:
         """At the end of all tests: what is told of all their events together."""
-        for postfix in (self.postfix, self.out):
+        for postfix in (self.postfix, self.out, self.once):
             # Not `-d ALL`: of that Postfix logs only how many messages there were.
             ids = "".join(f"{queue_id}\n" for _, queue_id in await postfix.queue())
             await postfix.run("postsuper", "-d", "-", stdin=ids.encode())
@@ -116,14 +117,11 @@ class MailSite:
     async def _fence(self) -> str:
         """A refusal that is logged after all that was logged before: when its event is here, so
         are theirs. Returns the last recipient refused."""
-        for postfix, service, sender, code in (
-            (self.out, "submission", "", "554"),
-            (self.postfix, "smtpd", "", "554"),
-        ):
+        for postfix in (self.out, self.once, self.postfix):
             recipient = f"fence{next(_FENCES)}@elsewhere.example"
-            async with connected(postfix.ports[service]) as client:
-                await client.expect("250", f"MAIL FROM:<{sender}>")
-                await client.expect(code, f"RCPT TO:<{recipient}>")
+            async with connected(postfix.ports["fence"]) as client:
+                await client.expect("250", "MAIL FROM:<>")
+                await client.expect("554", f"RCPT TO:<{recipient}>")
             await self.house.subscriber.until(
                 lambda event, recipient=recipient: event.recipient == recipient
             )
@@ -137,31 +135,42 @@ async def start(cleanup: AsyncExitStack, nats_url: str) -> MailSite:
     rsyslogd = await house.rsyslogd(_FORM, house.receiver.ports["tcp"])
     next_hop = await NextHop.start(cleanup)
     refusing = await NextHop.start(cleanup, greeting="554 5.7.1 we do not talk to you")
-    ports = {
+    neighbours = {
         "next_hop": next_hop.port,
         "refusing": refusing.port,
         "closed": free_port(),
         "policy": await policy_server.start(cleanup),
         "filter": await milter.start(cleanup),
         "auth": await auth_server.start(cleanup),
-        **{name: free_port() for name in (*_SERVICES, *_OUT_SERVICES)},
     }
 
-    async def instance(name: str, source: Path) -> Postfix:
+    async def instance(name: str, source: Path, lifetime: str) -> Postfix:
         directory = house.directory / name
-        postfix = await Postfix.start(directory, rsyslogd, _config(source, directory, ports), ports)
+        ports = {**neighbours, **{service: free_port() for service in _SERVICES}}
+        words = {"instance": name, "lifetime": lifetime}
+        files = _config(source, directory, {**words, **_words(ports)})
+        postfix = await Postfix.start(directory, rsyslogd, files, ports)
         cleanup.push_async_callback(postfix.stop)
         return postfix
 
-    first = await instance("postfix", _CONFIG)
-    return MailSite(house, rsyslogd, first, await instance("postfix-out", _OUT_CONFIG))
+    return MailSite(
+        house,
+        rsyslogd,
+        await instance("postfix", _CONFIG, "5d"),
+        await instance("postfix-out", _OUT_CONFIG, "5d"),
+        await instance("postfix-once", _OUT_CONFIG, "0"),
+    )
 
 
-def _config(source: Path, directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
+def _words(ports: Mapping[str, int]) -> dict[str, str]:
+    return {name: str(port) for name, port in ports.items()}
+
+
+def _config(source: Path, directory: Path, words: Mapping[str, str]) -> dict[str, str]:
     words = {
         "config": str(config_directory(directory)),
         "data": f"{directory}/data",
-        **{name: str(port) for name, port in ports.items()},
+        **words,
     }
     files = {}
     for path in source.iterdir():

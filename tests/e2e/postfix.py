@@ -20,7 +20,7 @@ from tests.e2e.child import Child
 from tests.e2e.packages import require_program, require_root
 from tests.e2e.rsyslog import Rsyslogd
 
-_MASTER = re.compile(r"postfix(?:-out)?/master\[(\d+)\]: daemon started ")
+_MASTER = re.compile(r"postfix[a-z-]*/master\[(\d+)\]: daemon started ")
 _LINE = re.compile(r"([A-Z][a-z]{2} [0-9 ]\d \d\d:\d\d:\d\d) \S+ (.*)", re.DOTALL)
 """Month, day and time; host; tag and text (Postfix `util/msg_logger.c`)."""
 
@@ -64,7 +64,12 @@ class Postfix:
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "MAIL_CONFIG": str(self.config)},
         )  # fmt: skip
-        output, _ = await process.communicate(stdin or None)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                output, _ = await process.communicate(stdin or None)
+        except TimeoutError:
+            process.kill()
+            raise AssertionError(f"{command} {arguments} does not end") from None
         text = output.decode("utf-8", "replace")
         assert process.returncode == 0, f"{command}: {text}"
         return text
@@ -77,22 +82,16 @@ class Postfix:
     async def until_in(self, queue: str, queue_id: str) -> None:
         """Wait for a message to lie in this of Postfix's queues: its file is moved there some time
         after the log says why."""
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (queue, queue_id) not in await self.queue():
-                pass
+        deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        while (queue, queue_id) not in (messages := await self.queue()):
+            late = asyncio.get_running_loop().time() > deadline
+            assert not late, f"{queue_id} is not in {queue}: {messages}"
 
     async def queue(self) -> list[tuple[str, str]]:
         """Queue and queue id of each message."""
         listed = await self.run("postqueue", "-j")
         messages = [json.loads(line) for line in listed.splitlines()]
         return [(message["queue_name"], message["queue_id"]) for message in messages]
-
-    async def set(self, name: str, value: str) -> None:
-        """Change a setting of main.cf; in force when master has read it again."""
-        await self.run("postconf", "-e", f"{name}={value}")
-        seen = len(self.child.lines)
-        os.kill(self._master_pid, signal.SIGHUP)
-        await self.child.until(lambda line: " reload -- version " in line or None, seen)
 
     async def stop(self) -> None:
         os.kill(self._master_pid, signal.SIGTERM)  # master ends its daemons itself

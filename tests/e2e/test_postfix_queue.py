@@ -1,8 +1,5 @@
 """What a postmaster does to the queue of a real Postfix, and what becomes of its messages."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 
 from schemas.delivery import BouncedEvent
@@ -29,15 +26,6 @@ async def requeue(site: MailSite, postfix: Postfix, queue_id: str) -> str:
     return line.partition("]: ")[2].partition(":")[0]
 
 
-@asynccontextmanager
-async def lifetime(postfix: Postfix, value: str) -> AsyncIterator[None]:
-    """How long messages may be in the queue."""
-    before = await postfix.run("postconf", "-h", "maximal_queue_lifetime")
-    await postfix.set("maximal_queue_lifetime", value)
-    yield
-    await postfix.set("maximal_queue_lifetime", before.strip())
-
-
 async def test_deleted(site: MailSite) -> None:
     one, two = "busy+deleted-1@next.example", "busy+deleted-2@next.example"
     queue_id = await submit(site.postfix, "deleted", "ok+deleted@next.example", one, two)
@@ -62,7 +50,7 @@ async def test_deleted(site: MailSite) -> None:
 
 async def test_deleted_while_on_hold(site: MailSite) -> None:
     recipient = "busy+held-deleted@next.example"
-    queue_id = await submit(site.out, "held-deleted", recipient, service="smtpd_out")
+    queue_id = await submit(site.out, "held-deleted", recipient)
     await site.story(1, queue_id)
     await site.out.until_in("deferred", queue_id)
     await site.out.run("postsuper", "-h", queue_id)
@@ -165,23 +153,25 @@ async def test_expired_by_the_postmaster(site: MailSite, option: str) -> None:
 
 
 async def test_expired(site: MailSite) -> None:
-    one, two = "busy+expired@next.example", "busy.busy.ok+expired@next.example"
-    queue_id = await submit(site.out, "expired", one, two, service="smtpd_out")
-    await site.story(2, queue_id)
-    await site.out.until_in("deferred", queue_id)
-    async with lifetime(site.out, "0"):
-        await site.out.retry(queue_id)
-        await site.logged(f"{queue_id}: from=<{SENDER}>, status=expired, returned to sender")
-    attempts = await _attempts(site, queue_id, one)
-    events = await site.story(2 * attempts + 4, queue_id)
-    assert briefs(events) >= {
-        ("bounced", one, attempts),
-        ("bounced", two, attempts),
-        ("resolved: expired", one, attempts),
-        ("resolved: expired", two, attempts),
+    one, two = "busy+expired@next.example", "busy.ok+expired@next.example"
+    fine, bad = "ok+expired@next.example", "unknown+expired@next.example"
+    queue_id = await submit(site.once, "expired", one, fine, bad, two)
+    events = await site.story(7, queue_id)
+    assert briefs(events) == {
+        ("bounced", bad, 1),
+        ("deferred", one, 1),
+        ("deferred", two, 1),
+        ("bounced", one, 1),
+        ("bounced", two, 1),
+        ("resolved: expired", one, 1),
+        ("resolved: expired", two, 1),
     }
-    check_told(events, "expired", recipients=2)
-    assert {event.status for event in events if event.event_type != "deferred"} == {"expired"}
+    check_told(events, "expired", recipients=4)
+    assert {event.mta.instance for event in events} == {"postfix-once"}
+    for event in events:
+        if isinstance(event, BouncedEvent):
+            assert event.notice is not None
+            assert event.status == ("bounced" if event.recipient == bad else "expired")
 
 
 async def test_expired_without_a_sender(site: MailSite) -> None:

@@ -164,7 +164,7 @@ async def test_a_program_that_takes_mail_later(site: MailSite, address: str) -> 
 
 async def test_long_queue_ids(site: MailSite) -> None:
     recipient = "busy.ok+long-id@next.example"
-    queue_id = await submit(site.out, "long-id", recipient, service="smtpd_out")
+    queue_id = await submit(site.out, "long-id", recipient)
     assert "z" in queue_id
     await site.story(1, queue_id)
     await site.out.retry(queue_id)
