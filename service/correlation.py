@@ -411,7 +411,8 @@ class Correlation:
         context = context_of(story, attempt, first_deferred)
         sender = facts.sender if facts.sender is not None else context.sender
         job.context = context._replace(backscatter_risk=backscatter_risk(story, sender))
-        if sender and self._may_wait(entry):
+        # Without a sender too: with `notify_classes = 2bounce` the postmaster is told of those.
+        if self._may_wait(entry):
             self._hold(self._bounces, key, (entry, job), entry.batch.now)
             return None
         return job

@@ -37,7 +37,8 @@ _SEPARATOR = SEPARATOR.decode()
 _CLIENT = pattern(CLIENT)
 _SASL_USERNAME = ", sasl_username="
 _LOGIN_END = pattern(", (?:sasl_sender|orig_queue_id|orig_client)=")
-_ORIGINAL_QUEUE_ID = pattern(rf", orig_queue_id=({QUEUE_ID})(?=, orig_client=|\Z)")
+# A filter before the queue may say NOQUEUE.
+_ORIGINAL_QUEUE_ID = pattern(rf", orig_queue_id=(?!NOQUEUE)({QUEUE_ID})(?=, orig_client=|\Z)")
 _ORIGINAL_CLIENT = ", orig_client="
 _UID = pattern(rf"([0-9]{{1,10}}) from=<(.*)>(?: orig_id=({QUEUE_ID}))?\Z")
 # From the right: whatever the sender holds, it ends before this.
