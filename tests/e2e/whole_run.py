@@ -16,8 +16,8 @@ from schemas.delivery import BouncedEvent, DeferredEvent
 from schemas.resolved import ResolvedEvent
 from tests.e2e.told import Log, Told, notices
 
-Key = tuple[str, str | None]
-"""Queue id, the last one of its message, and recipient."""
+Key = tuple[str, str, str | None]
+"""Host; queue id, the last one of its message; recipient."""
 
 
 def check_stories(lines: Sequence[str], events: Sequence[Event]) -> None:
@@ -92,7 +92,7 @@ def check_ends(lines: Sequence[str], events: Sequence[Event]) -> None:
         log.learn(line)
 
     def key(event: Event) -> Key:
-        return log.chain(event.queue_id or ""), event.recipient
+        return event.mta.host, log.chain(event.queue_id or ""), event.recipient
 
     deferred = {key(event) for event in events if event.event_type == "deferred"}
     ends = Counter(key(event) for event in events if event.event_type == "resolved")
