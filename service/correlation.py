@@ -24,7 +24,7 @@ from service.core.correlate.trace import TELLS_NOTHING, Queue, Trace, match_comm
 from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
-from service.core.postfix.facts import Delivery, Record
+from service.core.postfix.facts import Delivery, Record, Reject
 from service.core.postfix.result import Failure, Unparsed
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
@@ -38,6 +38,7 @@ ASK_SECONDS = 1.0
 
 _EXPIRIES = frozenset({"expired", "force-expired"})
 _POSTSUPER = "postsuper"
+_PROXY_REJECT = "proxy-reject"
 _DAY = 86_400
 
 
@@ -340,7 +341,11 @@ class Correlation:
     def _failure(self, entry: Entry, failure: Failure) -> Outcome | None:
         record, facts = failure.record, failure.facts
         line = _line(entry, self._zone)
-        if record.queue_id is None or not self.is_enabled:
+        if not self.is_enabled:
+            return Job(line, failure, entry.verdict)
+        if record.queue_id is None:
+            if isinstance(facts, Reject) and facts.action == _PROXY_REJECT:
+                self._add_client(facts, queue_of(line.host, record.instance), line.message)
             return Job(line, failure, entry.verdict)
         queue = queue_of(line.host, record.instance)
         key = queue.key(record.queue_id)
@@ -356,6 +361,14 @@ class Correlation:
         if facts.kind == "deferred":
             return self._deferred(entry, failure, facts, queue, key, story)
         return self._bounced(entry, failure, facts, queue, key, story)
+
+    def _add_client(self, facts: Reject, queue: Queue, message: SyslogMessage) -> None:
+        """What a filter before the queue refuses at its end, smtpd logs without the client."""
+        if facts.client is None and message.pid is not None:
+            story = self.correlator.story(queue, queue.session(message.tag, message.pid))
+            if story is not None:
+                facts.client = story.client
+                facts.sasl_username = facts.sasl_username or story.sasl_username
 
     def _deferred(
         self,

@@ -46,6 +46,7 @@ from service.core.correlate.trace import (
     Queue,
     Trace,
     Traces,
+    is_session,
 )
 from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
 from service.core.postfix.facts import Delivery
@@ -119,7 +120,11 @@ class Correlator:
 
     def _accepted(self, trace: Trace, stamp: bytes) -> None:
         """smtpd(8) or qmqpd(8): `client=`."""
-        text = trace[4]
+        _, key, time, _, text = trace
+        if is_session(key):
+            record = CLIENT_RECORD + time + SEPARATOR + text[:_LONGEST_RECORD]
+            self.memory.renew(key, stamp + record)
+            return
         self._begin(trace, CLIENT_RECORD, stamp)
         if text.find(_ORIGINAL_QUEUE_ID) > 0:
             self._inherit(trace, text.rpartition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0])
