@@ -391,8 +391,7 @@ class Correlation:
             waiting.provider, waiting.provider_code = verdict.provider, verdict.provider_code
         self.correlator.keep(key, waiting, entry.batch.seconds)
         self._tell_others(queue, key)
-        attempt = waiting.attempts if waiting.is_counted else None
-        return Job(line, failure, verdict, context_of(story, attempt, waiting.first_deferred))
+        return Job(line, failure, verdict, context_of(story, waiting.attempt, waiting.since))
 
     def _bounced(
         self,
@@ -405,7 +404,7 @@ class Correlation:
     ) -> Job | None:
         line = _line(entry, self._zone)
         job = Job(line, failure, entry.verdict)
-        attempt = first_deferred = None
+        attempt = since = None
         if facts.recipient is None and facts.status in _EXPIRIES:
             job.expired = self.correlator.all_ended(key)
             job.endings = [
@@ -415,13 +414,12 @@ class Correlation:
             waiting = self.correlator.ended(key, facts)
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
-                attempt = waiting.attempts if waiting.is_counted else None
-                first_deferred = waiting.first_deferred
+                attempt, since = waiting.attempt, waiting.since
             elif facts.recipient is not None and story is not None and story.is_begun:
                 attempt = 1
         if job.endings:
             self._tell_others(queue, key)
-        context = context_of(story, attempt, first_deferred)
+        context = context_of(story, attempt, since)
         sender = facts.sender if facts.sender is not None else context.sender
         job.context = context._replace(backscatter_risk=backscatter_risk(story, sender))
         # Without a sender too: with `notify_classes = 2bounce` the postmaster is told of those.

@@ -95,7 +95,9 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
     size = recipients = None
     active = records.get(ACTIVE_RECORD)
     if active is not None and (match := _ACTIVE.match(active)):
-        sender, size, recipients = match[1], int(match[2]), int(match[3])
+        sender, size = match[1], int(match[2])
+        if first is not None:  # else this may be a later try, with fewer that are left
+            recipients = int(match[3])
     message_id = records.get(MESSAGE_ID_RECORD)
     is_own = NOTICE_RECORD in records or (
         BEGUN_RECORD in records

@@ -85,8 +85,8 @@ def is_session(key: bytes) -> bool:
 
 
 Trace = tuple[Queue, bytes, bytes, bytes, bytes]
-"""Queue; key, of queue and queue id or session; stamp as logged; opening; the text behind that. A bare tuple:
-one is made for every other line of a log."""
+"""Queue; key, of queue and queue id or session; stamp as logged; opening; the text behind that. A
+bare tuple: one is made for every other line of a log."""
 
 
 @lru_cache(maxsize=_REMEMBERED)
