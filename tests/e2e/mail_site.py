@@ -1,5 +1,5 @@
-"""A whole mail site: some instances of Postfix with their neighbours, their log through rsyslog into
-the receiver, and a subscriber. One for all Postfix tests, because Postfix takes seconds to start.
+"""A whole mail site: instances of Postfix with their neighbours, their log through rsyslog into the
+receiver, and a subscriber. One for all Postfix tests, because Postfix takes seconds to start.
 
 Tests share it without meeting: each uses addresses with a word of its own in them, `case`, and
 looks at the events whose line has that word, or at those of its own queue ids.
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from schemas import Event
@@ -122,10 +123,12 @@ class MailSite:
             async with connected(postfix.ports["fence"]) as client:
                 await client.expect("250", "MAIL FROM:<>")
                 await client.expect("554", f"RCPT TO:<{recipient}>")
-            await self.house.subscriber.until(
-                lambda event, recipient=recipient: event.recipient == recipient
-            )
+            await self.house.subscriber.until(partial(_is_to, recipient))
         return recipient
+
+
+def _is_to(recipient: str, event: Event) -> bool:
+    return event.recipient == recipient
 
 
 async def start(cleanup: AsyncExitStack, nats_url: str) -> MailSite:

@@ -38,7 +38,8 @@ async def submit(
 
 
 def brief(event: Event) -> Brief:
-    kind, attempt = event.event_type, None
+    kind: str = event.event_type
+    attempt = None
     if isinstance(event, DeferredEvent | BouncedEvent | ResolvedEvent):
         attempt = event.attempt
     if isinstance(event, ResolvedEvent):

@@ -159,37 +159,3 @@ async def test_a_message_on_hold_for_its_header_is_no_failure(site: MailSite) ->
         )
     await site.postfix.until_in("hold", queue_id)
     await site.nothing(queue_id)
-
-
-async def test_a_queue_id_used_again(site: MailSite) -> None:
-    """A short one is, after a while. Here two real messages are written down as of one id, as
-    another host's, the second time without the line that says that the first one is gone."""
-    one, two = "busy.ok+reused-1@next.example", "busy.unknown+reused-2@next.example"
-    logs = []
-    for recipient, case, count in ((one, "reused-1", 2), (two, "reused-2", 3)):
-        queue_id = await submit(site.postfix, case, recipient, sender=f"{case}@next.example")
-        await site.story(1, queue_id)
-        await site.postfix.retry(queue_id)
-        await site.story(count, queue_id)
-        await site.logged(f"{queue_id}: removed")
-        logs.append([line for line in site.rsyslogd.child.lines if f" {queue_id}: " in line])
-        logs[-1] = [line.replace(queue_id, "5ABCDE9999") for line in logs[-1]]
-    first, second = logs
-    unended = [line for line in first if ": removed" not in line]
-    for host, lines in (("mx8.example.org", first + second), ("mx7.example.org", unended + second)):
-        await site.rsyslogd.relay(
-            [line.replace("mx9.example.org", host).encode() for line in lines]
-        )
-        events = await site.house.subscriber.until(
-            lambda event, host=host: event.mta.host == host, 5
-        )
-        assert briefs(events) == {
-            ("deferred", one, 1),
-            ("resolved: delivered", one, 2),
-            ("deferred", two, 1),
-            ("bounced", two, 2),
-            ("resolved: bounced", two, 2),
-        }
-        for recipient, case in ((one, "reused-1"), (two, "reused-2")):
-            told = [event for event in events if event.recipient == recipient]
-            check_told(told, case, sender=f"{case}@next.example")

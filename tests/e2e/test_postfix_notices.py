@@ -19,7 +19,7 @@ NON_DELIVERY = "sender non-delivery notification: "
 
 def notice_of(event: Event) -> tuple[str, str] | None:
     assert isinstance(event, BouncedEvent)
-    return event.notice and (event.notice.queue_id, event.notice.kind)
+    return None if event.notice is None else (event.notice.queue_id, event.notice.kind)
 
 
 async def test_a_notice_of_two_recipients(site: MailSite) -> None:

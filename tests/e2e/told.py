@@ -40,8 +40,13 @@ class Told:
     """The activations in which each recipient was deferred."""
     first_deferred: dict[str, datetime] = field(default_factory=dict)
 
+    @property
+    def is_begun(self) -> bool:
+        """Its first line is in the log."""
+        return self.queued_at is not None
+
     def attempt(self, recipient: str) -> int:
-        """The number of the attempt going on."""
+        """The number of the attempt going on, of those in the log."""
         return len(self.attempts.get(recipient, set()) | {self.activation})
 
 
@@ -82,7 +87,9 @@ class Log:
             told.activation += 1
             if told.size is None:
                 told.sender = active[1]
-                told.size, told.recipients = int(active[2]), int(active[3])
+                told.size = int(active[2])
+                if told.is_begun:
+                    told.recipients = int(active[3])
         elif to := _TO.match(text):
             if to[2] in ("deferred", "SOFTBOUNCE"):
                 told.attempts.setdefault(to[1], set()).add(told.activation)
