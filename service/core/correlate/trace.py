@@ -37,9 +37,10 @@ POSTMASTER = b"postmaster "
 _ALL_OPENINGS = (CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER)
 _TELLING = rb"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): (%b)(.{0,2048})" % b"|".join(_ALL_OPENINGS)
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
-# is asked once. Groups: stamp, host, tag, queue id, opening, text.
+# is asked once. A stamp is kept, so its length and its characters are bounded. Groups: stamp, host,
+# tag, queue id, opening, text.
 _COMMON = re.compile(
-    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[^ ]+|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
+    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[-+.,:0-9TZ]{5,30}|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
     rb"([^ :/[\]]+) ([^ ]+): "
     rb"(?: *(?:%b)?%b)?" % (BOM.encode(), _TELLING),
     re.DOTALL,
@@ -48,7 +49,11 @@ match_common = _COMMON.match
 TELLS_NOTHING = 3
 """The `lastindex` of its match where a line has the common header and tells of no message."""
 _TOLD = re.compile(_TELLING, re.DOTALL)
+_MENTIONS = (*(opening for opening in _ALL_OPENINGS if opening != TO), b"to=")
+"""What stands in any line that tells something: docker's json-file writes `<` as `\\u003c`."""
 _LONGEST_ORIGIN = 512
+"""Bytes of host and tag that are remembered."""
+_TRAILING = b"\r\n\0"
 _LF = ord("\n")  # as a number: to look for bytes in bytes costs CPython an exception
 
 _PREFIX_BYTES = 4
@@ -71,15 +76,22 @@ class Queue:
 
 
 Trace = tuple[Queue, bytes, bytes, bytes, bytes]
-"""Queue; key, of queue and queue id; stamp as logged; opening; the text behind that. A bare tuple:
-one is made for every other line of a log."""
+"""Queue; key, of queue and queue id; stamp as logged, or the time it tells; opening; the text
+behind that. A bare tuple: one is made for every other line of a log."""
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def queue_of(host: str, instance: str) -> Queue:
+    # What is remembered must be bounded, the names in it too.
+    return (_known_queue if len(host) <= _LONGEST_ORIGIN else _queue)(host, instance)
+
+
+def _queue(host: str, instance: str) -> Queue:
     host = host.lower()
     named = f"{host}\x1f{instance}".encode("utf-8", "replace")
     return Queue(host, instance, blake2b(named, digest_size=_PREFIX_BYTES).digest())
+
+
+_known_queue = lru_cache(maxsize=_REMEMBERED)(_queue)
 
 
 class Traces:
@@ -112,6 +124,8 @@ class Traces:
             queue = self._queues[origin]
         if queue is None or opening is None:
             return None
+        if text[-1:] <= b"\r":
+            text = text.rstrip(_TRAILING)
         if _LF in text:  # of a counted frame: records are lines
             text = text.replace(b"\n", b"?")
         return queue, queue.prefix + queue_id, stamp, opening, text
@@ -123,6 +137,8 @@ class Traces:
         stamp, host, program, text = found
         origin = (host, program)
         if origin not in self._queues:
+            if len(host) + len(program) > _LONGEST_ORIGIN:
+                return self._with_care(line, received_at, sender)
             self._remember(origin, _decoded(host), _decoded(program))
         queue = self._queues[origin]
         return None if queue is None else _trace(queue, stamp, text)
@@ -138,7 +154,7 @@ class Traces:
         return True
 
     def _with_care(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
-        if not any(opening in line for opening in _ALL_OPENINGS):
+        if not any(mention in line for mention in _MENTIONS):
             return None
         message = parse_message(line, received_at=received_at, zone=self._zone)
         if message is None:
@@ -147,7 +163,9 @@ class Traces:
         text = message.text.encode("utf-8", "replace")
         if queue is None:
             return None
-        return _trace(queue, message.stamp.encode("utf-8", "replace"), text)
+        # Of whatever form it is: what was understood of it.
+        stamp = b"" if message.time_quality == "received" else message.time.isoformat().encode()
+        return _trace(queue, stamp, text)
 
     def _remember(self, origin: tuple[bytes, bytes] | None, host: str, tag: str) -> Queue | None:
         identity = identify(tag) if len(tag) <= MAX_TAG else None
@@ -156,7 +174,7 @@ class Traces:
             self._queues.clear()
         if origin is not None:
             self._queues[origin] = queue
-        if queue is not None:
+        if queue is not None and len(host) <= _LONGEST_ORIGIN:
             if len(self._instances) >= _REMEMBERED:
                 self._instances.clear()
             seen = self._instances.get(queue.host, ())
@@ -170,6 +188,7 @@ def _trace(queue: Queue, stamp: bytes, text: bytes) -> Trace | None:
     if match is None:
         return None
     queue_id, opening, said = match.groups()
+    said = said.rstrip(_TRAILING)
     return queue, queue.prefix + queue_id, stamp, opening, said.replace(b"\n", b"?")
 
 
