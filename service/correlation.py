@@ -281,7 +281,7 @@ class Correlation:
         """The other receivers have answered, or will not: go on with what is here."""
         self.correlator.asked(key, int(now))
         for entry in self._foreign.take(key):
-            outcome = self.follow(entry)
+            outcome = self._safely(entry, self.follow, entry)
             if outcome is not None:
                 self._released.append((entry, outcome))
 
@@ -302,7 +302,11 @@ class Correlation:
         """A recipient was served."""
         line = _line(entry, self._zone)
         success = parse_success(line.message)
-        waiting = None if success is None else self.correlator.ended(key, success.facts)
+        waiting = (
+            None
+            if success is None
+            else self.correlator.ended(key, success.facts, event_id(line), entry.batch.seconds)
+        )
         if success is None or waiting is None:
             return Skip.NOT_A_FAILURE
         self._tell_others(queue, key)
@@ -323,16 +327,17 @@ class Correlation:
         return None
 
     def _removed(self, entry: Entry, queue: Queue, key: bytes, record: Record) -> Outcome:
+        line = _line(entry, self._zone)
         story = self.correlator.story(queue, key)
+        seconds = entry.batch.seconds
         endings = [
             Ending(waiting, "removed", None, None, None)
-            for waiting in self.correlator.all_ended(key)
+            for waiting in self.correlator.all_ended(key, event_id(line), seconds)
         ]
-        self.correlator.close(key, entry.batch.seconds)
+        self.correlator.close(key, seconds)
         self._tell_others(queue, key)
         if not endings:
             return Skip.NOT_A_FAILURE
-        line = _line(entry, self._zone)
         return Job(line, None, None, context_of(story), record, [], endings)
 
     # A failure
@@ -368,18 +373,20 @@ class Correlation:
     ) -> Job:
         line = _line(entry, self._zone)
         at = line.message.time.timestamp()
-        waiting = self.correlator.deferred(key, story, facts, at, event_id(line))
-        if waiting is None:
-            return Job(line, failure, entry.verdict, context_of(story))
-        reply, verdict = facts.remote_reply, entry.verdict
-        waiting.smtp_code = None if reply is None else reply.smtp_code
-        if verdict is not None:
-            waiting.category, waiting.scope = verdict.category, verdict.scope
-            waiting.provider, waiting.provider_code = verdict.provider, verdict.provider_code
-        self.correlator.keep(key, waiting, entry.batch.seconds)
-        self._tell_others(queue, key)
-        attempt = waiting.attempts if waiting.is_counted else None
-        return Job(line, failure, verdict, context_of(story, attempt, waiting.first_deferred))
+        verdict = entry.verdict
+        attempt = self.correlator.deferred(key, story, facts, at, event_id(line))
+        if attempt is None:
+            return Job(line, failure, verdict, context_of(story))
+        waiting, reply = attempt.waiting, facts.remote_reply
+        if attempt.is_news:
+            waiting.smtp_code = None if reply is None else reply.smtp_code
+            if verdict is not None:
+                waiting.category, waiting.scope = verdict.category, verdict.scope
+                waiting.provider, waiting.provider_code = verdict.provider, verdict.provider_code
+            self.correlator.keep(key, waiting, entry.batch.seconds)
+            self._tell_others(queue, key)
+        context = context_of(story, attempt.number, waiting.first_deferred)
+        return Job(line, failure, verdict, context)
 
     def _bounced(
         self,
@@ -390,21 +397,21 @@ class Correlation:
         key: bytes,
         story: Story | None,
     ) -> Job | None:
-        line = _line(entry, self._zone)
+        line, seconds = _line(entry, self._zone), entry.batch.seconds
         job = Job(line, failure, entry.verdict)
         attempt = first_deferred = None
         if facts.recipient is None and facts.status in _EXPIRIES:
-            job.expired = self.correlator.all_ended(key)
+            job.expired = self.correlator.all_ended(key, event_id(line), seconds)
             job.endings = [
                 Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
             ]
         else:
-            waiting = self.correlator.ended(key, facts)
+            waiting = self.correlator.ended(key, facts, event_id(line), seconds)
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
                 attempt = waiting.attempts if waiting.is_counted else None
                 first_deferred = waiting.first_deferred
-            elif facts.recipient is not None and story is not None and story.is_begun:
+            elif self.correlator.is_first_attempt(key, story, facts):
                 attempt = 1
         if job.endings:
             self._tell_others(queue, key)
@@ -441,7 +448,18 @@ class Correlation:
 
     def _let_leave(self, key: bytes) -> None:
         for entry, queue, record in self._leaving.take(key):
-            self._released.append((entry, self._removed(entry, queue, key, record)))
+            outcome = self._safely(entry, self._removed, entry, queue, key, record)
+            if outcome is not None:
+                self._released.append((entry, outcome))
+
+    def _safely(
+        self, entry: Entry, step: Callable[..., Outcome | None], *arguments: object
+    ) -> Outcome | None:
+        """One bad line must not take others with it that waited, too."""
+        try:
+            return step(*arguments)
+        except Exception as error:  # noqa: BLE001
+            return Job(_line(entry, self._zone), error)
 
     def _may_wait(self, entry: Entry) -> bool:
         second = int(entry.batch.now)

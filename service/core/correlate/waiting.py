@@ -20,6 +20,8 @@ class Waiting:
     original_recipient: str | None
     first_deferred: float
     """Unix time, seconds."""
+    last_deferred: float
+    """Unix time of the last attempt, seconds."""
     attempts: int
     """Seen here, the last included."""
     is_counted: bool
