@@ -9,6 +9,7 @@ the other receivers know. Nothing here does IO or reads a clock; times are Unix 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from math import inf
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -305,7 +306,9 @@ class Correlation:
         waiting = (
             None
             if success is None
-            else self.correlator.ended(key, success.facts, event_id(line), entry.batch.seconds)
+            else self.correlator.ended(
+                key, success.facts, _at(line), event_id(line), entry.batch.seconds
+            )
         )
         if success is None or waiting is None:
             return Skip.NOT_A_FAILURE
@@ -317,9 +320,13 @@ class Correlation:
     def _removal(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
         """The message left the queue. Its deferred recipients have ended, but for those whose last
         line may have changed places with this one."""
-        record = record_of(_line(entry, self._zone).message)
+        line = _line(entry, self._zone)
+        record = record_of(line.message)
         if record is None or not self.correlator.is_awaited(key):
             self.correlator.close(key, entry.batch.seconds)
+            return Skip.NOT_A_FAILURE
+        if not self.correlator.is_awaited_since(key, _at(line)):
+            # Sent again, when another message had the id already.
             return Skip.NOT_A_FAILURE
         if record.daemon == _POSTSUPER:
             return self._removed(entry, queue, key, record)
@@ -332,9 +339,10 @@ class Correlation:
         seconds = entry.batch.seconds
         endings = [
             Ending(waiting, "removed", None, None, None)
-            for waiting in self.correlator.all_ended(key, event_id(line), seconds)
+            for waiting in self.correlator.all_ended(key, _at(line), event_id(line), seconds)
         ]
-        self.correlator.close(key, seconds)
+        if not self.correlator.is_awaited(key):
+            self.correlator.close(key, seconds)
         self._tell_others(queue, key)
         if not endings:
             return Skip.NOT_A_FAILURE
@@ -401,12 +409,12 @@ class Correlation:
         job = Job(line, failure, entry.verdict)
         attempt = first_deferred = None
         if facts.recipient is None and facts.status in _EXPIRIES:
-            job.expired = self.correlator.all_ended(key, event_id(line), seconds)
+            job.expired = self.correlator.all_ended(key, _at(line), event_id(line), seconds)
             job.endings = [
                 Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
             ]
         else:
-            waiting = self.correlator.ended(key, facts, event_id(line), seconds)
+            waiting = self.correlator.ended(key, facts, _at(line), event_id(line), seconds)
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
                 attempt = waiting.attempts if waiting.is_counted else None
@@ -488,6 +496,13 @@ class Correlation:
     def _tell_others(self, queue: Queue, key: bytes) -> None:
         if self.sharing is not None:
             self.sharing.changed(queue, key)
+
+
+def _at(line: Line) -> float:
+    """When it was written. A stamp without its zone tells one hour of the year twice, so it is not
+    said by it that a line is the older one."""
+    message = line.message
+    return message.time.timestamp() if message.time_quality == "exact" else inf
 
 
 def _line(entry: Entry, zone: tzinfo) -> Line:

@@ -401,13 +401,16 @@ class Correlator:
         if known is not None:
             self.memory.renew(key, known)
 
-    def ended(self, key: bytes, facts: Delivery, by: str, seconds: int) -> Waiting | None:
+    def ended(
+        self, key: bytes, facts: Delivery, at: float, by: str, seconds: int
+    ) -> Waiting | None:
         """The recipient of a delivery that came to its end, with this attempt counted; None where
-        it was not waiting. `by`: event id of the line, which gives the same when it comes again."""
+        it was not waiting. `at`: time of the line, which ends nothing that was deferred later;
+        infinite where it is not sure. `by`: its event id; it gives the same when it comes again."""
         names = [name for name in (facts.recipient, facts.original_recipient) if name is not None]
         for name in names:
             waiting = self._waiting(key, name)
-            if waiting is not None:
+            if waiting is not None and waiting.last_deferred <= at:
                 waiting.attempts += _is_another(waiting, self._activation(key, None))
                 self._end(key, waiting, by, seconds)
                 return waiting
@@ -417,21 +420,22 @@ class Correlator:
                 return ended[1]
         return None
 
-    def all_ended(self, key: bytes, by: str, seconds: int) -> list[Waiting]:
+    def all_ended(self, key: bytes, at: float, by: str, seconds: int) -> list[Waiting]:
         """The recipients of a message that left the queue, in the order of their first deferral.
-        `by`: as for `ended`."""
+        `at`, `by`: as for `ended`."""
         queued = self.queued.get(key)
         if queued is None:
             return []
         all_ended = []
         for name in dict.fromkeys(map(_decoded, _names(queued))):
             waiting = self._waiting(key, name)
-            if waiting is not None:
+            if waiting is not None and waiting.last_deferred <= at:
                 self._end(key, waiting, by, seconds)
                 all_ended.append(waiting)
             elif (ended := self._ended(key, name)) is not None and ended[0] == by:
                 all_ended.append(ended[1])
-        self.queued.close(key, seconds)
+        if not self.is_awaited(key):
+            self.queued.close(key, seconds)
         return all_ended
 
     def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
@@ -448,6 +452,14 @@ class Correlator:
         return queued is not None and any(
             key + _NAME + name in self.recipients.entries for name in _names(queued)
         )
+
+    def is_awaited_since(self, key: bytes, at: float) -> bool:
+        """Whether one waits that was not deferred after `at`."""
+        queued = self.queued.entries.get(key)
+        if queued is None:
+            return False
+        waiting = (self._waiting(key, _decoded(name)) for name in _names(queued))
+        return any(one is not None and one.last_deferred <= at for one in waiting)
 
     def is_foreign(self, key: bytes) -> bool:
         """Its beginning was not seen here, and nobody has been asked."""
