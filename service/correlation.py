@@ -21,7 +21,14 @@ from service.core.context import NO_CONTEXT, Context, backscatter_risk, context_
 from service.core.correlate.correlator import READERS, Correlator, News, Notice
 from service.core.correlate.memory import Bounds
 from service.core.correlate.story import Story
-from service.core.correlate.trace import TELLS_NOTHING, Queue, Trace, match_common, queue_of
+from service.core.correlate.trace import (
+    BEGINNINGS,
+    TELLS_NOTHING,
+    Queue,
+    Trace,
+    match_common,
+    queue_of,
+)
 from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
@@ -197,6 +204,7 @@ class Correlation:
         """Lines of messages that began elsewhere: they wait for what the others know."""
         self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
         """Removals that wait for the last lines of deferred recipients."""
+        self._leaving_keys: set[bytes] = set()
         self._released: list[Released] = []
         self.hurried = 0
         """Times that something was released for want of room."""
@@ -217,10 +225,12 @@ class Correlation:
         trace = self._read(match, raw, batch.written_at, batch.sender)
         if trace is None:
             return None
-        news = READERS[trace[3]](self.correlator, trace, batch.stamp)
+        queue, key, _, opening, _ = trace
+        if self._leaving_keys and key in self._leaving_keys and opening in BEGINNINGS:
+            self._let_leave(key)  # or the next message of that id would be taken for it
+        news = READERS[opening](self.correlator, trace, batch.stamp)
         if news is None:
             return None
-        queue, key, _, _, _ = trace
         if isinstance(news, Notice):
             self._let_bounces_go(key, news)
             return None
@@ -331,6 +341,7 @@ class Correlation:
         if record.daemon == _POSTSUPER:
             return self._removed(entry, queue, key, record)
         self._hold(self._leaving, key, (entry, queue, record), entry.batch.now)
+        self._leaving_keys.add(key)
         return None
 
     def _removed(self, entry: Entry, queue: Queue, key: bytes, record: Record) -> Outcome:
@@ -455,6 +466,7 @@ class Correlation:
             self._released.append((entry, job))
 
     def _let_leave(self, key: bytes) -> None:
+        self._leaving_keys.discard(key)
         for entry, queue, record in self._leaving.take(key):
             outcome = self._safely(entry, self._removed, entry, queue, key, record)
             if outcome is not None:

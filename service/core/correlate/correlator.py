@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
+from math import inf
 from typing import NamedTuple
 
 from service.core.correlate.memory import (
@@ -128,6 +129,8 @@ class Correlator:
         """Messages with deferred recipients: activations seen, and the names of recipients."""
         self.recipients = Memory(bounds, _ENDED_SECONDS)
         """Deferred recipients, by the same key and their name."""
+        self._endings = Memory(bounds, _ENDED_SECONDS)
+        """Recipients whose waiting a line ended, by its event id."""
         self._uncounted_before = -1
         """Unix time, seconds: of messages begun until then recipients may have been forgotten."""
         self.traces = Traces(zone)
@@ -340,10 +343,7 @@ class Correlator:
         waiting = self._waiting(key, facts.recipient)
         activation = self._activation(key, story)
         if waiting is None:
-            ended = self._ended(key, facts.recipient)
-            if ended is not None and at <= ended[1].last_deferred:
-                return Attempt(ended[1], None, False)
-            is_counted = ended is None and self._is_counted(key, story)
+            is_counted = self._is_first(key, facts.recipient, story)
             waiting = Waiting(
                 recipient=facts.recipient,
                 original_recipient=facts.original_recipient,
@@ -363,7 +363,9 @@ class Correlator:
                 provider=None,
                 provider_code=None,
             )
-            return Attempt(waiting, 1 if is_counted else None, True)
+            number = 1 if is_counted else None
+            # One that has ended is not waited for again: this is an older line, sent again.
+            return Attempt(waiting, number, at > self._ended_at(key, facts.recipient))
         is_news = waiting.last_id != event_id
         if is_news:
             if at < waiting.last_deferred:
@@ -412,39 +414,30 @@ class Correlator:
             waiting = self._waiting(key, name)
             if waiting is not None and waiting.last_deferred <= at:
                 waiting.attempts += _is_another(waiting, self._activation(key, None))
-                self._end(key, waiting, by, seconds)
+                self._end(key, [waiting], by, seconds)
                 return waiting
-        for name in names:
-            ended = self._ended(key, name)
-            if ended is not None and ended[0] == by:
-                return ended[1]
-        return None
+        again = self._ended_by(by)
+        return again[0] if again else None
 
     def all_ended(self, key: bytes, at: float, by: str, seconds: int) -> list[Waiting]:
         """The recipients of a message that left the queue, in the order of their first deferral.
         `at`, `by`: as for `ended`."""
-        queued = self.queued.get(key)
-        if queued is None:
-            return []
+        queued = self.queued.entries.get(key)
         all_ended = []
-        for name in dict.fromkeys(map(_decoded, _names(queued))):
-            waiting = self._waiting(key, name)
-            if waiting is not None and waiting.last_deferred <= at:
-                self._end(key, waiting, by, seconds)
-                all_ended.append(waiting)
-            elif (ended := self._ended(key, name)) is not None and ended[0] == by:
-                all_ended.append(ended[1])
+        if queued is not None:
+            names = dict.fromkeys(map(_decoded, _names(queued)))
+            found = (self._waiting(key, name) for name in names)
+            all_ended = [one for one in found if one is not None and one.last_deferred <= at]
+        if not all_ended:
+            return self._ended_by(by)
+        self._end(key, all_ended, by, seconds)
         if not self.is_awaited(key):
             self.queued.close(key, seconds)
         return all_ended
 
     def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
         """Of a recipient that was not waiting."""
-        return (
-            facts.recipient is not None
-            and self._ended(key, facts.recipient) is None
-            and self._is_counted(key, story)
-        )
+        return facts.recipient is not None and self._is_first(key, facts.recipient, story)
 
     def is_awaited(self, key: bytes) -> bool:
         """Whether a recipient of this message waits."""
@@ -506,27 +499,36 @@ class Correlator:
         packed = self.recipients.entries.get(key + _NAME + _name(recipient))
         return None if packed is None else _unpacked(packed)
 
-    def _end(self, key: bytes, waiting: Waiting, by: str, seconds: int) -> None:
-        its_key = key + _NAME + _name(waiting.recipient)
-        ended = by.encode() + b"\n" + pack(waiting)
-        self.recipients.put(its_key, stamp_of(seconds) + ended)
-        self.recipients.close(its_key, seconds)
+    def _end(self, key: bytes, ended: list[Waiting], by: str, seconds: int) -> None:
+        stamp = stamp_of(seconds)
+        for waiting in ended:
+            its_key = key + _NAME + _name(waiting.recipient)
+            self.recipients.put(its_key, stamp + b"%a" % waiting.last_deferred)
+            self.recipients.close(its_key, seconds)
+        name = by.encode()
+        self._endings.renew(name, stamp + b"\n".join(map(pack, ended)))
+        self._endings.close(name, seconds)
 
-    def _ended(self, key: bytes, recipient: str) -> tuple[str, Waiting] | None:
-        """Of a recipient that does not wait any more: event id of the line that said so."""
-        its_key = key + _NAME + _name(recipient)
-        value = self.recipients.get(its_key)
-        if value is None or its_key in self.recipients.entries:
-            return None
-        by, _, packed = value[STAMP_BYTES:].partition(b"\n")
-        return by.decode("ascii"), unpack(packed)
+    def _ended_by(self, line: str) -> list[Waiting]:
+        """Whose waiting that line ended when it was here before."""
+        value = self._endings.left(line.encode())
+        return [] if value is None else list(map(unpack, value[STAMP_BYTES:].split(b"\n")))
 
-    def _is_counted(self, key: bytes, story: Story | None) -> bool:
-        """Whether every attempt of the message was seen."""
+    def _ended_at(self, key: bytes, recipient: str) -> float:
+        """When a recipient was last deferred that does not wait any more, as far as known."""
+        value = self.recipients.left(key + _NAME + _name(recipient))
+        return -inf if value is None else float(value[STAMP_BYTES:])
+
+    def _is_first(self, key: bytes, recipient: str, story: Story | None) -> bool:
+        """Whether an attempt for somebody who is not waiting is the first: every line of the
+        message was seen, and none ended a waiting."""
         if story is None or not story.is_begun:
             return False
         known = self.memory.get(key)
-        return known is not None and begun(known) > self._uncounted_before
+        ended = self.recipients.left(key + _NAME + _name(recipient))
+        if known is None or begun(known) <= self._uncounted_before:
+            return False
+        return ended is None or begun(known) >= begun(ended)
 
     def _activation(self, key: bytes, story: Story | None) -> int:
         """How often qmgr took up this message, as far as counted; 0 where that was not seen."""

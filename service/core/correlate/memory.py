@@ -71,11 +71,12 @@ class Memory:
 
     def get(self, key: bytes) -> bytes | None:
         value = self.entries.get(key)
-        if value is None:
-            value = self._young.get(key)
-            if value is None:
-                return self._old.get(key)
-        return value
+        return self.left(key) if value is None else value
+
+    def left(self, key: bytes) -> bytes | None:
+        """Only of one that was closed a moment ago."""
+        value = self._young.get(key)
+        return self._old.get(key) if value is None else value
 
     def add(self, key: bytes, value: bytes) -> None:
         """Begin a record set; there is none of that key."""

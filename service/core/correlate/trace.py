@@ -34,6 +34,9 @@ SENDER = b"sender "
 POSTMASTER = b"postmaster "
 """bounce(8): a notice to one of these."""
 
+BEGINNINGS = frozenset({CLIENT, UID, MESSAGE_ID, FROM})
+"""Of lines that never stand behind `removed`, but of another message."""
+
 _ALL_OPENINGS = (CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER)
 _TELLING = rb"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): (%b)(.{0,2048})" % b"|".join(_ALL_OPENINGS)
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
