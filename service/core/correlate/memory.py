@@ -24,7 +24,7 @@ _AGE_EVERY = 10
 _CLOSED_SECONDS = 5
 """How long a removed message is kept in reach, at least."""
 _CLOSED_SHARE = 8
-"""At most that part of the bound may be removed messages."""
+"""At most that part of the bounds may be removed messages, twice."""
 
 
 class Evicted(StrEnum):
@@ -48,14 +48,16 @@ class Bounds:
 
 
 class Memory:
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, closed_seconds: int = _CLOSED_SECONDS) -> None:
         self.bounds = bounds
+        self._closed_seconds = closed_seconds
         self.evicted = dict.fromkeys(Evicted, 0)
         self.entries: dict[bytes, bytes] = {}
         """In order of age: a record set that is touched anew goes to the end."""
         self._value_bytes = 0
         self._young: dict[bytes, bytes] = {}
         self._old: dict[bytes, bytes] = {}
+        self._young_bytes = 0
         self._closed_at = 0
         self._aged_at = 0
 
@@ -69,11 +71,12 @@ class Memory:
 
     def get(self, key: bytes) -> bytes | None:
         value = self.entries.get(key)
-        if value is None:
-            value = self._young.get(key)
-            if value is None:
-                return self._old.get(key)
-        return value
+        return self.left(key) if value is None else value
+
+    def left(self, key: bytes) -> bytes | None:
+        """Only of one that was closed a moment ago."""
+        value = self._young.get(key)
+        return self._old.get(key) if value is None else value
 
     def add(self, key: bytes, value: bytes) -> None:
         """Begin a record set; there is none of that key."""
@@ -96,20 +99,22 @@ class Memory:
         if value is not None:
             self._value_bytes -= len(value)
 
-    def close(self, key: bytes, seconds: int) -> bytes | None:
-        """The message is gone. Gives what was known of it."""
+    def close(self, key: bytes, seconds: int) -> None:
+        """The message is gone: what was known of it stays in reach for a moment."""
         value = self.entries.pop(key, None)
         if value is None:
-            return None
+            return
         self._value_bytes -= len(value)
         if (
-            seconds - self._closed_at >= _CLOSED_SECONDS
+            seconds - self._closed_at >= self._closed_seconds
             or len(self._young) * _CLOSED_SHARE > self.bounds.messages
+            or self._young_bytes * _CLOSED_SHARE > self.bounds.size
         ):
             self._old, self._young = self._young, {}
+            self._young_bytes = 0
             self._closed_at = seconds
         self._young[key] = value
-        return value
+        self._young_bytes += len(value) + ENTRY_BYTES
 
     def trim(self, seconds: int) -> list[bytes]:
         """Keep the bounds at the time `seconds`. Gives the keys that were evicted."""
