@@ -624,7 +624,14 @@ class Correlator:
     def trim(self, seconds: int) -> None:
         """Keep the bounds."""
         self.memory.trim(seconds)
-        if self.queued.trim(seconds) + self.recipients.trim(seconds):
+        queued = self.queued.trim(seconds)
+        for key, value, reason in queued:
+            # Who waits is known by his message: he would be taken for one of the next of that id.
+            for name in _names(value):
+                if key + _NAME + name in self.recipients.entries:
+                    self.recipients.discard(key + _NAME + name)
+                    self.recipients.evicted[reason] += 1
+        if self.recipients.trim(seconds) or queued:
             self._uncounted_before = seconds
 
     def _waiting(self, key: bytes, recipient: str) -> Waiting | None:

@@ -12,6 +12,7 @@ A key that is removed stays in reach for a moment: lines of one message may swap
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 STAMP_BYTES = 8
 """Seconds since 1970 in hexadecimal: when the record set was begun."""
@@ -47,6 +48,12 @@ class Bounds:
     """Age."""
 
 
+class Eviction(NamedTuple):
+    key: bytes
+    value: bytes
+    reason: Evicted
+
+
 class Memory:
     def __init__(self, bounds: Bounds, closed_seconds: int = _CLOSED_SECONDS) -> None:
         self.bounds = bounds
@@ -79,7 +86,9 @@ class Memory:
         return self._old.get(key) if value is None else value
 
     def add(self, key: bytes, value: bytes) -> None:
-        """Begin a record set; there is none of that key."""
+        """Begin a record set; there is none of that key. One that was closed is another's."""
+        self._young.pop(key, None)
+        self._old.pop(key, None)
         self._value_bytes += len(value)
         self.entries[key] = value
 
@@ -116,9 +125,9 @@ class Memory:
         self._young[key] = value
         self._young_bytes += len(value) + ENTRY_BYTES
 
-    def trim(self, seconds: int) -> list[bytes]:
-        """Keep the bounds at the time `seconds`. Gives the keys that were evicted."""
-        evicted: list[bytes] = []
+    def trim(self, seconds: int) -> list[Eviction]:
+        """Keep the bounds at the time `seconds`. Gives what was evicted."""
+        evicted: list[Eviction] = []
         bounds = self.bounds
         spare = min(_AT_A_TIME, bounds.messages // 8)
         excess = len(self.entries) - bounds.messages
@@ -131,17 +140,17 @@ class Memory:
             evicted += self._evict(Evicted.AGE, len(self.entries), seconds - bounds.seconds)
         return evicted
 
-    def _evict(self, reason: Evicted, count: int, before: int | None = None) -> list[bytes]:
+    def _evict(self, reason: Evicted, count: int, before: int | None = None) -> list[Eviction]:
         # Many at a time: to find the first entry of a dict passes those that were deleted.
-        keys: list[bytes] = []
+        evicted: list[Eviction] = []
         for key, value in self.entries.items():
-            if len(keys) == count or (before is not None and begun(value) >= before):
+            if len(evicted) == count or (before is not None and begun(value) >= before):
                 break
-            keys.append(key)
-        for key in keys:
+            evicted.append(Eviction(key, value, reason))
+        for key, _, _ in evicted:
             self.discard(key)
-        self.evicted[reason] += len(keys)
-        return keys
+        self.evicted[reason] += len(evicted)
+        return evicted
 
 
 def stamp_of(seconds: int) -> bytes:

@@ -26,6 +26,13 @@ def value(seconds: int = NOW, text: bytes = b"\nmx") -> bytes:
     return stamp_of(seconds) + text
 
 
+def trimmed(kept: Memory, seconds: int) -> list[bytes]:
+    before = dict(kept.entries)
+    evicted = kept.trim(seconds)
+    assert all(before[each.key] == each.value for each in evicted)
+    return [each.key for each in evicted]
+
+
 def test_records_are_found_until_they_are_discarded() -> None:
     kept = memory()
     kept.add(b"a", value())
@@ -41,10 +48,10 @@ def test_more_messages_than_are_kept_push_out_the_oldest() -> None:
     kept = memory(messages=80)
     for number in range(81):
         kept.add(b"%d" % number, value())
-    gone = kept.trim(NOW)
+    gone = trimmed(kept, NOW)
     assert gone == [b"%d" % number for number in range(11)], "one, and an eighth to spare"
     assert kept.evicted == {Evicted.COUNT: 11, Evicted.BYTES: 0, Evicted.AGE: 0}
-    assert kept.trim(NOW) == []
+    assert trimmed(kept, NOW) == []
 
 
 @pytest.mark.parametrize("messages", [1, 7, 8, 1000])
@@ -63,16 +70,16 @@ def test_what_is_touched_anew_is_the_youngest() -> None:
     kept.add(b"b", value())
     kept.renew(b"a", value())
     kept.add(b"c", value())
-    assert kept.trim(NOW) == [b"b"]
+    assert trimmed(kept, NOW) == [b"b"]
 
 
 def test_what_is_too_old_goes() -> None:
     kept = memory(seconds=100)
     kept.add(b"a", value(NOW))
     kept.add(b"b", value(NOW + 50))
-    assert kept.trim(NOW + 100) == []
-    assert kept.trim(NOW + 105) == [], "looked at every ten seconds"
-    assert kept.trim(NOW + 111) == [b"a"]
+    assert trimmed(kept, NOW + 100) == []
+    assert trimmed(kept, NOW + 105) == [], "looked at every ten seconds"
+    assert trimmed(kept, NOW + 111) == [b"a"]
     assert kept.evicted[Evicted.AGE] == 1
 
 
@@ -89,6 +96,18 @@ def test_what_has_left_stays_in_reach_for_a_moment() -> None:
     kept.add(b"last", value())
     kept.close(b"last", NOW + 10)
     assert kept.get(b"a") is None
+
+
+def test_what_has_left_is_out_of_reach_once_the_key_is_used_again() -> None:
+    kept = memory()
+    for later in (0, 5):
+        kept.add(b"a", value())
+        kept.close(b"a", NOW)
+        kept.add(b"%d" % later, value())
+        kept.close(b"%d" % later, NOW + later)
+        kept.add(b"a", value(text=b"\nnew"))
+        kept.discard(b"a")
+        assert kept.get(b"a") is None
 
 
 def test_what_has_left_is_bounded_by_number_and_by_bytes() -> None:
@@ -142,7 +161,7 @@ def test_the_books_are_right_whatever_is_done(steps: list[tuple[str, bytes, int,
         record = value(now, b"\n" + b"x" * length)
         if step == "trim":
             before = set(kept.entries)
-            evicted = kept.trim(now)
+            evicted = trimmed(kept, now)
             assert before - set(kept.entries) == set(evicted)
             assert len(kept) <= 12
             assert kept.size <= 5000
