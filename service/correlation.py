@@ -458,8 +458,9 @@ class Correlation:
         context = context_of(story, attempt, since)
         sender = facts.sender if facts.sender is not None else context.sender
         job.context = context._replace(backscatter_risk=backscatter_risk(story, sender))
-        # Without a sender too: with `notify_classes = 2bounce` the postmaster is told of those.
-        if self._may_wait(entry):
+        # The null sender too: with `notify_classes = 2bounce` the postmaster is told of those. Not
+        # where it is unknown: nothing was seen of this message, and little will be.
+        if sender is not None and self._may_wait(entry):
             self._hold(self._bounces, key, (entry, job), entry.batch.now)
             return None
         return job

@@ -162,6 +162,28 @@ async def test_a_program_that_takes_mail_later(site: MailSite, address: str) -> 
     check_told(events, "programs")
 
 
+@pytest.mark.parametrize("alias", ["first-later", "last-later"])
+async def test_an_alias_of_two_programs(site: MailSite, alias: str) -> None:
+    """While one of them waits, local(8) runs both again each time: the recipient has not been
+    served when the other one has."""
+    recipient = f"{alias}@local.example"
+    ready = site.postfix.config / "later.ready"
+    ready.unlink(missing_ok=True)
+    queue_id = await submit(site.postfix, alias, recipient)
+    await site.story(1, queue_id)
+    await site.postfix.retry(queue_id)
+    await site.story(2, queue_id)
+    ready.touch()
+    await site.postfix.retry(queue_id)
+    events = await site.story(3, queue_id)
+    assert list(map(brief, events)) == [
+        ("deferred", recipient, 1),
+        ("deferred", recipient, 2),
+        ("resolved: delivered", recipient, 3),
+    ]
+    check_told(events, alias)
+
+
 async def test_long_queue_ids(site: MailSite) -> None:
     recipient = "busy.ok+long-id@next.example"
     queue_id = await submit(site.out, "long-id", recipient)
