@@ -181,14 +181,14 @@ def expected(steps: list[Step]) -> list[dict[str, Any]]:
             recipient = mail.recipients[step.recipient]
             made = list(_attempted(step, recipient, mail, mail.number in active))
             events += made
-            if mail.number in active and mail.sender:
+            if mail.number in active:
                 bounces.setdefault(mail.number, []).extend(
                     event for event in made if event["event_type"] == "bounced"
                 )
         elif step.kind in ("expired", "removed", "deleted"):
             made = list(_left(step, mail, mail.number in active))
             events += made
-            if step.kind == "expired" and mail.sender:
+            if step.kind == "expired":
                 bounces.setdefault(mail.number, []).extend(
                     event for event in made if event["event_type"] == "bounced"
                 )
@@ -225,7 +225,8 @@ def _attempted(
         recipient.first_deferred = recipient.first_deferred or step.at
     else:
         recipient.is_open = False
-    of_this = {"recipient": recipient.address, "first_deferred_at": recipient.first_deferred}
+    since = recipient.first_deferred if mail.is_seen else None
+    of_this = {"recipient": recipient.address, "first_deferred_at": since}
     if step.kind != "sent":
         yield {**common, **of_this, "event_type": step.kind, "attempt": attempt}
     if step.kind != "deferred" and was_waiting:
@@ -242,7 +243,8 @@ def _left(step: Step, mail: Mail, is_active: bool) -> Iterator[dict[str, Any]]:
     for recipient in waiting:
         recipient.is_open = False
         attempt = recipient.deferrals if mail.is_seen else None
-        of_this = {"recipient": recipient.address, "first_deferred_at": recipient.first_deferred}
+        since = recipient.first_deferred if mail.is_seen else None
+        of_this = {"recipient": recipient.address, "first_deferred_at": since}
         if step.kind == "expired":
             yield {**common, **of_this, "event_type": "bounced", "attempt": attempt}
         outcome = "expired" if step.kind == "expired" else "removed"
