@@ -57,10 +57,10 @@ async def measure(messages: int) -> tuple[int, int, int]:
         with log.open("wb") as file:
             file.writelines(lines(messages))
         server = NatsServer(work / "jetstream")
+        await server.start()
+        await server.wait_until_ready()
         service = Service(ROOT, server.url, work / "data")
         try:
-            await server.start()
-            await server.wait_until_ready()
             await service.start()
             await service.wait_until_ready()
             before = resident_bytes(service.pid)

@@ -24,7 +24,7 @@ from service.core.correlate.trace import TELLS_NOTHING, Queue, Trace, match_comm
 from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
-from service.core.postfix.facts import Delivery, Record
+from service.core.postfix.facts import Delivery, Record, Reject
 from service.core.postfix.result import Failure, Unparsed
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
@@ -38,6 +38,7 @@ ASK_SECONDS = 1.0
 
 _EXPIRIES = frozenset({"expired", "force-expired"})
 _POSTSUPER = "postsuper"
+_PROXY_REJECT = "proxy-reject"
 _DAY = 86_400
 
 
@@ -354,7 +355,11 @@ class Correlation:
     def _failure(self, entry: Entry, failure: Failure) -> Outcome | None:
         record, facts = failure.record, failure.facts
         line = _line(entry, self._zone)
-        if record.queue_id is None or not self.is_enabled:
+        if not self.is_enabled:
+            return Job(line, failure, entry.verdict)
+        if record.queue_id is None:
+            if isinstance(facts, Reject) and facts.action == _PROXY_REJECT:
+                self._add_client(facts, queue_of(line.host, record.instance), line.message)
             return Job(line, failure, entry.verdict)
         queue = queue_of(line.host, record.instance)
         key = queue.key(record.queue_id)
@@ -370,6 +375,14 @@ class Correlation:
         if facts.kind == "deferred":
             return self._deferred(entry, failure, facts, queue, key, story)
         return self._bounced(entry, failure, facts, queue, key, story)
+
+    def _add_client(self, facts: Reject, queue: Queue, message: SyslogMessage) -> None:
+        """What a filter before the queue refuses at its end, smtpd logs without the client."""
+        if facts.client is None and message.pid is not None:
+            story = self.correlator.story(queue, queue.session(message.tag, message.pid))
+            if story is not None:
+                facts.client = story.client
+                facts.sasl_username = facts.sasl_username or story.sasl_username
 
     def _deferred(
         self,
@@ -392,8 +405,7 @@ class Correlation:
             waiting.provider, waiting.provider_code = verdict.provider, verdict.provider_code
         self.correlator.keep(key, waiting, entry.batch.seconds)
         self._tell_others(queue, key)
-        attempt = waiting.attempts if waiting.is_counted else None
-        return Job(line, failure, verdict, context_of(story, attempt, waiting.first_deferred))
+        return Job(line, failure, verdict, context_of(story, waiting.attempt, waiting.since))
 
     def _bounced(
         self,
@@ -406,7 +418,7 @@ class Correlation:
     ) -> Job | None:
         line = _line(entry, self._zone)
         job = Job(line, failure, entry.verdict)
-        attempt = first_deferred = None
+        attempt = since = None
         if facts.recipient is None and facts.status in _EXPIRIES:
             job.expired = self.correlator.all_ended(key)
             job.endings = [
@@ -416,16 +428,16 @@ class Correlation:
             waiting = self.correlator.ended(key, facts, line.message.time.timestamp())
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
-                attempt = waiting.attempts if waiting.is_counted else None
-                first_deferred = waiting.first_deferred
+                attempt, since = waiting.attempt, waiting.since
             elif facts.recipient is not None and story is not None and story.is_begun:
                 attempt = 1
         if job.endings:
             self._tell_others(queue, key)
-        context = context_of(story, attempt, first_deferred)
+        context = context_of(story, attempt, since)
         sender = facts.sender if facts.sender is not None else context.sender
         job.context = context._replace(backscatter_risk=backscatter_risk(story, sender))
-        if sender and self._may_wait(entry):
+        # Without a sender too: with `notify_classes = 2bounce` the postmaster is told of those.
+        if self._may_wait(entry):
             self._hold(self._bounces, key, (entry, job), entry.batch.now)
             return None
         return job

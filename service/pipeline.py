@@ -6,7 +6,7 @@ event(s), a skip with a reason or a drop with a reason, and is counted as exactl
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ from service.core.assemble import (
     event_id,
 )
 from service.core.classify import Classifier, Verdict
+from service.core.context import utc
 from service.core.correlate.memory import stamp_of
 from service.core.correlate.waiting import Waiting
 from service.core.envelope import Envelope, SubjectTemplate, seal
@@ -419,8 +420,8 @@ def _expired(
     line = job.line
     own = replace(facts, recipient=waiting.recipient, original_recipient=waiting.original_recipient)
     context = job.context._replace(
-        attempt=waiting.attempts if waiting.is_counted else None,
-        first_deferred_at=datetime.fromtimestamp(waiting.first_deferred, UTC),
+        attempt=waiting.attempt,
+        first_deferred_at=utc(waiting.since),
     )
     name = derived_id(event_id(line), "bounced", waiting.recipient)
     return assemble(line, record, own, verdict, context, name)

@@ -1,59 +1,70 @@
-"""Where things wait for a word about them, each no longer than a set time, not too many at once.
+"""Where things wait for a word about them, each no longer than a set time.
 
 In: things, by the key of what they wait for. Out: all that wait for a key, once its word has come,
-or once their time is over. Every thing waits equally long, so they stand in order of their times.
+or once the first of them has waited for too long. Every thing waits equally long, so they stand in
+order of their times.
 """
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
+@dataclass(slots=True, eq=False)
+class _Place(Generic[T]):
+    key: bytes
+    thing: T
+    until: float
+    is_waiting: bool = True
+
+
 class Waitroom(Generic[T]):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._waiting: dict[bytes, list[T]] = {}
-        self._deadlines: deque[tuple[float, bytes, T]] = deque()
+        self._by_key: dict[bytes, list[_Place[T]]] = {}
+        self._in_order: deque[_Place[T]] = deque()
+        """Those that have left are passed over."""
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._waiting
+        return key in self._by_key
 
     def open(self, key: bytes) -> None:
         """Whatever comes for this key has to wait."""
-        self._waiting.setdefault(key, [])
+        self._by_key.setdefault(key, [])
 
     def add(self, key: bytes, thing: T, now: float) -> None:
-        self._waiting.setdefault(key, []).append(thing)
-        self._deadlines.append((now + self.seconds, key, thing))
+        place = _Place(key, thing, now + self.seconds)
+        self._by_key.setdefault(key, []).append(place)
+        self._in_order.append(place)
         self._count += 1
 
     def take(self, key: bytes) -> list[T]:
         """All that wait for it, in order; none wait any more."""
-        things = self._waiting.pop(key, [])
-        self._count -= len(things)
-        return things
+        places = self._by_key.pop(key, [])
+        self._count -= len(places)
+        for place in places:
+            place.is_waiting = False
+        return [place.thing for place in places]
 
     def overdue(self, now: float) -> list[bytes]:
-        """Keys of which something has waited for too long at `now`."""
-        keys = []
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now:
-            _, key, thing = deadlines.popleft()
-            if any(waiting is thing for waiting in self._waiting.get(key, ())):
-                keys.append(key)
-        return keys
+        """Keys of which something has waited for too long at `now`, each once."""
+        keys: dict[bytes, None] = {}
+        in_order = self._in_order
+        while in_order and (in_order[0].until <= now or not in_order[0].is_waiting):
+            place = in_order.popleft()
+            if place.is_waiting:
+                keys[place.key] = None
+        return list(keys)
 
     def oldest(self) -> bytes | None:
-        """The key of what has waited the longest."""
-        deadlines = self._deadlines
-        while deadlines:
-            _, key, thing = deadlines[0]
-            if any(waiting is thing for waiting in self._waiting.get(key, ())):
-                return key
-            deadlines.popleft()
-        return next(iter(self._waiting), None)
+        """The key of what has waited the longest; without such, one that is open."""
+        in_order = self._in_order
+        while in_order and not in_order[0].is_waiting:
+            in_order.popleft()
+        return in_order[0].key if in_order else next(iter(self._by_key), None)

@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from schemas.invalid import InvalidEvent
 from schemas.reject import RejectEvent
 from schemas.resolved import ResolvedEvent
 from service.core.classify import Verdict
-from service.core.context import NO_CONTEXT, Context
+from service.core.context import NO_CONTEXT, Context, utc
 from service.core.correlate.waiting import Waiting
 from service.core.identity import ID_BYTES, derived_id, id_of, origin_key
 from service.core.outcomes import Malformed
@@ -153,9 +153,9 @@ def assemble_resolved(
             "raw": _raw(line),
             "outcome": ending.outcome,
             "status": ending.status,
-            "attempt": waiting.attempts if waiting.is_counted else None,
+            "attempt": waiting.attempt,
             "attempts": waiting.attempts,
-            "first_deferred_at": datetime.fromtimestamp(waiting.first_deferred, UTC),
+            "first_deferred_at": utc(waiting.since),
             "age": age,
         }
     )

@@ -40,13 +40,17 @@ NO_CONTEXT = Context(Message())
 
 
 def context_of(
-    story: Story | None, attempt: int | None = None, first_deferred: float | None = None
+    story: Story | None, attempt: int | None = None, since: float | None = None
 ) -> Context:
-    """`first_deferred`: Unix time."""
-    since = None if first_deferred is None else datetime.fromtimestamp(first_deferred, UTC)
+    """`since`: when the recipient was first deferred, Unix time."""
+    first_deferred_at = utc(since)
     if story is None:
-        return Context(NO_CONTEXT.message, None, attempt, since)
-    return Context(_message(story), story.sender, attempt, since)
+        return Context(NO_CONTEXT.message, None, attempt, first_deferred_at)
+    return Context(_message(story), story.sender, attempt, first_deferred_at)
+
+
+def utc(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 @lru_cache(maxsize=4096)

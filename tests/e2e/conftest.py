@@ -36,4 +36,4 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MailSi
         server = await cleanup.enter_async_context(real_nats(directory))
         site = await mail_site.start(cleanup, server.url)
         yield site
-        await site.check_balance()
+        await site.check_run()

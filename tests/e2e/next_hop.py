@@ -1,11 +1,13 @@
 """The mail server on the other side: it answers each recipient as its name asks for.
 
 The part of the address before the first `+` picks the answer, so that one server plays them all:
-`busy+anything@next.example` is told 450.
+`busy+anything@next.example` is told 450. Several answers with dots between them are for one attempt
+after the other: `busy.busy.ok+anything` is taken at the third. It speaks LMTP to who says LHLO.
 """
 
 import asyncio
 import re
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Self
 
@@ -23,11 +25,15 @@ AT_RCPT = {
     "long": [LONG],
     "bare": ["550 no"],
 }
-AT_END_OF_DATA = {"spam": ["554 5.7.1 looks like spam"]}
+AT_END_OF_DATA = {
+    "spam": ["554 5.7.1 looks like spam"],
+    "full": ["452 4.2.2 mailbox full for now"],
+}
+TAKEN = ["250 2.0.0 Ok: taken"]
 DROPPED = "dropped"
 """The connection ends where the answer should come."""
 
-_RECIPIENT = re.compile(r"RCPT TO:<([^+@>]*)", re.IGNORECASE)
+_RECIPIENT = re.compile(r"RCPT TO:<([^>]*)", re.IGNORECASE)
 
 
 class NextHop:
@@ -36,6 +42,7 @@ class NextHop:
     def __init__(self, greeting: str = "220 next.example ESMTP") -> None:
         self._greeting = greeting
         self._server: asyncio.Server | None = None
+        self._attempts: Counter[str] = Counter()
 
     @classmethod
     async def start(cls, cleanup: AsyncExitStack, greeting: str | None = None) -> Self:
@@ -61,14 +68,15 @@ class NextHop:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _answer(writer, [self._greeting])
         names: list[str] = []
+        is_lmtp = False
         while line := (await reader.readline()).decode().strip():
             verb = line.partition(" ")[0].upper()
             match verb:
-                case "EHLO":
+                case "EHLO" | "LHLO":
+                    is_lmtp = verb == "LHLO"
                     _answer(writer, ["250-next.example", "250-ENHANCEDSTATUSCODES", "250 SMTPUTF8"])
                 case "RCPT":
-                    found = _RECIPIENT.match(line)
-                    name = found[1] if found else ""
+                    name = self._turn(line)
                     if name == DROPPED:
                         return
                     if name not in AT_RCPT:
@@ -77,8 +85,11 @@ class NextHop:
                 case "DATA":
                     _answer(writer, ["354 go on"])
                     await reader.readuntil(b"\r\n.\r\n")
-                    refusals = [AT_END_OF_DATA[name] for name in names if name in AT_END_OF_DATA]
-                    _answer(writer, refusals[0] if refusals else ["250 2.0.0 Ok: taken"])
+                    answers = [AT_END_OF_DATA.get(name, TAKEN) for name in names]
+                    if not is_lmtp:
+                        answers = [max(answers, default=TAKEN)]
+                    for answer in answers:
+                        _answer(writer, answer)
                 case "QUIT":
                     _answer(writer, ["221 2.0.0 Bye"])
                     return
@@ -86,6 +97,15 @@ class NextHop:
                     if verb in ("MAIL", "RSET"):
                         names.clear()
                     _answer(writer, ["250 2.0.0 Ok"])
+
+    def _turn(self, line: str) -> str:
+        """What this recipient's name asks for at this attempt."""
+        found = _RECIPIENT.match(line)
+        recipient = found[1].strip('"') if found else ""
+        names = re.split(r"[+@]", recipient)[0].split(".")
+        attempt = self._attempts[recipient]
+        self._attempts[recipient] += 1
+        return names[min(attempt, len(names) - 1)]
 
 
 def _answer(writer: asyncio.StreamWriter, lines: list[str]) -> None:

@@ -6,6 +6,7 @@ host; each line goes on to the private rsyslogd in the form of syslog(3). Ready 
 """
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -19,9 +20,12 @@ from tests.e2e.child import Child
 from tests.e2e.packages import require_program, require_root
 from tests.e2e.rsyslog import Rsyslogd
 
-_MASTER = re.compile(r"postfix/master\[(\d+)\]: daemon started ")
+_MASTER = re.compile(r"postfix[a-z-]*/master\[(\d+)\]: daemon started ")
 _LINE = re.compile(r"([A-Z][a-z]{2} [0-9 ]\d \d\d:\d\d:\d\d) \S+ (.*)", re.DOTALL)
 """Month, day and time; host; tag and text (Postfix `util/msg_logger.c`)."""
+
+
+_PATIENCE_SECONDS = 30.0
 
 
 class Postfix:
@@ -54,15 +58,40 @@ class Postfix:
         """One of Postfix's commands, on this Postfix: `sendmail`, `postqueue`, `postsuper`."""
         process = await asyncio.create_subprocess_exec(
             require_program(command, "postfix"), *arguments,
-            stdin=asyncio.subprocess.PIPE,
+            # Nobody waits for what is not to come: it may have ended by then.
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "MAIL_CONFIG": str(self.config)},
         )  # fmt: skip
-        output, _ = await process.communicate(stdin)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                output, _ = await process.communicate(stdin or None)
+        except TimeoutError:
+            process.kill()
+            raise AssertionError(f"{command} {arguments} does not end") from None
         text = output.decode("utf-8", "replace")
         assert process.returncode == 0, f"{command}: {text}"
         return text
+
+    async def retry(self, queue_id: str) -> None:
+        """Have a deferred message tried again now."""
+        await self.until_in("deferred", queue_id)
+        await self.run("postqueue", "-i", queue_id)
+
+    async def until_in(self, queue: str, queue_id: str) -> None:
+        """Wait for a message to lie in this of Postfix's queues: its file is moved there some time
+        after the log says why."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        while (queue, queue_id) not in (messages := await self.queue()):
+            late = asyncio.get_running_loop().time() > deadline
+            assert not late, f"{queue_id} is not in {queue}: {messages}"
+
+    async def queue(self) -> list[tuple[str, str]]:
+        """Queue and queue id of each message."""
+        listed = await self.run("postqueue", "-j")
+        messages = [json.loads(line) for line in listed.splitlines()]
+        return [(message["queue_name"], message["queue_id"]) for message in messages]
 
     async def stop(self) -> None:
         os.kill(self._master_pid, signal.SIGTERM)  # master ends its daemons itself

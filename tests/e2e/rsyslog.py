@@ -29,8 +29,10 @@ input(type="imuxsock" socket="{directory}/relayed.sock"
 # As Ubuntu's rsyslog.conf has it, in front of the files it includes.
 $RepeatedMsgReduction on
 include(file="{snippet}")
-# What it shows here it has handed to the queue above before.
-mail.* action(type="omfile" file="/dev/stdout")
+# What it shows here, as ForwardFormat has it, it has handed to the queue above before.
+template(name="shown" type="string" string="<%PRI%>%TIMESTAMP:::date-rfc3339% %HOSTNAME%\
+ %syslogtag:1:32%%msg:::sp-if-no-1st-sp%%msg%\\n")
+mail.* action(type="omfile" file="/dev/stdout" template="shown")
 """
 
 

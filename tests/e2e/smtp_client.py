@@ -27,10 +27,15 @@ class Session:
                 return " ".join(lines)
 
     async def send(
-        self, sender: str, *recipients: str, message: str = "Subject: x\r\n\r\nhi"
+        self,
+        sender: str,
+        *recipients: str,
+        message: str = "Subject: x\r\n\r\nhi",
+        options: str = "",
     ) -> str:
-        """A whole transaction. Returns the queue id, or the reply that refused the message."""
-        await self.expect("250", f"MAIL FROM:<{sender}>")
+        """A whole transaction; `options` go with MAIL. Returns the queue id, or the reply that
+        refused the message."""
+        await self.expect("250", f"MAIL FROM:<{sender}> {options}".rstrip())
         for recipient in recipients:
             await self.expect("250", f"RCPT TO:<{recipient}>")
         return await self.data(message)

@@ -182,7 +182,11 @@ async def test_header_of_a_local_submission(site: MailSite) -> None:
         content="Subject: lottery",
     )
     bounce = bounced(
-        recipient=recipient, enhanced_code="5.7.1", response="no spam please", relay=None
+        sender=SENDER,
+        recipient=recipient,
+        enhanced_code="5.7.1",
+        response="no spam please",
+        relay=None,
     )
     for wanted in (refusal, bounce):
         event = by_type[wanted["event_type"]]

@@ -47,6 +47,7 @@ from service.core.correlate.trace import (
     Queue,
     Trace,
     Traces,
+    is_session,
 )
 from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
 from service.core.postfix.facts import Delivery
@@ -125,7 +126,11 @@ class Correlator:
 
     def _accepted(self, trace: Trace, stamp: bytes) -> None:
         """smtpd(8) or qmqpd(8): `client=`."""
-        text = trace[4]
+        _, key, time, _, text = trace
+        if is_session(key):
+            record = CLIENT_RECORD + time + SEPARATOR + text[:_LONGEST_RECORD]
+            self.memory.renew(key, stamp + record)
+            return
         self._begin(trace, CLIENT_RECORD, stamp)
         if text.find(_ORIGINAL_QUEUE_ID) > 0:
             self._inherit(trace, text.rpartition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0])
@@ -221,10 +226,12 @@ class Correlator:
         known = self.memory.entries.get(key)
         if known is None or PARENT_RECORD in known:
             return
-        for record in parent.split(b"\n"):
-            if b"\n" + record[:1] in (CLIENT_RECORD, UID_RECORD):
-                self.memory.put(key, known + PARENT_RECORD + record)
-                return
+        records = {b"\n" + record[:1]: record for record in reversed(parent.split(b"\n"))}
+        # What that one had inherited itself comes first: it was the same mail before.
+        inherited = records.get(PARENT_RECORD, b"")[1:]
+        record = inherited or records.get(CLIENT_RECORD) or records.get(UID_RECORD)
+        if record is not None:
+            self.memory.put(key, known + PARENT_RECORD + record)
 
     def _take_over(self, trace: Trace, origin: bytes) -> None:
         """`postsuper -r` gave a message a new id: its recipients wait on under that."""

@@ -37,7 +37,8 @@ _SEPARATOR = SEPARATOR.decode()
 _CLIENT = pattern(CLIENT)
 _SASL_USERNAME = ", sasl_username="
 _LOGIN_END = pattern(", (?:sasl_sender|orig_queue_id|orig_client)=")
-_ORIGINAL_QUEUE_ID = pattern(rf", orig_queue_id=({QUEUE_ID})(?=, orig_client=|\Z)")
+# A filter before the queue may say NOQUEUE.
+_ORIGINAL_QUEUE_ID = pattern(rf", orig_queue_id=(?!NOQUEUE)({QUEUE_ID})(?=, orig_client=|\Z)")
 _ORIGINAL_CLIENT = ", orig_client="
 _UID = pattern(rf"([0-9]{{1,10}}) from=<(.*)>(?: orig_id=({QUEUE_ID}))?\Z")
 # From the right: whatever the sender holds, it ends before this.
@@ -94,7 +95,9 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
     size = recipients = None
     active = records.get(ACTIVE_RECORD)
     if active is not None and (match := _ACTIVE.match(active)):
-        sender, size, recipients = match[1], int(match[2]), int(match[3])
+        sender, size = match[1], int(match[2])
+        if first is not None:  # else this may be a later try, with fewer that are left
+            recipients = int(match[3])
     message_id = records.get(MESSAGE_ID_RECORD)
     is_own = NOTICE_RECORD in records or (
         BEGUN_RECORD in records
@@ -139,8 +142,9 @@ def _read_client(text: str) -> Client | None:
     return None if match is None else Client(known(match[1]), known(match[2]), port(match[3]))
 
 
-def _bare(message_id: str) -> str:
-    """Without its brackets; a header may hold anything."""
+def _bare(message_id: str) -> str | None:
+    """Without its brackets; a header may hold anything. None: `<>` is what Postfix writes of a
+    message without that header."""
     if message_id.startswith("<") and message_id.endswith(">"):
-        return message_id[1:-1]
-    return message_id
+        message_id = message_id[1:-1]
+    return message_id or None

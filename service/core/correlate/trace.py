@@ -36,7 +36,11 @@ POSTMASTER = b"postmaster "
 """bounce(8): a notice to one of these."""
 
 _ALL_OPENINGS = (CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER)
-_TELLING = rb"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): (%b)(.{0,2048})" % b"|".join(_ALL_OPENINGS)
+_NOQUEUE = b"NOQUEUE"
+_TELLING = (
+    rb"((?!NOQUEUE)[0-9A-Z][0-9A-Za-z]{4,31}|NOQUEUE(?=: client=)): (%b)(.{0,2048})"
+    % b"|".join(_ALL_OPENINGS)
+)
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
 # is asked once. Groups: stamp, host, tag, queue id, opening, text.
 _COMMON = re.compile(
@@ -72,10 +76,20 @@ class Queue:
     def key(self, queue_id: str) -> bytes:
         return self.prefix + queue_id.encode("ascii", "replace")
 
+    def session(self, tag: str, pid: int) -> bytes:
+        """Of mail that an smtpd(8) hands on to a filter before the queue: it has no id, and one
+        process has one client at a time."""
+        return self.prefix + _NOQUEUE + f"{tag}[{pid}]".encode()
+
+
+def is_session(key: bytes) -> bool:
+    """Whether `Queue.session` made it."""
+    return key.startswith(_NOQUEUE, _PREFIX_BYTES)
+
 
 Trace = tuple[Queue, bytes, bytes, bytes, bytes]
-"""Queue; key, of queue and queue id; stamp as logged; opening; the text behind that. A bare tuple:
-one is made for every other line of a log."""
+"""Queue; key, of queue and queue id or session; stamp as logged; opening; the text behind that. A
+bare tuple: one is made for every other line of a log."""
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -121,6 +135,8 @@ class Traces:
             return None
         if _LF in text:  # of a counted frame: records are lines
             text = text.replace(b"\n", b"?")
+        if queue_id == _NOQUEUE:
+            queue_id += tag
         return queue, queue.prefix + queue_id, stamp, opening, text
 
     def _other_form(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
@@ -128,6 +144,8 @@ class Traces:
         if found is None:
             return self._with_care(line, received_at, sender)
         stamp, host, program, text = found
+        if text.startswith(_NOQUEUE):
+            return self._with_care(line, received_at, sender)
         origin = (host, program)
         if origin not in self._queues:
             self._remember(origin, _decoded(host), _decoded(program))
@@ -154,7 +172,12 @@ class Traces:
         text = message.text.encode("utf-8", "replace")
         if queue is None:
             return None
-        return _trace(queue, message.stamp.encode("utf-8", "replace"), text)
+        trace = _trace(queue, message.stamp.encode("utf-8", "replace"), text)
+        if trace is None or not is_session(trace[1]):
+            return trace
+        if message.pid is None:
+            return None
+        return queue, queue.session(message.tag, message.pid), *trace[2:]
 
     def _remember(self, origin: tuple[bytes, bytes] | None, host: str, tag: str) -> Queue | None:
         identity = identify(tag) if len(tag) <= MAX_TAG else None

@@ -19,7 +19,7 @@ class Waiting:
     recipient: str
     original_recipient: str | None
     first_deferred: float
-    """Unix time, seconds."""
+    """Unix time, seconds; of the deferrals seen here."""
     last_deferred: float
     """Unix time of the last attempt, seconds."""
     attempts: int
@@ -40,6 +40,16 @@ class Waiting:
     scope: str | None
     provider: str | None
     provider_code: str | None
+
+    @property
+    def attempt(self) -> int | None:
+        """Number of the last attempt; None where earlier ones may not have been seen."""
+        return self.attempts if self.is_counted else None
+
+    @property
+    def since(self) -> float | None:
+        """When it was first deferred; None as above."""
+        return self.first_deferred if self.is_counted else None
 
 
 _NAMES = tuple(field.name for field in fields(Waiting))
