@@ -9,6 +9,7 @@ the other receivers know. Nothing here does IO or reads a clock; times are Unix 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from math import inf
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +21,14 @@ from service.core.context import NO_CONTEXT, Context, backscatter_risk, context_
 from service.core.correlate.correlator import READERS, Correlator, News, Notice
 from service.core.correlate.memory import Bounds
 from service.core.correlate.story import Story
-from service.core.correlate.trace import TELLS_NOTHING, Queue, Trace, match_common, queue_of
+from service.core.correlate.trace import (
+    BEGINNINGS,
+    TELLS_NOTHING,
+    Queue,
+    Trace,
+    match_common,
+    queue_of,
+)
 from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
@@ -197,6 +205,7 @@ class Correlation:
         """Lines of messages that began elsewhere: they wait for what the others know."""
         self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
         """Removals that wait for the last lines of deferred recipients."""
+        self._leaving_keys: set[bytes] = set()
         self._released: list[Released] = []
         self.hurried = 0
         """Times that something was released for want of room."""
@@ -217,11 +226,13 @@ class Correlation:
         trace = self._read(match, raw, batch.written_at, batch.sender)
         if trace is None:
             return None
-        queue, key, _, _, _ = trace
+        queue, key, _, opening, _ = trace
         if self.sharing is not None and key in self._foreign:
             # All lines of the message, or what it tells of itself would not be in its order.
             return trace, News.LATER
-        news = READERS[trace[3]](self.correlator, trace, batch.stamp)
+        if self._leaving_keys and key in self._leaving_keys and opening in BEGINNINGS:
+            self._let_leave(key)  # or the next message of that id would be taken for it
+        news = READERS[opening](self.correlator, trace, batch.stamp)
         if news is None:
             return None
         if isinstance(news, Notice):
@@ -285,7 +296,7 @@ class Correlation:
         """The other receivers have answered, or will not: go on with what is here."""
         self.correlator.asked(key, int(now))
         for entry in self._foreign.take(key):
-            outcome = self.follow(entry)
+            outcome = self._safely(entry, self.follow, entry)
             if outcome is not None:
                 self._released.append((entry, outcome))
 
@@ -316,7 +327,9 @@ class Correlation:
         waiting = (
             None
             if success is None
-            else self.correlator.ended(key, success.facts, line.message.time.timestamp())
+            else self.correlator.ended(
+                key, success.facts, _at(line), event_id(line), entry.batch.seconds
+            )
         )
         if success is None or waiting is None:
             return Skip.NOT_A_FAILURE
@@ -328,26 +341,33 @@ class Correlation:
     def _removal(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
         """The message left the queue. Its deferred recipients have ended, but for those whose last
         line may have changed places with this one."""
-        record = record_of(_line(entry, self._zone).message)
+        line = _line(entry, self._zone)
+        record = record_of(line.message)
         if record is None or not self.correlator.is_awaited(key):
             self.correlator.close(key, entry.batch.seconds)
+            return Skip.NOT_A_FAILURE
+        if not self.correlator.is_awaited_since(key, _at(line)):
+            # Sent again, when another message had the id already.
             return Skip.NOT_A_FAILURE
         if record.daemon == _POSTSUPER:
             return self._removed(entry, queue, key, record)
         self._hold(self._leaving, key, (entry, queue, record), entry.batch.now)
+        self._leaving_keys.add(key)
         return None
 
     def _removed(self, entry: Entry, queue: Queue, key: bytes, record: Record) -> Outcome:
+        line = _line(entry, self._zone)
         story = self.correlator.story(queue, key)
+        seconds = entry.batch.seconds
         endings = [
             Ending(waiting, "removed", None, None, None)
-            for waiting in self.correlator.all_ended(key)
+            for waiting in self.correlator.all_ended(key, _at(line), event_id(line), seconds)
         ]
-        self.correlator.close(key, entry.batch.seconds)
+        if not self.correlator.is_awaited(key):
+            self.correlator.close(key, seconds)
         self._tell_others(queue, key)
         if not endings:
             return Skip.NOT_A_FAILURE
-        line = _line(entry, self._zone)
         return Job(line, None, None, context_of(story), record, [], endings)
 
     # A failure
@@ -395,17 +415,19 @@ class Correlation:
     ) -> Job:
         line = _line(entry, self._zone)
         at = line.message.time.timestamp()
-        waiting = self.correlator.deferred(key, story, facts, at, event_id(line))
-        if waiting is None:
-            return Job(line, failure, entry.verdict, context_of(story))
-        reply, verdict = facts.remote_reply, entry.verdict
-        waiting.smtp_code = None if reply is None else reply.smtp_code
-        if verdict is not None:
-            waiting.category, waiting.scope = verdict.category, verdict.scope
-            waiting.provider, waiting.provider_code = verdict.provider, verdict.provider_code
-        self.correlator.keep(key, waiting, entry.batch.seconds)
-        self._tell_others(queue, key)
-        return Job(line, failure, verdict, context_of(story, waiting.attempt, waiting.since))
+        verdict = entry.verdict
+        attempt = self.correlator.deferred(key, story, facts, at, event_id(line))
+        if attempt is None:
+            return Job(line, failure, verdict, context_of(story))
+        waiting, reply = attempt.waiting, facts.remote_reply
+        if attempt.is_news:
+            waiting.smtp_code = None if reply is None else reply.smtp_code
+            if verdict is not None:
+                waiting.category, waiting.scope = verdict.category, verdict.scope
+                waiting.provider, waiting.provider_code = verdict.provider, verdict.provider_code
+            self.correlator.keep(key, waiting, entry.batch.seconds)
+            self._tell_others(queue, key)
+        return Job(line, failure, verdict, context_of(story, attempt.number, waiting.since))
 
     def _bounced(
         self,
@@ -416,20 +438,20 @@ class Correlation:
         key: bytes,
         story: Story | None,
     ) -> Job | None:
-        line = _line(entry, self._zone)
+        line, seconds = _line(entry, self._zone), entry.batch.seconds
         job = Job(line, failure, entry.verdict)
         attempt = since = None
         if facts.recipient is None and facts.status in _EXPIRIES:
-            job.expired = self.correlator.all_ended(key)
+            job.expired = self.correlator.all_ended(key, _at(line), event_id(line), seconds)
             job.endings = [
                 Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
             ]
         else:
-            waiting = self.correlator.ended(key, facts, line.message.time.timestamp())
+            waiting = self.correlator.ended(key, facts, _at(line), event_id(line), seconds)
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
                 attempt, since = waiting.attempt, waiting.since
-            elif facts.recipient is not None and story is not None and story.is_begun:
+            elif self.correlator.is_first_attempt(key, story, facts):
                 attempt = 1
         if job.endings:
             self._tell_others(queue, key)
@@ -466,8 +488,20 @@ class Correlation:
             self._released.append((entry, job))
 
     def _let_leave(self, key: bytes) -> None:
+        self._leaving_keys.discard(key)
         for entry, queue, record in self._leaving.take(key):
-            self._released.append((entry, self._removed(entry, queue, key, record)))
+            outcome = self._safely(entry, self._removed, entry, queue, key, record)
+            if outcome is not None:
+                self._released.append((entry, outcome))
+
+    def _safely(
+        self, entry: Entry, step: Callable[..., Outcome | None], *arguments: object
+    ) -> Outcome | None:
+        """One bad line must not take others with it that waited, too."""
+        try:
+            return step(*arguments)
+        except Exception as error:  # noqa: BLE001
+            return Job(_line(entry, self._zone), error)
 
     def _may_wait(self, entry: Entry) -> bool:
         second = int(entry.batch.now)
@@ -496,6 +530,13 @@ class Correlation:
     def _tell_others(self, queue: Queue, key: bytes) -> None:
         if self.sharing is not None:
             self.sharing.changed(queue, key)
+
+
+def _at(line: Line) -> float:
+    """When it was written. A stamp without its zone tells one hour of the year twice, so it is not
+    said by it that a line is the older one."""
+    message = line.message
+    return message.time.timestamp() if message.time_quality == "exact" else inf
 
 
 def _line(entry: Entry, zone: tzinfo) -> Line:

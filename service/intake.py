@@ -21,6 +21,7 @@ class PipelineIntake:
         self._pipeline = pipeline
         self._outlet = outlet
         self._look: asyncio.TimerHandle | None = None
+        self._is_stopping = False
 
     @property
     def has_room(self) -> bool:
@@ -38,15 +39,19 @@ class PipelineIntake:
         receipts: Receipts | None = None,
     ) -> None:
         self._put(self._pipeline.process(pieces, origin, received_at, receipts))
-        if self._pipeline.correlation.held and self._look is None:
-            self._look_later()
+        if self._pipeline.correlation.held:
+            if self._is_stopping:
+                self._put(self._pipeline.release_all(_now()))
+            elif self._look is None:
+                self._look_later()
 
     def learned(self, key: bytes) -> None:
         """What other receivers know of a message is known here now, as far as it will be."""
         self._put(self._pipeline.learned(key, _now()))
 
     def release_all(self) -> None:
-        """Nothing waits any longer: the receiver stops."""
+        """Nothing waits any longer, nor will what yet comes: the receiver stops."""
+        self._is_stopping = True
         if self._look is not None:
             self._look.cancel()
         self._put(self._pipeline.release_all(_now()))

@@ -39,6 +39,7 @@ class Waitroom(Generic[T]):
         self._by_key.setdefault(key, [])
 
     def add(self, key: bytes, thing: T, now: float) -> None:
+        self._pass_over()
         place = _Place(key, thing, now + self.seconds)
         self._by_key.setdefault(key, []).append(place)
         self._in_order.append(place)
@@ -64,7 +65,11 @@ class Waitroom(Generic[T]):
 
     def oldest(self) -> bytes | None:
         """The key of what has waited the longest; without such, one that is open."""
+        self._pass_over()
+        return self._in_order[0].key if self._in_order else next(iter(self._by_key), None)
+
+    def _pass_over(self) -> None:
+        """Those that have left: or they would stay where nobody ever has to wait till the end."""
         in_order = self._in_order
         while in_order and not in_order[0].is_waiting:
             in_order.popleft()
-        return in_order[0].key if in_order else next(iter(self._by_key), None)

@@ -207,11 +207,11 @@ DELIVERIES = [
     ),
     Sample(
         "postfix-out/smtp",
-        "4ABCDE12F: to=<bob@example.net>, relay=none, delay=30, delays=0.1/0/30/0, tls=may?,"
+        "4ABCDE25B: to=<bob@example.net>, relay=none, delay=30, delays=0.1/0/30/0, tls=may?,"
         " dsn=4.4.1, status=deferred (connect to mx.example.net[2001:db8::1]:25: Connection timed"
         " out)",
         deferred(
-            queue_id="4ABCDE12F",
+            queue_id="4ABCDE25B",
             recipient="bob@example.net",
             enhanced_code="4.4.1",
             response="connect to mx.example.net[2001:db8::1]:25: Connection timed out",
@@ -286,9 +286,9 @@ DELIVERIES = [
     ),
     Sample(
         "postfix/qmgr",
-        "4ABCDE12F: from=<a@example.net>, status=expired, returned to sender",
+        "4ABCDE22E: from=<a@example.net>, status=expired, returned to sender",
         bounced(
-            queue_id="4ABCDE12F",
+            queue_id="4ABCDE22E",
             status="expired",
             sender="a@example.net",
             response="returned to sender",
@@ -394,14 +394,15 @@ LIES = [
     ),
 ]
 
+# Of messages that have no other line here: each event says what its own line says.
 OTHERS = [
     Sample("postfix/smtpd", "connect from mail.example.net[192.0.2.10]"),
-    Sample("postfix/smtpd", "4ABCDE12F: client=mail.example.net[192.0.2.10]"),
-    Sample("postfix/cleanup", "4ABCDE12F: message-id=<a b> (comment), status=bounced (x)"),
-    Sample("postfix/qmgr", "4ABCDE12F: from=<a@example.net>, size=1234, nrcpt=2 (queue active)"),
+    Sample("postfix/smtpd", "4ABCDE24C: client=mail.example.net[192.0.2.10]"),
+    Sample("postfix/cleanup", "4ABCDE24C: message-id=<a b> (comment), status=bounced (x)"),
+    Sample("postfix/qmgr", "4ABCDE24C: from=<a@example.net>, size=1234, nrcpt=2 (queue active)"),
     Sample(
         "postfix/smtp",
-        "4ABCDE12F: to=<bob@example.net>, relay=mx.example.net[192.0.2.1]:25, delay=1.2,"
+        "4ABCDE23D: to=<bob@example.net>, relay=mx.example.net[192.0.2.1]:25, delay=1.2,"
         " delays=0.05/0.01/0.6/0.52, dsn=2.0.0, status=sent (250 2.0.0 Ok: status=bounced)",
     ),
     Sample(
@@ -418,18 +419,18 @@ OTHERS = [
     ),
     Sample(
         "postfix/smtp",
-        "4ABCDE12F: host mx1.example.net[192.0.2.1] said: 451 4.7.1 Greylisted (in reply to RCPT TO"
+        "4ABCDE24C: host mx1.example.net[192.0.2.1] said: 451 4.7.1 Greylisted (in reply to RCPT TO"
         " command)",
     ),
-    Sample("postfix/bounce", "4ABCDE12F: sender non-delivery notification: 5F00112233"),
-    Sample("postfix/qmgr", "4ABCDE12F: removed"),
+    Sample("postfix/bounce", "4ABCDE24C: sender non-delivery notification: 5F00112233"),
+    Sample("postfix/qmgr", "4ABCDE24C: removed"),
     Sample(
         "postfix/smtpd",
         "disconnect from mail.example.net[192.0.2.10] ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4",
     ),
     Sample(
         "amavis",
-        "4ABCDE12F: to=<bob@example.net>, relay=none, delay=1, delays=1/0/0/0, dsn=5.0.0,"
+        "4ABCDE26A: to=<bob@example.net>, relay=none, delay=1, delays=1/0/0/0, dsn=5.0.0,"
         " status=bounced (not Postfix)",
     ),
 ]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,9 @@ class Receiver:
             response="timed out",
             remote_reply=None,
         )
-        waiting = self.correlator.deferred(key, None, facts, float(NOW), "id")
-        assert waiting is not None
-        self.correlator.keep(key, waiting, NOW)
+        attempt = self.correlator.deferred(key, None, facts, float(NOW), "id")
+        assert attempt is not None
+        self.correlator.keep(key, attempt.waiting, NOW)
         self.sharing.changed(QUEUE, key)
 
     async def answered(self, *keys: bytes) -> None:
@@ -96,7 +97,7 @@ async def test_an_end_leaves_a_mark_that_the_server_forgets(tmp_path: Path) -> N
     async with real_nats(tmp_path) as server, receiver(server) as one, client_of(server) as client:
         one.defer()
         await until(lambda: one.sharing.written[Written.PUT])
-        one.correlator.all_ended(KEY)
+        one.correlator.all_ended(KEY, inf, "end of all", NOW)
         one.sharing.changed(QUEUE, KEY)
         await until(lambda: one.sharing.written[Written.DELETE])
         await one.sharing.client.flush()  # type: ignore[union-attr]

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
+from math import inf
+from typing import NamedTuple
 
 from service.core.correlate.memory import (
     STAMP_BYTES,
@@ -26,6 +28,7 @@ from service.core.correlate.story import (
     ASKED_RECORD,
     BEGUN_RECORD,
     CLIENT_RECORD,
+    LONGEST_RECORD,
     MESSAGE_ID_RECORD,
     NOTICE_RECORD,
     ORIGIN_RECORD,
@@ -51,12 +54,16 @@ from service.core.correlate.trace import (
 )
 from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
 from service.core.postfix.facts import Delivery
+from service.core.postfix.fragments import QUEUE_ID, pattern
+from service.core.postfix.shapes.delivery import read_plain
 
-_LONGEST_RECORD = 512
 _ACTIVE_END = b" (queue active)"
 _NOTIFICATION = b" notification: "
 _NON_DELIVERY = b"non-delivery"
 _FORWARDED = b" (forwarded as "
+_FORWARDING = pattern(rf"forwarded as ({QUEUE_ID})\Z")
+_LOGIN = b", sasl_username="
+_RECIPIENTS = b", nrcpt="
 _ORIGINAL_QUEUE_ID = b", orig_queue_id="
 _ORIGINAL_ID = b" orig_id="
 _NAME = b"\0"
@@ -64,6 +71,11 @@ _RENEW_SECONDS = 3600
 """A deferred recipient counts as heard of, so that it does not age, once in this time."""
 _RETRY_SECONDS = 240
 """Some less than the least that Postfix waits before it tries again (minimal_backoff_time)."""
+_ENDED_SECONDS = 600
+"""How long it is known of a recipient which line ended its waiting, at least: as long as JetStream
+by default knows an event id again."""
+_MOST_NAMES_BYTES = 1 << 19
+"""Of the names of one message's deferred recipients: they lie in one value."""
 _NEIGHBOUR_SECONDS = 60
 """How far apart the lines of one message may be that were logged under two instances' names."""
 
@@ -103,16 +115,29 @@ class Notice:
     """`sender` or `postmaster`."""
 
 
+class Attempt(NamedTuple):
+    """One that failed for now."""
+
+    waiting: Waiting
+    number: int | None
+    is_news: bool
+    """False: the line was here before, or an older one than that of the last attempt."""
+
+
 class Correlator:
     def __init__(self, bounds: Bounds, zone: tzinfo, is_shared: bool = False) -> None:
         """`is_shared`: other receivers may know of recipients that wait."""
         self.is_shared = is_shared
         self.memory = Memory(bounds)
         """Records of messages, by queue and queue id."""
-        self.queued = Memory(bounds)
+        self.queued = Memory(bounds, _ENDED_SECONDS)
         """Messages with deferred recipients: activations seen, and the names of recipients."""
-        self.recipients = Memory(bounds)
+        self.recipients = Memory(bounds, _ENDED_SECONDS)
         """Deferred recipients, by the same key and their name."""
+        self._endings = Memory(bounds, _ENDED_SECONDS)
+        """Recipients whose waiting a line ended, by its event id."""
+        self._uncounted_before = -1
+        """Unix time, seconds: of messages begun until then recipients may have been forgotten."""
         self.traces = Traces(zone)
         self._zone = zone
         self._asked = ASKED_RECORD
@@ -128,19 +153,24 @@ class Correlator:
         """smtpd(8) or qmqpd(8): `client=`."""
         _, key, time, _, text = trace
         if is_session(key):
-            record = CLIENT_RECORD + time + SEPARATOR + text[:_LONGEST_RECORD]
+            record = CLIENT_RECORD + time + SEPARATOR + text[:LONGEST_RECORD]
             self.memory.renew(key, stamp + record)
             return
         self._begin(trace, CLIENT_RECORD, stamp)
-        if text.find(_ORIGINAL_QUEUE_ID) > 0:
-            self._inherit(trace, text.rpartition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0])
+        if trace[4].find(_ORIGINAL_QUEUE_ID) > 0:
+            # A login is the client's to choose: what follows it is not believed.
+            text = trace[4][:LONGEST_RECORD].partition(_LOGIN)[0]
+            origin = text.partition(_ORIGINAL_QUEUE_ID)[2].partition(b",")[0]
+            if origin:
+                self._inherit(trace, origin)
 
     def _submitted(self, trace: Trace, stamp: bytes) -> None:
         """pickup(8): `uid=`."""
         text = trace[4]
-        self._begin(trace, UID_RECORD, stamp)
+        is_news = self._begin(trace, UID_RECORD, stamp)
         origin = text.rpartition(_ORIGINAL_ID)[2]
-        if origin != text:
+        # Where the line was cut, the sender may end like this.
+        if is_news and origin != text and len(text) < LONGEST_RECORD:
             self._inherit(trace, origin)
             self._take_over(trace, origin)
 
@@ -153,31 +183,34 @@ class Correlator:
             return News.DELIVERY
         return None
 
-    def _begin(self, trace: Trace, kind: bytes, stamp: bytes) -> None:
+    def _begin(self, trace: Trace, kind: bytes, stamp: bytes) -> bool:
         """A message begins. What was known under its id was another one's, unless this line has
-        been here before or came late."""
+        been here before (then False) or came late."""
         _, key, time, _, text = trace
-        record = kind + time + SEPARATOR + text[:_LONGEST_RECORD]
+        record = kind + time + SEPARATOR + text[:LONGEST_RECORD]
         known = self.memory.entries.get(key)
         if known is not None:
             if CLIENT_RECORD in known or UID_RECORD in known:
                 if record in known:
-                    return
+                    return False
             elif begun(stamp) - begun(known) < _NEIGHBOUR_SECONDS:
                 self.memory.put(key, known + record)
-                return
+                return True
             self._forget(key)
         elif key in self.queued.entries:
             self._forget(key)
         self.memory.add(key, stamp + record)
+        return True
 
     def _identified(self, trace: Trace, stamp: bytes) -> None:
         """cleanup(8): `message-id=`."""
         _, key, time, _, text = trace
-        record = MESSAGE_ID_RECORD + text[:_LONGEST_RECORD]
+        record = MESSAGE_ID_RECORD + text[:LONGEST_RECORD]
         known = self.memory.entries.get(key)
         if known is not None:
             if known.find(MESSAGE_ID_RECORD) < 0:
+                if not _has_begun(known):  # Postfix' own: what made it was told before
+                    record = BEGUN_RECORD + time + record
                 self.memory.put(key, known + record)
                 return
             if ACTIVE_RECORD not in known or record in known:
@@ -192,14 +225,17 @@ class Correlator:
         _, key, _, _, text = trace
         if text[-len(_ACTIVE_END) :] != _ACTIVE_END:
             return None
+        known = self.memory.entries.get(key)
+        record = ACTIVE_RECORD + text[: -len(_ACTIVE_END)][:LONGEST_RECORD]
+        if known is not None and _is_of_another(known, record):
+            self._forget(key)
+            known = None
         queued = self.queued.entries.get(key)
         if queued is not None:
             activations, newline, names = queued[STAMP_BYTES:].partition(b"\n")
             self.queued.put(
                 key, b"%b%d%b%b" % (queued[:STAMP_BYTES], int(activations) + 1, newline, names)
             )
-        known = self.memory.entries.get(key)
-        record = ACTIVE_RECORD + text[: -len(_ACTIVE_END)][:_LONGEST_RECORD]
         if known is None:
             self.memory.add(key, stamp + record)
             return News.UNKNOWN
@@ -249,11 +285,15 @@ class Correlator:
     def _forwarded(self, trace: Trace, stamp: bytes) -> None:
         """local(8): it lives on under another id, whose first line came before this one."""
         queue, origin, _, _, text = trace
-        queue_id = text.rpartition(_FORWARDED)[2].removesuffix(b")")
-        if not queue_id.isalnum():
+        queue_id = origin[len(queue.prefix) :]
+        # The whole line is read: a server that took a message may answer in these words, too.
+        read = read_plain((queue_id + b": to=<" + text).decode("utf-8", "replace"))
+        facts = None if read is None else read[1]
+        match = _FORWARDING.match(facts.response) if isinstance(facts, Delivery) else None
+        if match is None:
             return
-        key = queue.prefix + queue_id
-        self._add(key, ORIGIN_RECORD + origin[len(queue.prefix) :], stamp)
+        key = queue.prefix + match[1].encode()
+        self._link(key, ORIGIN_RECORD + queue_id, stamp)
         parent = self.memory.get(origin)
         if parent is not None:
             self._add_parent(key, parent)
@@ -264,10 +304,16 @@ class Correlator:
         said, _, queue_id = text.rpartition(_NOTIFICATION)
         if not queue_id.isalnum():
             return None
-        self._add(queue.prefix + queue_id, NOTICE_RECORD + origin[len(queue.prefix) :], stamp)
+        self._link(queue.prefix + queue_id, NOTICE_RECORD + origin[len(queue.prefix) :], stamp)
         if said != _NON_DELIVERY:
             return None  # a delay is no failure, and success is none either
         return Notice(queue_id.decode("ascii"), opening.rstrip().decode("ascii"))
+
+    def _link(self, key: bytes, record: bytes, stamp: bytes) -> None:
+        """To where it comes from; it comes from one."""
+        known = self.memory.entries.get(key)
+        if known is None or record[: len(ORIGIN_RECORD)] not in known:
+            self._add(key, record, stamp)
 
     def _add(self, key: bytes, record: bytes, stamp: bytes) -> None:
         known = self.memory.entries.get(key)
@@ -281,11 +327,13 @@ class Correlator:
     def story(self, queue: Queue, key: bytes) -> Story | None:
         """None: nothing is known of this message."""
         value = self.memory.get(key)
-        if value is None or (value.find(CLIENT_RECORD) < 0 and value.find(UID_RECORD) < 0):
+        if value is None:
+            return None
+        if value.find(CLIENT_RECORD) < 0 and value.find(UID_RECORD) < 0:
             value = self._with_neighbour(queue, key, value)
-        return None if value is None else read_story(value, self._zone)
+        return read_story(value, self._zone)
 
-    def _with_neighbour(self, queue: Queue, key: bytes, value: bytes | None) -> bytes | None:
+    def _with_neighbour(self, queue: Queue, key: bytes, value: bytes) -> bytes:
         """smtpd of a second instance may log as `postfix/submission`: its line then lies under the
         first one's name."""
         queue_id = key[len(queue.prefix) :]
@@ -293,8 +341,6 @@ class Correlator:
             other = self.memory.entries.get(sibling.prefix + queue_id)
             if other is None or MESSAGE_ID_RECORD in other or ACTIVE_RECORD in other:
                 continue
-            if value is None:
-                return other
             if abs(begun(value) - begun(other)) < _NEIGHBOUR_SECONDS:
                 self.memory.discard(sibling.prefix + queue_id)
                 value += other[STAMP_BYTES:]
@@ -305,21 +351,22 @@ class Correlator:
 
     def deferred(
         self, key: bytes, story: Story | None, facts: Delivery, at: float, event_id: str
-    ) -> Waiting | None:
+    ) -> Attempt | None:
         """Count an attempt that failed for now. None: the line names no recipient. The caller
-        completes what is said and gives it to `keep`."""
+        completes what is news and gives it to `keep`."""
         if facts.recipient is None:
             return None
         waiting = self._waiting(key, facts.recipient)
         activation = self._activation(key, story)
         if waiting is None:
-            return Waiting(
+            is_counted = self._is_first(key, facts.recipient, story)
+            waiting = Waiting(
                 recipient=facts.recipient,
                 original_recipient=facts.original_recipient,
                 first_deferred=at,
                 last_deferred=at,
                 attempts=1,
-                is_counted=story is not None and story.is_begun,
+                is_counted=is_counted,
                 activation=activation,
                 last_id=event_id,
                 arrived=None if facts.delay is None else at - facts.delay,
@@ -332,7 +379,14 @@ class Correlator:
                 provider=None,
                 provider_code=None,
             )
-        if waiting.last_id != event_id:
+            number = 1 if is_counted else None
+            # One that has ended is not waited for again: this is an older line, sent again.
+            return Attempt(waiting, number, at > self._ended_at(key, facts.recipient))
+        is_news = waiting.last_id != event_id
+        if is_news:
+            if at < waiting.last_deferred:
+                # Sent again with what came after it: it was counted then.
+                return Attempt(waiting, None, False)
             waiting.attempts += _is_another(waiting, activation, at)
             waiting.activation = activation
             waiting.last_deferred = at
@@ -340,7 +394,7 @@ class Correlator:
             waiting.status = facts.status
             waiting.response = facts.response[:LONGEST_RESPONSE]
             waiting.enhanced_code = facts.enhanced_code
-        return waiting
+        return Attempt(waiting, waiting.attempts if waiting.is_counted else None, is_news)
 
     def keep(self, key: bytes, waiting: Waiting, seconds: int) -> None:
         stamp = stamp_of(seconds)
@@ -350,6 +404,10 @@ class Correlator:
         queued = self.queued.entries.get(key)
         if before is not None and queued is not None and seconds - begun(before) < _RENEW_SECONDS:
             self.recipients.put(its_key, before[:STAMP_BYTES] + pack(waiting))
+            return
+        if queued is not None and before is None and len(queued) > _MOST_NAMES_BYTES:
+            self.recipients.evicted[Evicted.BYTES] += 1
+            self._uncounted_before = seconds
             return
         self.recipients.renew(its_key, stamp + pack(waiting))
         if queued is None:
@@ -361,31 +419,41 @@ class Correlator:
         if known is not None:
             self.memory.renew(key, known)
 
-    def ended(self, key: bytes, facts: Delivery, at: float) -> Waiting | None:
+    def ended(
+        self, key: bytes, facts: Delivery, at: float, by: str, seconds: int
+    ) -> Waiting | None:
         """The recipient of a delivery that came to its end, with this attempt counted; None where
-        it was not waiting."""
-        for recipient in (facts.recipient, facts.original_recipient):
-            waiting = None if recipient is None else self._waiting(key, recipient)
-            if waiting is not None:
-                self.recipients.discard(key + _NAME + _name(waiting.recipient))
+        it was not waiting. `at`: time of the line, which ends nothing that was deferred later;
+        infinite where it is not sure. `by`: its event id; it gives the same when it comes again."""
+        names = [name for name in (facts.recipient, facts.original_recipient) if name is not None]
+        for name in names:
+            waiting = self._waiting(key, name)
+            if waiting is not None and waiting.last_deferred <= at:
                 waiting.attempts += _is_another(waiting, self._activation(key, None), at)
+                self._end(key, [waiting], by, seconds)
                 return waiting
-        return None
+        again = self._ended_by(by)
+        return again[0] if again else None
 
-    def all_ended(self, key: bytes) -> list[Waiting]:
-        """The recipients of a message that left the queue, in the order of their first deferral."""
+    def all_ended(self, key: bytes, at: float, by: str, seconds: int) -> list[Waiting]:
+        """The recipients of a message that left the queue, in the order of their first deferral.
+        `at`, `by`: as for `ended`."""
         queued = self.queued.entries.get(key)
-        if queued is None:
-            return []
-        self.queued.discard(key)
-        ended = []
-        for name in _names(queued):
-            packed = self.recipients.entries.get(key + _NAME + name)
-            if packed is not None:
-                self.recipients.discard(key + _NAME + name)
-                if (waiting := _unpacked(packed)) is not None:
-                    ended.append(waiting)
-        return ended
+        all_ended = []
+        if queued is not None:
+            names = dict.fromkeys(map(_decoded, _names(queued)))
+            found = (self._waiting(key, name) for name in names)
+            all_ended = [one for one in found if one is not None and one.last_deferred <= at]
+        if not all_ended:
+            return self._ended_by(by)
+        self._end(key, all_ended, by, seconds)
+        if not self.is_awaited(key):
+            self.queued.close(key, seconds)
+        return all_ended
+
+    def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
+        """Of a recipient that was not waiting."""
+        return facts.recipient is not None and self._is_first(key, facts.recipient, story)
 
     def is_awaited(self, key: bytes) -> bool:
         """Whether a recipient of this message waits."""
@@ -393,6 +461,14 @@ class Correlator:
         return queued is not None and any(
             key + _NAME + name in self.recipients.entries for name in _names(queued)
         )
+
+    def is_awaited_since(self, key: bytes, at: float) -> bool:
+        """Whether one waits that was not deferred after `at`."""
+        queued = self.queued.entries.get(key)
+        if queued is None:
+            return False
+        waiting = (self._waiting(key, _decoded(name)) for name in _names(queued))
+        return any(one is not None and one.last_deferred <= at for one in waiting)
 
     # What the receivers of a fleet tell each other
 
@@ -451,7 +527,7 @@ class Correlator:
         """Take over what another receiver tells. It may come late, twice, or in another order than
         it was written. True: more is known here than it tells."""
         if shared.is_gone:
-            self.all_ended(key)
+            self._drop_waiting(key)
             return False
         known = self.memory.entries.get(key)
         if known is not None and _is_other(known, shared):
@@ -521,7 +597,7 @@ class Correlator:
 
     def close(self, key: bytes, seconds: int) -> None:
         """The message is gone."""
-        self.queued.discard(key)
+        self.queued.close(key, seconds)
         self.memory.close(key, seconds)
 
     @property
@@ -547,12 +623,51 @@ class Correlator:
 
     def trim(self, seconds: int) -> None:
         """Keep the bounds."""
-        for memory in (self.memory, self.queued, self.recipients):
-            memory.trim(seconds)
+        self.memory.trim(seconds)
+        queued = self.queued.trim(seconds)
+        for key, value, reason in queued:
+            # Who waits is known by his message: he would be taken for one of the next of that id.
+            for name in _names(value):
+                if key + _NAME + name in self.recipients.entries:
+                    self.recipients.discard(key + _NAME + name)
+                    self.recipients.evicted[reason] += 1
+        if self.recipients.trim(seconds) or queued:
+            self._uncounted_before = seconds
 
     def _waiting(self, key: bytes, recipient: str) -> Waiting | None:
         packed = self.recipients.entries.get(key + _NAME + _name(recipient))
         return None if packed is None else _unpacked(packed)
+
+    def _end(self, key: bytes, ended: list[Waiting], by: str, seconds: int) -> None:
+        stamp = stamp_of(seconds)
+        for waiting in ended:
+            its_key = key + _NAME + _name(waiting.recipient)
+            self.recipients.put(its_key, stamp + b"%a" % waiting.last_deferred)
+            self.recipients.close(its_key, seconds)
+        name = by.encode()
+        self._endings.renew(name, stamp + b"\n".join(map(pack, ended)))
+        self._endings.close(name, seconds)
+
+    def _ended_by(self, line: str) -> list[Waiting]:
+        """Whose waiting that line ended when it was here before."""
+        value = self._endings.left(line.encode())
+        return [] if value is None else list(map(unpack, value[STAMP_BYTES:].split(b"\n")))
+
+    def _ended_at(self, key: bytes, recipient: str) -> float:
+        """When a recipient was last deferred that does not wait any more, as far as known."""
+        value = self.recipients.left(key + _NAME + _name(recipient))
+        return -inf if value is None else float(value[STAMP_BYTES:])
+
+    def _is_first(self, key: bytes, recipient: str, story: Story | None) -> bool:
+        """Whether an attempt for somebody who is not waiting is the first: every line of the
+        message was seen, and none ended a waiting."""
+        if story is None or not story.is_begun:
+            return False
+        known = self.memory.get(key)
+        ended = self.recipients.left(key + _NAME + _name(recipient))
+        if known is None or begun(known) <= self._uncounted_before:
+            return False
+        return ended is None or begun(known) >= begun(ended)
 
     def _activation(self, key: bytes, story: Story | None) -> int:
         """How often qmgr took up this message, as far as counted; 0 where that was not seen."""
@@ -562,8 +677,16 @@ class Correlator:
         return 1 if story is not None and story.is_active else 0
 
     def _forget(self, key: bytes) -> None:
-        self.all_ended(key)
+        """Another message has its id."""
+        self._drop_waiting(key)
         self.memory.discard(key)
+
+    def _drop_waiting(self, key: bytes) -> None:
+        queued = self.queued.entries.get(key)
+        if queued is not None:
+            for name in _names(queued):
+                self.recipients.discard(key + _NAME + name)
+            self.queued.discard(key)
 
 
 READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]] = {
@@ -625,6 +748,17 @@ def _name(recipient: str) -> bytes:
 
 def _names(queued: bytes) -> list[bytes]:
     return queued[queued.index(b"\n", STAMP_BYTES) + 1 :].split(_NAME)
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
+
+
+def _is_of_another(known: bytes, record: bytes) -> bool:
+    """Whether what qmgr says is of another message than it said before: sender and size of one stay
+    as they are, the number of its recipients does not."""
+    constant = record[: record.rfind(_RECIPIENTS) + 1]
+    return len(constant) > 0 and ACTIVE_RECORD in known and constant not in known
 
 
 def _is_another(waiting: Waiting, activation: int, at: float) -> bool:

@@ -12,6 +12,7 @@ A key that is removed stays in reach for a moment: lines of one message may swap
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 STAMP_BYTES = 8
 """Seconds since 1970 in hexadecimal: when the record set was begun."""
@@ -24,7 +25,7 @@ _AGE_EVERY = 10
 _CLOSED_SECONDS = 5
 """How long a removed message is kept in reach, at least."""
 _CLOSED_SHARE = 8
-"""At most that part of the bound may be removed messages."""
+"""At most that part of the bounds may be removed messages, twice."""
 
 
 class Evicted(StrEnum):
@@ -47,15 +48,23 @@ class Bounds:
     """Age."""
 
 
+class Eviction(NamedTuple):
+    key: bytes
+    value: bytes
+    reason: Evicted
+
+
 class Memory:
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, closed_seconds: int = _CLOSED_SECONDS) -> None:
         self.bounds = bounds
+        self._closed_seconds = closed_seconds
         self.evicted = dict.fromkeys(Evicted, 0)
         self.entries: dict[bytes, bytes] = {}
         """In order of age: a record set that is touched anew goes to the end."""
         self._value_bytes = 0
         self._young: dict[bytes, bytes] = {}
         self._old: dict[bytes, bytes] = {}
+        self._young_bytes = 0
         self._closed_at = 0
         self._aged_at = 0
 
@@ -69,14 +78,17 @@ class Memory:
 
     def get(self, key: bytes) -> bytes | None:
         value = self.entries.get(key)
-        if value is None:
-            value = self._young.get(key)
-            if value is None:
-                return self._old.get(key)
-        return value
+        return self.left(key) if value is None else value
+
+    def left(self, key: bytes) -> bytes | None:
+        """Only of one that was closed a moment ago."""
+        value = self._young.get(key)
+        return self._old.get(key) if value is None else value
 
     def add(self, key: bytes, value: bytes) -> None:
-        """Begin a record set; there is none of that key."""
+        """Begin a record set; there is none of that key. One that was closed is another's."""
+        self._young.pop(key, None)
+        self._old.pop(key, None)
         self._value_bytes += len(value)
         self.entries[key] = value
 
@@ -96,24 +108,26 @@ class Memory:
         if value is not None:
             self._value_bytes -= len(value)
 
-    def close(self, key: bytes, seconds: int) -> bytes | None:
-        """The message is gone. Gives what was known of it."""
+    def close(self, key: bytes, seconds: int) -> None:
+        """The message is gone: what was known of it stays in reach for a moment."""
         value = self.entries.pop(key, None)
         if value is None:
-            return None
+            return
         self._value_bytes -= len(value)
         if (
-            seconds - self._closed_at >= _CLOSED_SECONDS
+            seconds - self._closed_at >= self._closed_seconds
             or len(self._young) * _CLOSED_SHARE > self.bounds.messages
+            or self._young_bytes * _CLOSED_SHARE > self.bounds.size
         ):
             self._old, self._young = self._young, {}
+            self._young_bytes = 0
             self._closed_at = seconds
         self._young[key] = value
-        return value
+        self._young_bytes += len(value) + ENTRY_BYTES
 
-    def trim(self, seconds: int) -> list[bytes]:
-        """Keep the bounds at the time `seconds`. Gives the keys that were evicted."""
-        evicted: list[bytes] = []
+    def trim(self, seconds: int) -> list[Eviction]:
+        """Keep the bounds at the time `seconds`. Gives what was evicted."""
+        evicted: list[Eviction] = []
         bounds = self.bounds
         spare = min(_AT_A_TIME, bounds.messages // 8)
         excess = len(self.entries) - bounds.messages
@@ -126,17 +140,17 @@ class Memory:
             evicted += self._evict(Evicted.AGE, len(self.entries), seconds - bounds.seconds)
         return evicted
 
-    def _evict(self, reason: Evicted, count: int, before: int | None = None) -> list[bytes]:
+    def _evict(self, reason: Evicted, count: int, before: int | None = None) -> list[Eviction]:
         # Many at a time: to find the first entry of a dict passes those that were deleted.
-        keys: list[bytes] = []
+        evicted: list[Eviction] = []
         for key, value in self.entries.items():
-            if len(keys) == count or (before is not None and begun(value) >= before):
+            if len(evicted) == count or (before is not None and begun(value) >= before):
                 break
-            keys.append(key)
-        for key in keys:
+            evicted.append(Eviction(key, value, reason))
+        for key, _, _ in evicted:
             self.discard(key)
-        self.evicted[reason] += len(keys)
-        return keys
+        self.evicted[reason] += len(evicted)
+        return evicted
 
 
 def stamp_of(seconds: int) -> bytes:

@@ -33,6 +33,12 @@ NOTICE_RECORD = b"\nn"
 ASKED_RECORD = b"\na"
 """The other receivers were asked what they know of it."""
 
+LONGEST_RECORD = 512
+"""Bytes that are kept of a line's text. Of one that is cut nothing is believed that stands at its
+end: whoever chose a long address may have placed there what looks like one."""
+_STAMPED = frozenset({b"c", b"u", b"b", b"p"})
+_CLIENTS = (b"c", b"pc")
+
 _SEPARATOR = SEPARATOR.decode()
 _CLIENT = pattern(CLIENT)
 _SASL_USERNAME = ", sasl_username="
@@ -74,7 +80,7 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
     """Never raises. `zone` is for stamps that name none."""
     received_at = datetime.fromtimestamp(begun(value), UTC)
     records: dict[bytes, str] = {}
-    for record in value[STAMP_BYTES + 1 :].split(b"\n"):
+    for record in map(_believed, value[STAMP_BYTES + 1 :].split(b"\n")):
         records.setdefault(b"\n" + record[:1], record[1:].decode("utf-8", "replace"))
     client_line, uid_line = records.get(CLIENT_RECORD), records.get(UID_RECORD)
     first = client_line or uid_line or records.get(BEGUN_RECORD)
@@ -98,7 +104,7 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
         sender, size = match[1], int(match[2])
         if first is not None:  # else this may be a later try, with fewer that are left
             recipients = int(match[3])
-    message_id = records.get(MESSAGE_ID_RECORD)
+    message_id = records.get(MESSAGE_ID_RECORD) or None
     is_own = NOTICE_RECORD in records or (
         BEGUN_RECORD in records
         and sender is not None
@@ -120,6 +126,16 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
         is_active=active is not None,
         is_local=not is_from_outside and (uid_line is not None or is_own),
     )
+
+
+def _believed(record: bytes) -> bytes:
+    """All of it, but for one that is cut: of that its stamp, and the name of a client."""
+    head, separator, text = record[:1], b"", record[1:]
+    if head in _STAMPED:
+        head, separator, text = record.partition(SEPARATOR)
+    if len(text) < LONGEST_RECORD:
+        return record
+    return head + separator + (text.partition(b",")[0] if head.startswith(_CLIENTS) else b"")
 
 
 def _client(line: str | None) -> tuple[Client | None, str | None, str | None]:

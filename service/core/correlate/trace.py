@@ -35,6 +35,9 @@ SENDER = b"sender "
 POSTMASTER = b"postmaster "
 """bounce(8): a notice to one of these."""
 
+BEGINNINGS = frozenset({CLIENT, UID, MESSAGE_ID, FROM})
+"""Of lines that never stand behind `removed`, but of another message."""
+
 _ALL_OPENINGS = (CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER)
 _NOQUEUE = b"NOQUEUE"
 _TELLING = (
@@ -42,9 +45,10 @@ _TELLING = (
     % b"|".join(_ALL_OPENINGS)
 )
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
-# is asked once. Groups: stamp, host, tag, queue id, opening, text.
+# is asked once. A stamp is kept, so its length and its characters are bounded. Groups: stamp, host,
+# tag, queue id, opening, text.
 _COMMON = re.compile(
-    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[^ ]+|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
+    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[-+.,:0-9TZ]{5,30}|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
     rb"([^ :/[\]]+) ([^ ]+): "
     rb"(?: *(?:%b)?%b)?" % (BOM.encode(), _TELLING),
     re.DOTALL,
@@ -53,7 +57,11 @@ match_common = _COMMON.match
 TELLS_NOTHING = 3
 """The `lastindex` of its match where a line has the common header and tells of no message."""
 _TOLD = re.compile(_TELLING, re.DOTALL)
+_MENTIONS = (*(opening for opening in _ALL_OPENINGS if opening != TO), b"to=")
+"""What stands in any line that tells something: docker's json-file writes `<` as `\\u003c`."""
 _LONGEST_ORIGIN = 512
+"""Bytes of host and tag that are remembered."""
+_TRAILING = b"\r\n\0"
 _LF = ord("\n")  # as a number: to look for bytes in bytes costs CPython an exception
 
 _PREFIX_BYTES = 4
@@ -88,19 +96,26 @@ def is_session(key: bytes) -> bool:
 
 
 Trace = tuple[Queue, bytes, bytes, bytes, bytes]
-"""Queue; key, of queue and queue id or session; stamp as logged; opening; the text behind that. A
-bare tuple: one is made for every other line of a log."""
+"""Queue; key, of queue and queue id or session; stamp as logged, or the time it tells; opening; the
+text behind that. A bare tuple: one is made for every other line of a log."""
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def queue_of(host: str, instance: str) -> Queue:
-    name = f"{mta_token(host)}.{mta_token(instance)}"
-    return Queue(host.lower(), instance, name, prefix_of(name))
+    # What is remembered must be bounded, the names in it too.
+    return (_known_queue if len(host) <= _LONGEST_ORIGIN else _queue)(host, instance)
 
 
 def prefix_of(name: str) -> bytes:
     """Of a queue by its `name`."""
     return blake2b(name.encode(), digest_size=_PREFIX_BYTES).digest()
+
+
+def _queue(host: str, instance: str) -> Queue:
+    name = f"{mta_token(host)}.{mta_token(instance)}"
+    return Queue(host.lower(), instance, name, prefix_of(name))
+
+
+_known_queue = lru_cache(maxsize=_REMEMBERED)(_queue)
 
 
 class Traces:
@@ -133,6 +148,8 @@ class Traces:
             queue = self._queues[origin]
         if queue is None or opening is None:
             return None
+        if text[-1:] <= b"\r":
+            text = text.rstrip(_TRAILING)
         if _LF in text:  # of a counted frame: records are lines
             text = text.replace(b"\n", b"?")
         if queue_id == _NOQUEUE:
@@ -148,6 +165,8 @@ class Traces:
             return self._with_care(line, received_at, sender)
         origin = (host, program)
         if origin not in self._queues:
+            if len(host) + len(program) > _LONGEST_ORIGIN:
+                return self._with_care(line, received_at, sender)
             self._remember(origin, _decoded(host), _decoded(program))
         queue = self._queues[origin]
         return None if queue is None else _trace(queue, stamp, text)
@@ -163,7 +182,7 @@ class Traces:
         return True
 
     def _with_care(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
-        if not any(opening in line for opening in _ALL_OPENINGS):
+        if not any(mention in line for mention in _MENTIONS):
             return None
         message = parse_message(line, received_at=received_at, zone=self._zone)
         if message is None:
@@ -172,7 +191,9 @@ class Traces:
         text = message.text.encode("utf-8", "replace")
         if queue is None:
             return None
-        trace = _trace(queue, message.stamp.encode("utf-8", "replace"), text)
+        # Of whatever form it is: what was understood of it.
+        stamp = b"" if message.time_quality == "received" else message.time.isoformat().encode()
+        trace = _trace(queue, stamp, text)
         if trace is None or not is_session(trace[1]):
             return trace
         if message.pid is None:
@@ -186,7 +207,7 @@ class Traces:
             self._queues.clear()
         if origin is not None:
             self._queues[origin] = queue
-        if queue is not None:
+        if queue is not None and len(host) <= _LONGEST_ORIGIN:
             if len(self._instances) >= _REMEMBERED:
                 self._instances.clear()
             seen = self._instances.get(queue.host, ())
@@ -200,6 +221,7 @@ def _trace(queue: Queue, stamp: bytes, text: bytes) -> Trace | None:
     if match is None:
         return None
     queue_id, opening, said = match.groups()
+    said = said.rstrip(_TRAILING)
     return queue, queue.prefix + queue_id, stamp, opening, said.replace(b"\n", b"?")
 
 

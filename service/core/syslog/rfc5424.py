@@ -21,7 +21,8 @@ _HEADER = re.compile(
 )
 _STAMP = re.compile(ISO)
 _PLAIN_HEAD = re.compile(
-    rf"{PRIORITY}1 ({ISO}) ([^ :\[\]/]+) ([^ :\[\]]+) [^ ]+ [^ ]+ - {{1,2}}(?:{BOM})?(?! )".encode()
+    rf"{PRIORITY}1 ({ISO}) (?!{_NIL} )([^ :\[\]/]+) ([^ :\[\]]+) [^ ]+ [^ ]+ - {{1,2}}"
+    rf"(?:{BOM})?(?! )".encode()
 )
 
 # One way to match, so that a value without its closing quote fails at once. (No possessive groups:

@@ -25,6 +25,7 @@ BSD = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2}(?: [
 """Pattern of an RFC 3164 stamp; the day padded by a space, by a zero or not, fractions and a year
 where a sender adds them."""
 
+_ISO_STAMP = re.compile(ISO)
 _BSD_STAMP = re.compile(BSD)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -50,7 +51,7 @@ def iso_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
 
 def stamp_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
     """Of either shape, or of none."""
-    if stamp[:1].isdecimal():
+    if _ISO_STAMP.fullmatch(stamp):
         return iso_time(stamp, received_at, zone)
     if _BSD_STAMP.fullmatch(stamp):
         return bsd_time(stamp, received_at, zone)

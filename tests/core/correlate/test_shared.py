@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from service.core.correlate.correlator import Correlator
 from service.core.correlate.memory import Bounds, stamp_of
 from service.core.correlate.shared import GONE, LONGEST_VALUE, decode
 from service.core.correlate.trace import match_common, prefix_of, queue_of
+from service.core.correlate.waiting import Waiting
 from service.core.postfix.facts import Delivery
 
 HOST = "mx1.example.org"
@@ -59,10 +61,18 @@ def fail(
 ) -> int:
     """Gives the attempts counted."""
     story = here.story(QUEUE, KEY)
-    waiting = here.deferred(KEY, story, delivery(recipient), at, name)
-    assert waiting is not None
-    here.keep(KEY, waiting, int(at))
-    return waiting.attempts
+    attempt = here.deferred(KEY, story, delivery(recipient), at, name)
+    assert attempt is not None
+    here.keep(KEY, attempt.waiting, int(at))
+    return attempt.waiting.attempts
+
+
+def end(here: Correlator, facts: Delivery, at: float) -> Waiting | None:
+    return here.ended(KEY, facts, at, f"end of {facts.recipient} at {at}", NOW)
+
+
+def all_end(here: Correlator) -> list[Waiting]:
+    return here.all_ended(KEY, inf, "end of all", NOW)
 
 
 def tell(one: Correlator, other: Correlator) -> bool:
@@ -89,17 +99,17 @@ class TestRoundTrip:
         fail(one)
         fail(one, recipient="b@example.com")
         tell(one, other)
-        assert one.ended(KEY, delivery(), AT + 1) is not None
+        assert end(one, delivery(), AT + 1) is not None
         tell(one, other)
-        assert other.ended(KEY, delivery(), AT + 1) is None
-        assert [waiting.recipient for waiting in other.all_ended(KEY)] == ["b@example.com"]
+        assert end(other, delivery(), AT + 1) is None
+        assert [waiting.recipient for waiting in all_end(other)] == ["b@example.com"]
 
     def test_what_has_ended_does_not_come_back(self) -> None:
         one, other = correlator(), correlator()
         note(one, CLIENT)
         fail(one)
         tell(one, other)
-        other.ended(KEY, delivery(), AT + 1)
+        end(other, delivery(), AT + 1)
         assert tell(one, other), "the one must be told that it has ended"
         assert not other.is_awaited(KEY)
         assert not tell(other, one)
@@ -110,7 +120,7 @@ class TestRoundTrip:
         note(one, CLIENT)
         fail(one)
         tell(one, other)
-        one.all_ended(KEY)
+        all_end(one)
         one.close(KEY, NOW)
         assert one.export(KEY) == GONE
         assert not tell(one, other)
@@ -179,7 +189,7 @@ class TestCounting:
         tell(other, one)  # the same once more is no news
         assert not tell(one, other)
         for here in (one, other):
-            (waiting,) = here.all_ended(KEY)
+            (waiting,) = all_end(here)
             assert (waiting.attempts, waiting.first_deferred) == (2, AT)
             assert waiting.is_counted
 
@@ -190,7 +200,7 @@ class TestCounting:
         fail(other)
         assert tell(other, one)
         assert not tell(one, other)
-        (waiting,) = other.all_ended(KEY)
+        (waiting,) = all_end(other)
         assert waiting.is_counted
 
     def test_but_not_where_it_may_have_missed_some(self) -> None:
@@ -199,7 +209,7 @@ class TestCounting:
         one.doubt(NOW + 10)
         fail(other)
         tell(other, one)
-        (waiting,) = one.all_ended(KEY)
+        (waiting,) = all_end(one)
         assert not waiting.is_counted
 
 
@@ -224,7 +234,7 @@ class TestDoubt:
         assert not new.is_awaited(KEY)
         fail(new, AT + 1000, "of the new one", "new@example.com")
         tell(new, old)
-        assert [waiting.recipient for waiting in old.all_ended(KEY)] == ["new@example.com"]
+        assert [waiting.recipient for waiting in all_end(old)] == ["new@example.com"]
 
 
 def told() -> dict[str, Any]:
@@ -320,7 +330,7 @@ class TestHostile:
         here.export(KEY)
         note(here, ACTIVE)
         assert fail(here, AT + 1, "next") >= 1
-        here.ended(KEY, delivery(), AT + 2)
+        end(here, delivery(), AT + 2)
 
 
 @given(st.lists(st.sampled_from("fFeEtTaA"), max_size=14))
@@ -336,7 +346,7 @@ def test_in_whatever_order_they_hear_of_each_other_both_know_the_same(moves: str
             case "f":
                 fail(here, at, str(number), f"r{number % 2}@example.com")
             case "e":
-                here.ended(KEY, delivery(f"r{number % 2}@example.com"), at)
+                end(here, delivery(f"r{number % 2}@example.com"), at)
             case "a":
                 note(here, ACTIVE)
             case "t" if KEY in here.queued.entries:
