@@ -184,7 +184,7 @@ async def test_the_last_news_are_told_before_it_ends(tmp_path: Path) -> None:
         async with receiver(server) as one:
             one.defer()
             await until(lambda: one.sharing.written[Written.PUT])
-            one.correlator.all_ended(KEY)
+            one.correlator.all_ended(KEY, inf, "end of all", NOW)
             one.sharing.changed(QUEUE, KEY)  # right behind a write: it would wait a moment
             one.sharing.stop_looking()
             await one.sharing.tell_the_rest()
