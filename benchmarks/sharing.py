@@ -5,8 +5,8 @@ by turns, ratio of medians.
     python -m benchmarks.sharing --failures 0.05 --repeat 5
 
 At a pace, so that a server that has more to do does not slow down what is measured. The receiver
-writes its news and hears nobody; the lines all begin at it. What it costs to go on with the
-messages of another is one question each: `mailfault_sharing_answers_total` counts them.
+writes its news and hears nobody; the lines all begin at it. What it costs to go on with messages of
+another is one question each: `mailfault_sharing_answers_total` counts them.
 """
 
 import argparse

@@ -233,11 +233,15 @@ class Receiver:
         """In flow order. Returns the number of events that could not be delivered in time."""
         self._is_listening = False
         log.info("stopping")
+        if self.sharing is not None:
+            self.sharing.stop_looking()
         deadline = asyncio.get_running_loop().time() + self._settings.shutdown_timeout
         for listener in self.listeners:
             await listener.stop(_LISTENERS_STOP_SECONDS)
         self._intake.release_all()
         left = await self._outlet.drain(self._publisher, deadline)
+        if self.sharing is not None:
+            await self.sharing.tell_the_rest()
         for relp in self._relp:
             await relp.close(_RELP_CLOSE_SECONDS)
         if left:

@@ -19,6 +19,7 @@ late, or behind what came after it (`Correlator.learn`).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,6 +57,8 @@ _SILENT_MAX = 8
 _PROOF_SECONDS = 10.0
 """Between two writes of which an acknowledgement is asked."""
 _PROOF_TIMEOUT = 2.0
+_REST_SECONDS = 1.0
+"""How long stopping waits for the last news to be read by the server."""
 _MARK_SECONDS = 3600
 """How long a mark of deletion stays, where the server can forget it: those that were away for
 longer have other things to do."""
@@ -114,6 +117,7 @@ class BucketSharing:
         self._inbox = ""
         self._report: BucketReport | None = None
         self._said: tuple[Any, ...] | None = None
+        self._is_stopping = False
         self._is_readable = False
         self._is_writable = True
         self._is_muted = False
@@ -206,9 +210,24 @@ class BucketSharing:
             group.create_task(self._ask())
             group.create_task(self._write())
 
+    def stop_looking(self) -> None:
+        """The receiver stops: whether the bucket can be used is of no interest any more."""
+        self._is_stopping = True
+
+    async def tell_the_rest(self) -> None:
+        """What is not yet told, before the connection goes."""
+        client = self._client
+        while self._unwritten and client is not None and client is self._client:
+            if await self._write_some() == 0:
+                break
+        if client is not None:
+            with contextlib.suppress(*BROKEN):
+                async with asyncio.timeout(_REST_SECONDS):
+                    await client.flush()
+
     async def _look(self) -> None:
         """At the bucket: on each connection, and while it cannot be used."""
-        while True:
+        while not self._is_stopping:
             await self._look_wanted.wait()
             self._look_wanted.clear()
             client = self._client
@@ -228,7 +247,7 @@ class BucketSharing:
     def _say(self) -> None:
         """Once for each change."""
         report = self._report
-        if report is None:
+        if report is None or self._is_stopping:
             return
         now = (self._is_readable, self._is_writable, report.findings)
         if now == self._said:

@@ -177,3 +177,16 @@ async def test_what_is_told_to_one_who_knows_better_is_put_right(tmp_path: Path)
         await until(lambda: one.sharing.written[Written.DELETE])
         await one.sharing.client.flush()  # type: ignore[union-attr]
         assert (await stored(client)).data == b'{"v":1,"gone":true}'
+
+
+async def test_the_last_news_are_told_before_it_ends(tmp_path: Path) -> None:
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        async with receiver(server) as one:
+            one.defer()
+            await until(lambda: one.sharing.written[Written.PUT])
+            one.correlator.all_ended(KEY, inf, "end of all", NOW)
+            one.sharing.changed(QUEUE, KEY)  # right behind a write: it would wait a moment
+            one.sharing.stop_looking()
+            await one.sharing.tell_the_rest()
+            assert one.sharing.unwritten == 0
+        assert (await stored(client)).data == b'{"v":1,"gone":true}'
