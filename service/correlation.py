@@ -36,6 +36,7 @@ from service.core.postfix.facts import Delivery, Record, Reject
 from service.core.postfix.result import Failure, Unparsed
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
+from service.core.syslog.timestamp import stamp_time
 from service.received import Origin, Receipts
 from service.waitroom import Waitroom
 
@@ -236,14 +237,14 @@ class Correlation:
         if news is None:
             return None
         if isinstance(news, Notice):
-            self._let_bounces_go(key, news)
+            self._name_notice(trace, news, batch)
             return None
         if news is News.UNKNOWN:
             if self._must_ask(key):
                 self._ask(queue, key)
             return None
         if news is News.REMOVED:
-            self._let_bounces_go(key, None)
+            self._let_bounces_go(key)
             if not self.correlator.is_awaited(key) and not self._must_ask(key):
                 self.correlator.close(key, batch.seconds)
                 return None
@@ -273,7 +274,7 @@ class Correlation:
     def overdue(self, now: float) -> None:
         """Release what has waited long enough at `now`."""
         for key in self._bounces.overdue(now):
-            self._let_bounces_go(key, None)
+            self._let_bounces_go(key)
         for key in self._foreign.overdue(now):
             self.learned(key, now)
         for key in self._leaving.overdue(now):
@@ -284,7 +285,7 @@ class Correlation:
         while (key := self._foreign.oldest()) is not None:
             self.learned(key, now)
         while (key := self._bounces.oldest()) is not None:
-            self._let_bounces_go(key, None)
+            self._let_bounces_go(key)
         while (key := self._leaving.oldest()) is not None:
             self._let_leave(key)
 
@@ -475,18 +476,29 @@ class Correlation:
     def _make_room(self, now: float) -> None:
         self.hurried += 1
         if (key := self._bounces.oldest()) is not None:
-            self._let_bounces_go(key, None)
+            self._let_bounces_go(key)
         elif (key := self._leaving.oldest()) is not None:
             self._let_leave(key)
         elif (key := self._foreign.oldest()) is not None:
             self.learned(key, now)
 
-    def _let_bounces_go(self, key: bytes, notice: Notice | None) -> None:
+    def _name_notice(self, trace: Trace, notice: Notice, batch: Batch) -> None:
+        """The bounces that it tells of need not wait any more."""
+        _, key, stamp, _, _ = trace
+        if key not in self._bounces:
+            return
+        time, quality = stamp_time(stamp.decode("ascii", "replace"), batch.written_at, self._zone)
+        at = time.timestamp() if quality == "exact" else inf
+        named = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
         for entry, job in self._bounces.take(key):
-            if notice is not None:
-                named = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
-                job.context = job.context._replace(notice=named)
+            if inf > _at(job.line) > at:  # sent again, it tells of an earlier one
+                self._bounces.add(key, (entry, job), batch.now)
+                continue
+            job.context = job.context._replace(notice=named)
             self._released.append((entry, job))
+
+    def _let_bounces_go(self, key: bytes) -> None:
+        self._released += self._bounces.take(key)
 
     def _let_leave(self, key: bytes) -> None:
         self._leaving_keys.discard(key)

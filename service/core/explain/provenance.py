@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from schemas.base import EventBase
+from schemas.delivery import DeliveryEvent
 from schemas.reject import RejectEvent
+from schemas.resolved import ResolvedEvent
 
 RULE = "classifier: rule"
 CORRELATION = "correlation"
@@ -83,9 +85,32 @@ _DELIVERY = {
 }
 
 
+_OF_A_DELIVERY = {"sender": CORRELATION}
+_OF_AN_EXPIRY = {"recipient": CORRELATION, "original_recipient": CORRELATION}
+_OF_A_REMOVAL = dict.fromkeys(
+    (
+        *("recipient", "smtp_code", "enhanced_code", "response"),
+        *("category", "scope", "provider", "provider_code"),
+    ),
+    CORRELATION,
+)
+_EXPIRIES = frozenset({"expired", "force-expired"})
+
+
 def origins(event: EventBase) -> dict[str, str]:
     """Of every field that has a value; the fields of the small objects one by one."""
-    return {name: origin(type(event), name) for name in flat(event)}
+    told = _told(event)
+    return {name: told.get(name) or origin(type(event), name) for name in flat(event)}
+
+
+def _told(event: EventBase) -> dict[str, str]:
+    """What others have from their line and this one from earlier lines."""
+    if isinstance(event, ResolvedEvent):
+        is_last_said = event.status is None or event.status in _EXPIRIES
+        return _OF_A_DELIVERY | (_OF_A_REMOVAL if is_last_said else {})
+    if isinstance(event, DeliveryEvent):
+        return _OF_AN_EXPIRY if event.status in _EXPIRIES else _OF_A_DELIVERY
+    return {}
 
 
 def origin(model: type[EventBase], name: str) -> str:

@@ -27,3 +27,15 @@ def test_only_what_has_a_value_and_small_objects_field_by_field() -> None:
 def test_the_same_name_elsewhere() -> None:
     assert origins(example(schemas.RejectEvent))["response"] == "line: text"
     assert origins(example(schemas.BouncedEvent))["response"] == "line: reason in ( )"
+
+
+def test_what_earlier_lines_told_is_not_said_to_be_the_lines_own() -> None:
+    bounced = origins(example(schemas.BouncedEvent))
+    assert (bounced["sender"], bounced["recipient"]) == ("correlation", "line: to=<...>")
+    expired = origins(example(schemas.BouncedEvent, status="expired"))
+    assert (expired["sender"], expired["recipient"]) == ("line: from=<...>", "correlation")
+    for status, said in ((None, "correlation"), ("force-expired", "correlation"), ("sent", "line")):
+        found = origins(example(schemas.ResolvedEvent, status=status))
+        assert found["sender"] == "correlation"
+        assert found["response"].partition(":")[0] == said
+        assert found["recipient"].partition(":")[0] == said
