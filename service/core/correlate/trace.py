@@ -153,7 +153,7 @@ class Traces:
         if _LF in text:  # of a counted frame: records are lines
             text = text.replace(b"\n", b"?")
         if queue_id == _NOQUEUE:
-            queue_id += tag
+            return self._with_care(line, received_at, sender)
         return queue, queue.prefix + queue_id, stamp, opening, text
 
     def _other_form(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
