@@ -33,7 +33,7 @@ from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
 from service.core.postfix.facts import Delivery, Record, Reject
-from service.core.postfix.result import Failure, Unparsed
+from service.core.postfix.result import Failure, Success, Unparsed
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
 from service.core.syslog.timestamp import stamp_time
@@ -47,6 +47,7 @@ ASK_SECONDS = 1.0
 
 _EXPIRIES = frozenset({"expired", "force-expired"})
 _POSTSUPER = "postsuper"
+_LOCAL = "local"
 _PROXY_REJECT = "proxy-reject"
 _DAY = 86_400
 
@@ -206,6 +207,8 @@ class Correlation:
         """Lines of messages that began elsewhere: they wait for what the others know."""
         self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
         """Removals that wait for the last lines of deferred recipients."""
+        self._served: Waitroom[tuple[Entry, Queue, Success]] = Waitroom(config.removal_wait)
+        """Deliveries of local(8) that may have been only one part of it."""
         self._leaving_keys: set[bytes] = set()
         self._released: list[Released] = []
         self.hurried = 0
@@ -216,7 +219,7 @@ class Correlation:
     @property
     def held(self) -> int:
         """Lines that wait."""
-        return len(self._bounces) + len(self._foreign) + len(self._leaving)
+        return len(self._bounces) + len(self._foreign) + len(self._leaving) + len(self._served)
 
     def hear(self, raw: bytes, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
@@ -277,6 +280,8 @@ class Correlation:
             self._let_bounces_go(key)
         for key in self._foreign.overdue(now):
             self.learned(key, now)
+        for key in self._served.overdue(now):
+            self._let_served_end(key)
         for key in self._leaving.overdue(now):
             self._let_leave(key)
 
@@ -286,6 +291,8 @@ class Correlation:
             self.learned(key, now)
         while (key := self._bounces.oldest()) is not None:
             self._let_bounces_go(key)
+        while (key := self._served.oldest()) is not None:
+            self._let_served_end(key)
         while (key := self._leaving.oldest()) is not None:
             self._let_leave(key)
 
@@ -319,20 +326,28 @@ class Correlation:
             return self._removal(entry, queue, key)
         return self._delivery(entry, queue, key)
 
-    def _delivery(self, entry: Entry, queue: Queue, key: bytes) -> Outcome:
-        """A recipient was served."""
+    def _delivery(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
+        """A recipient was served. Of local(8) it may have been one target of an alias, while
+        another one of the same recipient is not: then Postfix tries both again."""
         if key not in self.correlator.queued.entries:
             return Skip.NOT_A_FAILURE
         line = _line(entry, self._zone)
         success = parse_success(line.message)
-        waiting = (
-            None
-            if success is None
-            else self.correlator.ended(
-                key, success.facts, _at(line), event_id(line), entry.batch.seconds
-            )
+        if success is None:
+            return Skip.NOT_A_FAILURE
+        if success.record.daemon == _LOCAL and self.correlator.is_waited_for(key, success.facts):
+            if self.correlator.has_just_failed(key, success.facts):
+                return Skip.NOT_A_FAILURE
+            self._hold(self._served, key, (entry, queue, success), entry.batch.now)
+            return None
+        return self._delivered(entry, queue, key, success)
+
+    def _delivered(self, entry: Entry, queue: Queue, key: bytes, success: Success) -> Outcome:
+        line = _line(entry, self._zone)
+        waiting = self.correlator.ended(
+            key, success.facts, _at(line), event_id(line), entry.batch.seconds
         )
-        if success is None or waiting is None:
+        if waiting is None:
             return Skip.NOT_A_FAILURE
         self._tell_others(queue, key)
         story = self.correlator.story(queue, key)
@@ -342,6 +357,7 @@ class Correlation:
     def _removal(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
         """The message left the queue. Its deferred recipients have ended, but for those whose last
         line may have changed places with this one."""
+        self._let_served_end(key)
         line = _line(entry, self._zone)
         record = record_of(line.message)
         if record is None or not self.correlator.is_awaited(key):
@@ -421,6 +437,7 @@ class Correlation:
         if attempt is None:
             return Job(line, failure, verdict, context_of(story))
         waiting, reply = attempt.waiting, facts.remote_reply
+        self._let_served_end(key, but=waiting.recipient)
         if attempt.is_news:
             waiting.smtp_code = None if reply is None else reply.smtp_code
             if verdict is not None:
@@ -443,6 +460,7 @@ class Correlation:
         job = Job(line, failure, entry.verdict)
         attempt = since = None
         if facts.recipient is None and facts.status in _EXPIRIES:
+            self._let_served_end(key)
             job.expired = self.correlator.all_ended(key, _at(line), event_id(line), seconds)
             job.endings = [
                 Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
@@ -477,6 +495,8 @@ class Correlation:
         self.hurried += 1
         if (key := self._bounces.oldest()) is not None:
             self._let_bounces_go(key)
+        elif (key := self._served.oldest()) is not None:
+            self._let_served_end(key)
         elif (key := self._leaving.oldest()) is not None:
             self._let_leave(key)
         elif (key := self._foreign.oldest()) is not None:
@@ -499,6 +519,16 @@ class Correlation:
 
     def _let_bounces_go(self, key: bytes) -> None:
         self._released += self._bounces.take(key)
+
+    def _let_served_end(self, key: bytes, but: str | None = None) -> None:
+        """`but`: this recipient has not been served after all."""
+        for entry, queue, success in self._served.take(key):
+            outcome: Outcome | None = Skip.NOT_A_FAILURE
+            names = (success.facts.recipient, success.facts.original_recipient)
+            if but is None or but not in names:
+                outcome = self._safely(entry, self._delivered, entry, queue, key, success)
+            if outcome is not None:
+                self._released.append((entry, outcome))
 
     def _let_leave(self, key: bytes) -> None:
         self._leaving_keys.discard(key)

@@ -419,6 +419,21 @@ class Correlator:
         if known is not None:
             self.memory.renew(key, known)
 
+    def is_waited_for(self, key: bytes, facts: Delivery) -> bool:
+        """Whether its recipient was deferred."""
+        return self._recipient(key, facts) is not None
+
+    def has_just_failed(self, key: bytes, facts: Delivery) -> bool:
+        """Whether its recipient was deferred at the attempt that goes on."""
+        waiting = self._recipient(key, facts)
+        return waiting is not None and 0 != waiting.activation == self._activation(key, None)
+
+    def _recipient(self, key: bytes, facts: Delivery) -> Waiting | None:
+        for name in (facts.recipient, facts.original_recipient):
+            if name is not None and (waiting := self._waiting(key, name)) is not None:
+                return waiting
+        return None
+
     def ended(
         self, key: bytes, facts: Delivery, at: float, by: str, seconds: int
     ) -> Waiting | None:

@@ -34,7 +34,7 @@ from tests.strategies_postfix import hostile
 
 PEER = "192.0.2.250"
 _TOLD = re.compile(
-    r"(?!NOQUEUE)([0-9A-Z][0-9A-Za-z]{4,31}): "
+    r"(NOQUEUE(?=: client=)|(?!NOQUEUE)[0-9A-Z][0-9A-Za-z]{4,31}): "
     r"(client=|message-id=|from=|to=<|removed|uid=|sender |postmaster )(.*)",
     re.DOTALL,
 )
@@ -49,7 +49,7 @@ LINES = {
     POSTMASTER: "4ABCDE12F: postmaster non-delivery notification: 5F00112235",
 }
 NOTHING = [
-    "NOQUEUE: client=mail.example.net[192.0.2.10]",
+    "NOQUEUE: from=<a@example.net>, size=4211, nrcpt=2 (queue active)",
     "4ABCDE12F: resent-message-id=<a@b>",
     "4ABCDE12F: placed on hold",
     "4ABCDE12F: reject: RCPT from x[192.0.2.1]: 550 5.1.1 no; from=<a> to=<b> proto=ESMTP helo=<c>",
@@ -60,7 +60,9 @@ NOTHING = [
     "connect from mail.example.net[192.0.2.10]",
     "",
 ]
-told = st.sampled_from([*LINES.values(), *NOTHING])
+PROXIED = "NOQUEUE: client=mail.example.net[192.0.2.10]"
+"""Mail for a filter before the queue: known by the process that has it."""
+told = st.sampled_from([*LINES.values(), PROXIED, *NOTHING])
 """A line of each kind, and such as look like one."""
 imitating = st.builds(
     lambda line, more: (line + more).rstrip("\r\n\0"),
@@ -68,6 +70,22 @@ imitating = st.builds(
     hostile().map(lambda text: text.replace("\0", "?")),
 )
 """With text behind that imitates other lines: a frame with a count may hold line feeds."""
+
+
+def test_mail_without_an_id_is_known_by_its_process() -> None:
+    lines = {
+        "<22>Aug 22 10:00:00 mx1 postfix/smtpd[7]: ": "postfix/smtpd[7]",
+        "<22>Aug 22 10:00:00 mx1 postfix/smtpd[8]: ": "postfix/smtpd[8]",
+        "<22>1 2026-08-22T10:00:00Z mx1 postfix/smtpd 7 - - ": "postfix/smtpd[7]",
+    }
+    for head, process in lines.items():
+        trace = read(head.encode() + PROXIED.encode())
+        assert trace is not None
+        queue, key, _, opening, _ = trace
+        assert key == queue.prefix + f"NOQUEUE{process}".encode()
+        assert is_session(key)
+        assert opening == CLIENT
+    assert read(b"<22>Aug 22 10:00:00 mx1 postfix/smtpd: " + PROXIED.encode()) is None
 
 
 def traces() -> Traces:
@@ -90,6 +108,10 @@ def slowly(line: bytes) -> tuple[str, str, str, str, str] | None:
     if identity is None or match is None:
         return None
     queue_id, opening, text = match.groups()
+    if queue_id == "NOQUEUE":
+        if message.pid is None:
+            return None
+        queue_id += f"{message.tag}[{message.pid}]"
     host = (message.host or PEER).lower()
     return host, identity.instance, queue_id, opening, text.replace("\n", "?")
 
@@ -108,7 +130,7 @@ def quickly(line: bytes) -> tuple[str, str, str, str, str] | None:
     assert queue == queue_of(queue.host, queue.instance)
     assert key.startswith(queue.prefix)
     queue_id = key.removeprefix(queue.prefix).decode()
-    assert key == queue.key(queue_id)
+    assert is_session(key) or key == queue.key(queue_id)
     return queue.host, queue.instance, queue_id, opening.decode(), text.decode("utf-8", "replace")
 
 
