@@ -95,13 +95,14 @@ def backscatter_risk(story: Story | None, sender: str | None) -> bool | None:
         return False
     if story.client is None or story.client.ip is None:
         return None
-    return not _is_private(story.client.ip)
+    return _is_outside(story.client.ip)
 
 
 @lru_cache(maxsize=4096)
-def _is_private(address: str) -> bool:
+def _is_outside(address: str) -> bool | None:
+    """None: it is no IP address."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
-        return False
-    return any(ip in network for network in _PRIVATE)
+        return None
+    return not any(ip in network for network in _PRIVATE)

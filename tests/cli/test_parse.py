@@ -332,3 +332,37 @@ def test_rules_of_ones_own(tmp_path: Path) -> None:
 
 def test_unknown_option() -> None:
     assert run("parse", "--every-lines").returncode == 2
+
+
+def test_a_later_line_completes_an_earlier_one_and_the_order_stays(tmp_path: Path) -> None:
+    """Whatever the number of bounces: a file need not be quick."""
+    wire = []
+    for number in range(60):
+        queue_id = b"4AB%05dF" % number
+        wire += [
+            lines.HEADER + b"qmgr[1]: %b: from=<a@x>, size=9, nrcpt=1 (queue active)" % queue_id,
+            lines.BOUNCED.replace(b"4ABCDE12F", queue_id),
+            lines.HARMLESS,
+            lines.HEADER
+            + b"bounce[1]: %b: sender non-delivery notification: 5F%07d" % (queue_id, number),
+            lines.HEADER + b"qmgr[1]: %b: removed" % queue_id,
+        ]
+    found = objects(parse("--every-line", log_file(tmp_path, b"\n".join(wire) + b"\n")))
+    assert [each["line"] for each in found] == list(range(1, len(wire) + 1))
+    notices = [each["notice"]["queue_id"] for each in found if each["event_type"] == "bounced"]
+    assert notices == [f"5F{number:07}" for number in range(60)]
+
+
+def test_an_expiry_is_several_objects_of_one_line(tmp_path: Path) -> None:
+    expired = lines.HEADER + b"qmgr[1]: 4ABCDE12F: from=<a@x>, status=expired, returned to sender"
+    wire = [lines.DEFERRED, lines.DEFERRED.replace(b"later@", b"too@"), expired, lines.HARMLESS]
+    found = outcomes(parse("--every-line", log_file(tmp_path, b"\n".join(wire) + b"\n")))
+    assert found == [
+        (1, "deferred", None),
+        (2, "deferred", None),
+        (3, "bounced", None),
+        (3, "bounced", None),
+        (3, "resolved", None),
+        (3, "resolved", None),
+        (4, None, "not_a_failure"),
+    ]

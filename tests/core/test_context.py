@@ -1,0 +1,119 @@
+"""What a story becomes in an event, and whose bounce goes to a stranger."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from schemas.base import Message
+from service.core.context import NO_CONTEXT, backscatter_risk, context_of
+from service.core.correlate.story import Story
+from service.core.postfix.facts import Client
+
+OUTSIDE = Client("mail.example.net", "192.0.2.10", 25)
+
+
+def story(**known: Any) -> Story:
+    nothing: dict[str, Any] = dict.fromkeys(
+        (
+            *("message_id", "sender", "size", "recipients", "client", "sasl_username"),
+            *("queued_at", "origin_queue_id"),
+        )
+    )
+    flags = dict.fromkeys(("is_whole", "is_begun", "is_active", "is_local"), False)
+    return Story(**{**nothing, **flags, **known})
+
+
+def test_nothing_known_is_nothing_told() -> None:
+    assert context_of(None) == NO_CONTEXT
+    assert context_of(None).message == Message()
+    assert context_of(story()).message == Message()
+    assert NO_CONTEXT.message.context == "none"
+
+
+def test_all_of_it() -> None:
+    at = datetime(2026, 8, 22, 10, tzinfo=UTC)
+    whole = story(
+        message_id="1@x",
+        sender="a@x",
+        size=9,
+        recipients=2,
+        client=OUTSIDE,
+        sasl_username="anna",
+        queued_at=at,
+        origin_queue_id="4ABCDE12F",
+        is_whole=True,
+        is_begun=True,
+    )
+    context = context_of(whole, 3, at.timestamp())
+    assert context.message.model_dump() == {
+        "message_id": "1@x",
+        "sender": "a@x",
+        "size": 9,
+        "recipients": 2,
+        "client": {"name": "mail.example.net", "ip": "192.0.2.10", "port": 25},
+        "sasl_username": "anna",
+        "queued_at": at,
+        "origin_queue_id": "4ABCDE12F",
+        "context": "complete",
+    }
+    assert (context.sender, context.attempt, context.first_deferred_at) == ("a@x", 3, at)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"message_id": "1@x"},
+        {"sender": ""},
+        {"client": OUTSIDE},
+        {"origin_queue_id": "4ABCDE12F"},
+        {"is_begun": True},
+        {"is_local": True},
+    ],
+)
+def test_something_is_partial(known: dict[str, Any]) -> None:
+    assert context_of(story(**known)).message.context == "partial"
+
+
+LOGGED_IN = story(client=OUTSIDE, sasl_username="anna")
+
+
+@pytest.mark.parametrize(
+    ("told", "sender", "risk"),
+    [
+        (story(client=OUTSIDE), "a@x", True),
+        (story(client=OUTSIDE), "", False),
+        (story(client=OUTSIDE), "double-bounce@mx1", False),
+        (story(client=OUTSIDE), None, None),
+        (LOGGED_IN, "a@x", False),
+        (story(is_local=True), "a@x", False),
+        (story(), "a@x", None),
+        (None, "a@x", None),
+        (None, "", False),
+        (story(client=Client(None, None, None)), "a@x", None),
+        (story(client=Client(None, "unix:private/x", None)), "a@x", None),
+    ],
+)
+def test_backscatter_by_the_stated_rules(
+    told: Story | None, sender: str | None, risk: bool | None
+) -> None:
+    assert backscatter_risk(told, sender) is risk
+
+
+@pytest.mark.parametrize(
+    ("ip", "is_private"),
+    [
+        *[(ip, True) for ip in ("127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "172.31.9.9")],
+        *[
+            (ip, True)
+            for ip in ("192.168.1.1", "fd00::1", "fe80::1", "fe80::1%eth0", "169.254.1.1")
+        ],
+        *[
+            (ip, False)
+            for ip in ("172.32.0.1", "11.0.0.1", "192.0.2.1", "2001:db8::1", "100.64.0.1")
+        ],
+    ],
+)
+def test_private_networks(ip: str, is_private: bool) -> None:
+    told = story(client=Client(None, ip, None))
+    assert backscatter_risk(told, "a@x") is not is_private

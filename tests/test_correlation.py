@@ -1,0 +1,246 @@
+"""Events with what earlier lines told: ends, notices, privacy, hostile text, defects of ours.
+
+Orders, cuts, resends and bounds: `tests/test_correlation_model.py`.
+"""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+import schemas
+from service.core.classify import builtin_classifier
+from service.core.envelope import Envelope
+from service.core.framing.base import Frame
+from service.core.privacy import Policy, Privacy, Treatment
+from service.correlation import Correlation, CorrelationConfig
+from service.metrics import Metrics
+from service.pipeline import Pipeline, PipelineConfig
+from tests.metric_values import assert_balanced, value
+from tests.sample_lines import NOW, ORIGIN, TEMPLATE
+
+BEGUN = [
+    "postfix/smtpd[1]: 4ABCDE12F: client=q-name.c.example[192.0.2.77], sasl_username=qlogin",
+    "postfix/cleanup[2]: 4ABCDE12F: message-id=<qid@m.example>",
+    "postfix/qmgr[3]: 4ABCDE12F: from=<qsender@s.example>, size=9, nrcpt=2 (queue active)",
+]
+ACTIVE = BEGUN[2]
+EXPIRED = "postfix/qmgr[3]: 4ABCDE12F: from=<qsender@s.example>, status=expired, returned to sender"
+
+
+def to(name: str, status: str, said: str = "x") -> str:
+    dsn = {"deferred": "4.4.1", "bounced": "5.1.1", "sent": "2.0.0"}[status]
+    return (
+        f"postfix/smtp[4]: 4ABCDE12F: to=<{name}@r.example>, relay=none, delay=9, dsn={dsn}, "
+        f"status={status} ({said})"
+    )
+
+
+class House:
+    def __init__(self, privacy: Privacy | None = None, **config: Any) -> None:
+        self.metrics = Metrics()
+        zone = ZoneInfo("UTC")
+        self.correlation = Correlation(CorrelationConfig(**config), zone)
+        self.pipeline = Pipeline(
+            PipelineConfig(),
+            TEMPLATE,
+            self.metrics,
+            builtin_classifier(),
+            self.correlation,
+            privacy,
+        )
+        self._second = 0
+
+    def take(self, *lines: str | bytes) -> list[Envelope]:
+        made: list[Envelope] = []
+        for line in lines:
+            self._second += 1
+            stamp = f"<22>2026-08-22T09:{self._second // 60:02}:{self._second % 60:02}.5Z mx1 "
+            raw = line if isinstance(line, bytes) else (stamp + line).encode()
+            made += self.pipeline.process([Frame(raw)], ORIGIN, NOW)
+            assert_balanced(self.metrics)
+        return made
+
+    def end(self) -> list[Envelope]:
+        made = self.pipeline.release_all(NOW)
+        assert_balanced(self.metrics)
+        return made
+
+
+def decoded(envelopes: list[Envelope]) -> list[Any]:
+    return [schemas.decode(envelope.body) for envelope in envelopes]
+
+
+def test_an_expiry_ends_all_that_wait_and_is_one_frame() -> None:
+    house = House()
+    house.take(*BEGUN, to("a", "deferred", "first"), to("b", "deferred"), to("c", "sent"))
+    made = decoded(house.take(ACTIVE, to("b", "sent"), EXPIRED) + house.end())
+    resolved_b, bounced, resolved = made
+    assert (resolved_b.recipient, resolved_b.outcome, resolved_b.attempts) == (
+        "b@r.example",
+        "delivered",
+        2,
+    )
+    assert (bounced.event_type, bounced.recipient, bounced.status) == (
+        "bounced",
+        "a@r.example",
+        "expired",
+    )
+    assert (resolved.outcome, resolved.recipient, resolved.attempts) == (
+        "expired",
+        "a@r.example",
+        1,
+    )
+    assert (resolved.response, resolved.severity) == ("first", "permanent")
+    assert resolved.age is not None
+    assert resolved.message == bounced.message
+    assert value(house.metrics, "frames_with_events_total") == 4
+    assert value(house.metrics, "events_total") == 5
+
+
+@pytest.mark.parametrize("status", ["expired", "force-expired"])
+def test_an_expiry_of_which_nobody_is_known_to_wait(status: str) -> None:
+    house = House()
+    [event] = decoded(house.take(EXPIRED.replace("expired", status, 1)) + house.end())
+    assert (event.event_type, event.recipient, event.status) == ("bounced", None, status)
+    assert event.attempt is None
+
+
+def test_postsuper_removes_at_once_and_qmgr_is_given_a_moment() -> None:
+    house = House(removal_wait=60)
+    house.take(*BEGUN, to("a", "deferred"))
+    [event] = decoded(house.take("postfix/postsuper[9]: 4ABCDE12F: removed"))
+    assert (event.outcome, event.status, event.severity) == ("removed", None, None)
+    house.take(*BEGUN, to("a", "deferred"), to("b", "deferred"))
+    assert house.take("postfix/qmgr[3]: 4ABCDE12F: removed") == []
+    assert house.correlation.held == 1
+    [sent] = decoded(house.take(to("a", "sent", "250 late")))
+    [removed] = decoded(house.end())
+    assert (sent.recipient, sent.outcome) == ("a@r.example", "delivered")
+    assert (removed.recipient, removed.outcome) == ("b@r.example", "removed")
+
+
+def test_a_notice_and_who_would_get_it() -> None:
+    house = House(notice_wait=60)
+    house.take("postfix/smtpd[1]: 4ABCDE12F: client=q-name.c.example[192.0.2.77]", *BEGUN[1:])
+    assert house.take(to("a", "bounced")) == []
+    assert house.take("postfix/bounce[5]: 4ABCDE12F: sender delay notification: 5F00112234") == []
+    notice = "postfix/bounce[5]: 4ABCDE12F: sender non-delivery notification: 5F00112233"
+    [event] = decoded(house.take(notice))
+    assert event.notice.model_dump() == {"queue_id": "5F00112233", "kind": "sender"}
+    assert event.backscatter_risk is True
+    of_null = [line.replace("<qsender@s.example>", "<>").replace("12F", "13A") for line in BEGUN]
+    house.take(*of_null)
+    [event] = decoded(house.take(to("a", "bounced").replace("12F", "13A")))
+    assert (event.notice, event.backscatter_risk) == (None, False)
+
+
+HIDDEN = ("qsender", "q-name", "192.0.2.77", "qlogin", "qid", "alice", "bob", "carol")
+
+
+def test_privacy_holds_for_what_earlier_lines_told() -> None:
+    policy = Policy(
+        sender=Treatment.DROP,
+        recipient=Treatment.DROP,
+        client=Treatment.DROP,
+        sasl_username=Treatment.DROP,
+        message_id=Treatment.DROP,
+        keeps_raw=False,
+        key=b"k" * 32,
+    )
+    texts = {
+        name: f"host mx said: 450 <{name}@r.example> wait, qsender@s.example" for name in HIDDEN
+    }
+    lines = [
+        *BEGUN,
+        *(to(name, "deferred", texts[name]) for name in ("alice", "bob", "carol")),
+        ACTIVE,
+        to("alice", "sent", "250 ok <alice@r.example>"),
+        to("bob", "bounced", texts["bob"]),
+        EXPIRED,
+    ]
+    hidden, plain = House(Privacy(policy)), House()
+    envelopes = hidden.take(*lines) + hidden.end()
+    before = plain.take(*lines) + plain.end()
+    assert [e.event_type for e in envelopes] == [e.event_type for e in before]
+    assert [e.event_type for e in envelopes].count("resolved") == 3
+    for envelope, shown in zip(envelopes, before, strict=True):
+        text = f"{envelope.body.decode()} {envelope.header_lines} {envelope.subject}".lower()
+        assert [word for word in HIDDEN if word in text] == []
+        assert [word for word in HIDDEN if word in shown.body.decode()]
+        assert envelope.message_id != shown.message_id, "keyed"
+    assert len({envelope.message_id for envelope in envelopes}) == len(envelopes)
+
+
+_FAKE = "4FFFFF11F: client=evil.example[192.0.2.66]"
+_CONTENT = f"header Subject: x?{_FAKE} from local; from=<a> to=<b>"
+_HELO = f"NOQUEUE: reject: HELO from x[192.0.2.1]: 501 5.5.2 <{_FAKE}>: no; helo=<{_FAKE}>"
+_LOGIN = f"client=x[192.0.2.1], sasl_username=\n<22>Aug 22 10:00:00 mx1 postfix/smtpd[1]: {_FAKE}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"postfix/cleanup[2]: 4ABCDE12F: reject: {_CONTENT}: 5.7.1 no",
+        f"postfix/cleanup[2]: 4ABCDE12F: warning: {_CONTENT}",
+        f"postfix/cleanup[2]: 4ABCDE12F: message-id=<x> {_FAKE}",
+        f"postfix/smtpd[1]: {_HELO}",
+        f"postfix/smtpd[1]: warning: {_FAKE}",
+        f"postfix/smtpd[1]: connect from x[192.0.2.1] {_FAKE}",
+        f"postfix/smtpd[1]: 4ABCDE12F: {_LOGIN}",
+        f"dovecot: {_FAKE}",
+    ],
+)
+def test_what_a_line_quotes_tells_of_no_other_message(line: str) -> None:
+    house = House()
+    house.take(line)
+    [event] = decoded(house.take(to("a", "deferred").replace("4ABCDE12F", "4FFFFF11F")))
+    assert event.message.context == "none"
+
+
+def test_switched_off_it_says_nothing_and_costs_no_event() -> None:
+    house = House(enabled=False)
+    made = decoded(house.take(*BEGUN, to("a", "deferred"), to("a", "sent"), to("b", "bounced")))
+    assert [event.event_type for event in made] == ["deferred", "bounced"]
+    assert all(event.message.context == "none" and event.attempt is None for event in made)
+    assert house.correlation.held == 0
+
+
+class _Defective(bytes):
+    """A line on which our own code goes wrong, the first time."""
+
+    calls = 0
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        self.calls += 1
+        if self.calls == 1:
+            raise RuntimeError("a defect of ours")
+        return super().decode(encoding, errors)
+
+
+def test_a_defect_in_a_line_that_tells_costs_a_dead_letter_and_no_other_line() -> None:
+    house = House()
+    house.take(*BEGUN, to("a", "deferred"))
+    sent = _Defective(b"<22>2026-08-22T09:30:00.5Z mx1 " + to("a", "sent").encode())
+    [letter] = decoded(house.take(sent))
+    assert (letter.event_type, letter.reason, letter.raw_bytes) == (
+        "invalid",
+        "parser_failed",
+        sent,
+    )
+    [event] = decoded(house.take("postfix/postsuper[9]: 4ABCDE12F: removed"))
+    assert (event.outcome, event.recipient) == ("removed", "a@r.example")
+
+
+def test_a_defect_in_a_line_that_waited_takes_no_other_with_it() -> None:
+    house = House(removal_wait=60, notice_wait=60)
+    removed = "postfix/qmgr[3]: 4ABCDE12F: removed"
+    for queue_id in ("12F", "13A"):
+        lines = [*BEGUN, to("a", "deferred"), removed]
+        assert len(house.take(*(line.replace("12F", queue_id) for line in lines))) == 1
+    memory = house.correlation.correlator.memory
+    memory.put(next(iter(memory.entries)), b"no stamp")  # as our own code never writes
+    letter, event = decoded(house.end())
+    assert (letter.event_type, letter.reason) == ("invalid", "parser_failed")
+    assert (event.outcome, event.queue_id) == ("removed", "4ABCDE13A")
+    assert house.correlation.held == 0
