@@ -131,7 +131,9 @@ def test_a_notice_and_who_would_get_it() -> None:
     assert event.backscatter_risk is True
     of_null = [line.replace("<qsender@s.example>", "<>").replace("12F", "13A") for line in BEGUN]
     house.take(*of_null)
-    [event] = decoded(house.take(to("a", "bounced").replace("12F", "13A")))
+    # It waits, too: the postmaster may be told of it (`notify_classes = 2bounce`).
+    assert house.take(to("a", "bounced").replace("12F", "13A")) == []
+    [event] = decoded(house.end())
     assert (event.notice, event.backscatter_risk) == (None, False)
 
 

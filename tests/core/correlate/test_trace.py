@@ -124,9 +124,6 @@ def quickly(line: bytes) -> tuple[str, str, str, str, str] | None:
     if first is None:
         return None
     queue, key, _, opening, text = first
-    if is_session(key):  # of no message yet
-        assert opening == b"client="
-        return None
     assert queue == queue_of(queue.host, queue.instance)
     assert key.startswith(queue.prefix)
     queue_id = key.removeprefix(queue.prefix).decode()
