@@ -240,14 +240,14 @@ class Correlation:
         if news is None:
             return None
         if isinstance(news, Notice):
-            self._name_notice(trace, news, batch)
+            self._bounces_heard(trace, news, batch)
             return None
         if news is News.UNKNOWN:
             if self._must_ask(key):
                 self._ask(queue, key)
             return None
         if news is News.REMOVED:
-            self._let_bounces_go(key)
+            self._bounces_heard(trace, None, batch)
             if not self.correlator.is_awaited(key) and not self._must_ask(key):
                 self.correlator.close(key, batch.seconds)
                 return None
@@ -502,19 +502,21 @@ class Correlation:
         elif (key := self._foreign.oldest()) is not None:
             self.learned(key, now)
 
-    def _name_notice(self, trace: Trace, notice: Notice, batch: Batch) -> None:
-        """The bounces that it tells of need not wait any more."""
+    def _bounces_heard(self, trace: Trace, notice: Notice | None, batch: Batch) -> None:
+        """Bounces have their notice, or there will be none. A line that is older than they are was
+        sent again and tells nothing of them."""
         _, key, stamp, _, _ = trace
         if key not in self._bounces:
             return
         time, quality = stamp_time(stamp.decode("ascii", "replace"), batch.written_at, self._zone)
         at = time.timestamp() if quality == "exact" else inf
-        named = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
         for entry, job in self._bounces.take(key):
-            if inf > _at(job.line) > at:  # sent again, it tells of an earlier one
+            if inf > _at(job.line) > at:
                 self._bounces.add(key, (entry, job), batch.now)
                 continue
-            job.context = job.context._replace(notice=named)
+            if notice is not None:
+                named = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
+                job.context = job.context._replace(notice=named)
             self._released.append((entry, job))
 
     def _let_bounces_go(self, key: bytes) -> None:
