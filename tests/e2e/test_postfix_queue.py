@@ -21,7 +21,6 @@ async def requeue(site: MailSite, postfix: Postfix, queue_id: str) -> str:
     """Returns the new queue id."""
     await postfix.until_in("deferred", queue_id)
     await postfix.run("postsuper", "-r", queue_id)
-    await postfix.run("postkick", "public", "pickup", "W")
     line = await site.logged(f" orig_id={queue_id}")
     return line.partition("]: ")[2].partition(":")[0]
 
