@@ -110,7 +110,8 @@ class CorrelationConfig(BaseModel):
         ge=0,
         le=60,
         description="Seconds after a message left the queue in which the last line of a deferred "
-        "recipient may still come, before it counts as removed.",
+        "recipient may still come, before it counts as removed; and after local(8) served one "
+        "target of an alias in which another one may still fail.",
     )
 
 
