@@ -16,6 +16,9 @@ _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 _INTERRUPT = """
 import os, signal, sys
 
+# Whoever runs the tests in the background has it ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class CtrlC:
     def find_spec(self, name, path=None, target=None):
         if name == "service.cli.tail":
