@@ -286,16 +286,21 @@ class Correlation:
         for key in self._leaving.overdue(now):
             self._let_leave(key)
 
-    def release_all(self, now: float) -> None:
-        """Release everything."""
-        while (key := self._foreign.oldest()) is not None:
-            self.learned(key, now)
+    def hurry(self) -> None:
+        """Let go of what waits for a later line. With RELP all lines behind it wait, too, and the
+        sender has sent nearly all it may: what had to come soon has come."""
         while (key := self._bounces.oldest()) is not None:
             self._let_bounces_go(key)
         while (key := self._served.oldest()) is not None:
             self._let_served_end(key)
         while (key := self._leaving.oldest()) is not None:
             self._let_leave(key)
+
+    def release_all(self, now: float) -> None:
+        """Release everything."""
+        while (key := self._foreign.oldest()) is not None:
+            self.learned(key, now)
+        self.hurry()
 
     def trim(self, seconds: int) -> None:
         """Keep the bounds of what is remembered."""

@@ -121,6 +121,8 @@ class Pipeline:
         for entry in entries:
             self._read(entry)
         outcomes = self._follow_all(stretches, batch)
+        if receipts is not None and receipts.is_pressed:
+            self.correlation.hurry()
         tally.skip(Skip.NOT_A_FAILURE, tally.frames - len(outcomes))
         self.correlation.trim(batch.seconds)
         envelopes: list[Envelope] = []

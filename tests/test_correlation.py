@@ -246,3 +246,33 @@ def test_a_defect_in_a_line_that_waited_takes_no_other_with_it() -> None:
     assert (letter.event_type, letter.reason) == ("invalid", "parser_failed")
     assert (event.outcome, event.queue_id) == ("removed", "4ABCDE13A")
     assert house.correlation.held == 0
+
+
+class _Pressed:
+    """Receipts of a sender that may send little more before it is answered."""
+
+    is_pressed = False
+
+    def expect(self, piece: int) -> None:
+        pass
+
+    def durable(self, piece: int) -> None:
+        pass
+
+
+def test_nothing_waits_on_while_its_sender_waits() -> None:
+    """omrelp stood still for a second with every window that held such a line."""
+    house, receipts = House(notice_wait=60, removal_wait=60), _Pressed()
+
+    def take(*lines: str) -> list[Any]:
+        frames = [Frame(f"<22>2026-08-22T09:00:00.5Z mx1 {line}".encode()) for line in lines]
+        return decoded(house.pipeline.process(list(frames), ORIGIN, NOW, receipts))
+
+    take(*BEGUN, to("a", "deferred"))
+    assert take(to("b", "bounced")) == []
+    assert take("postfix/qmgr[3]: 4ABCDE12F: removed")[0].event_type == "bounced"
+    assert house.correlation.held == 1
+    receipts.is_pressed = True
+    [removed] = take("postfix/smtpd[1]: disconnect from x")
+    assert (removed.event_type, removed.outcome) == ("resolved", "removed")
+    assert house.correlation.held == 0
