@@ -15,6 +15,10 @@ from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
 
+PATIENCE = 1e6
+"""Seconds that lines of a file may wait for later ones. In truth it is for so many lines:
+`in_order`."""
+
 EX_CONFIG = 78
 """`sysexits.h`: something was found in an unconfigured or misconfigured state."""
 
@@ -47,9 +51,16 @@ def pipeline_of(checked: Settings, privacy: Privacy | None) -> Pipeline:
     """As the receiver has it, for a command that reads lines without receiving any. Files of rules
     that cannot be used are its end, as above."""
     template = SubjectTemplate(checked.nats.subject_template, checked.nats.subject_prefix)
+    bounds = checked.correlation
     correlation = Correlation(
         # What is slow for one receiver is nothing for a file: every bounce may wait.
-        checked.correlation.model_copy(update={"notice_rate": sys.maxsize}),
+        bounds.model_copy(
+            update={
+                "notice_rate": sys.maxsize,
+                "notice_wait": bounds.notice_wait and PATIENCE,
+                "removal_wait": bounds.removal_wait and PATIENCE,
+            }
+        ),
         ZoneInfo(checked.pipeline.default_timezone),
     )
     try:
