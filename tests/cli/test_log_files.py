@@ -92,6 +92,9 @@ class TestYear:
         assert year(file, "Mar  9 23:59:59") == 2019
         assert year(file, "Mar 11 00:00:00") == 2019, "clocks and zones may differ by a day"
         assert year(file, "Apr  1 00:00:00") == 2018
+
+    def test_of_a_leap_day(self, tmp_path: Path) -> None:
+        file = log_file(write(tmp_path, "mail.log", written="2016-03-05"))
         assert year(file, "Feb 29 10:00:00") == 2016
 
     def test_of_a_whole_year_in_one_file(self, tmp_path: Path) -> None:
