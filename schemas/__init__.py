@@ -37,6 +37,7 @@ from .delivery import (
 from .invalid import InvalidEvent
 from .reject import RejectEvent
 from .resolved import ResolvedEvent
+from .rollup import Period, RollupEvent, TypeCounts
 from .subjects import DEFAULT_PREFIX, mta_token, stream_subjects, subject_for, wildcard
 from .vocabulary import (
     Category,
@@ -72,14 +73,17 @@ __all__ = [
     "Mta",
     "Notice",
     "Outcome",
+    "Period",
     "RejectEvent",
     "Relay",
     "RemoteReply",
     "ResolvedEvent",
+    "RollupEvent",
     "Scope",
     "Severity",
     "TimeQuality",
     "Transport",
+    "TypeCounts",
     "decode",
     "encode",
     "mta_token",

@@ -19,6 +19,7 @@ from service.gauges import (
     export_flow,
     export_listeners,
     export_relp,
+    export_rollups,
     export_sharing,
 )
 from service.intake import PipelineIntake
@@ -37,6 +38,7 @@ from service.nats.sharing import BucketSharing
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
+from service.rollup import RollupKeeper
 from service.settings import (
     TLS_TABLES,
     ConfigError,
@@ -162,6 +164,20 @@ class Receiver:
             settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
         )
         self._intake = intake = PipelineIntake(pipeline, self._outlet)
+        self._rollup = (
+            RollupKeeper(
+                settings.rollup,
+                template,
+                self._outlet.put,
+                lambda: self._stream.report is None or self._stream.report.takes_rollups,
+                self.metrics,
+            )
+            if settings.rollup.enabled
+            else None
+        )
+        if self._rollup is not None:
+            pipeline.on_event = self._rollup.rollups.count
+            export_rollups(self.metrics, self._rollup)
         if self.sharing is not None:
             self.sharing.bind(correlation.correlator, intake.learned)
             export_sharing(self.metrics, settings.sharing, self.sharing)
@@ -219,6 +235,8 @@ class Receiver:
         if self.sharing is not None:
             self._run(self.sharing.run(), "sharing")
         self._run(self._snapshots.run(), "snapshots")
+        if self._rollup is not None:
+            self._run(self._rollup.run(), "rollups")
         for listener in self.listeners:
             await _bind(listener)
             _log_listening(listener.transport, listener.address)
@@ -239,6 +257,8 @@ class Receiver:
         for listener in self.listeners:
             await listener.stop(_LISTENERS_STOP_SECONDS)
         self._intake.release_all()
+        if self._rollup is not None:
+            self._rollup.end()
         left = await self._outlet.drain(self._publisher, deadline)
         if self.sharing is not None:
             await self.sharing.tell_the_rest()

@@ -16,6 +16,7 @@ from service.nats.sharing import BucketSharing
 from service.nats.sharing_config import SharingConfig
 from service.outlet import Outlet
 from service.pipeline import Pipeline
+from service.rollup import RollupKeeper
 from service.settings import Settings
 from service.spool.store import SpoolStore
 
@@ -100,6 +101,18 @@ def export_sharing(metrics: Metrics, bounds: SharingConfig, sharing: BucketShari
     )
     metrics.watch_totals("sharing_writes", "News of messages", "result", lambda: sharing.written)
     metrics.watch_totals("sharing_heard", "What others wrote", "result", lambda: sharing.heard)
+
+
+def export_rollups(metrics: Metrics, keeper: RollupKeeper) -> None:
+    counted = keeper.rollups
+    metrics.watch("rollup_mtas", "Hosts in the roll-ups of this minute", lambda: len(counted))
+    metrics.watch("rollup_mtas_capacity", "Bound of them", lambda: counted.max_hosts)
+    metrics.watch_totals(
+        "rollup_overflow",
+        "Events that are in no roll-up, or only in a total, for what is beyond a bound",
+        "reason",
+        lambda: counted.overflow,
+    )
 
 
 def export_listeners(

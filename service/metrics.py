@@ -164,7 +164,9 @@ class Metrics:
         read = counter("bytes_received", "Bytes received", "transport")
         self._bytes = {t.value: read.labels(t.value) for t in Transport}
         events = counter("events", "Events made", "type")
-        self._events = {t.value: events.labels(t.value) for t in EventType}
+        self._events = {
+            t.value: events.labels(t.value) for t in EventType if t is not EventType.ROLLUP
+        }
         self._unclassified = Counts(
             "mailfault_unclassified",
             "Events whose cause no rule names, by receiving provider",
@@ -193,6 +195,8 @@ class Metrics:
         )
         letters = counter("dead_letters", "Dead letters for refused events", "result")
         self._letters = {r: letters.labels(r) for r in ("stored", "buried")}
+        rollups = counter("rollups", "Roll-ups made; they are no events of frames", "result")
+        self._rollups = {result: rollups.labels(result) for result in ("put", "unwanted")}
         self._resends = counter("publish_resends", "Messages sent again for want of an answer")
         self._publish_seconds = Distribution(
             "mailfault_publish_seconds",
@@ -312,6 +316,10 @@ class Metrics:
 
     def dead_letter(self, *, stored: bool) -> None:
         self._letters["stored" if stored else "buried"].inc()
+
+    def rolled_up(self, count: int, *, wanted: bool) -> None:
+        """Handed on, or let go of because the stream takes none."""
+        self._rollups["put" if wanted else "unwanted"].inc(count)
 
     def resent(self, count: int) -> None:
         self._resends.inc(count)

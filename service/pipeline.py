@@ -97,6 +97,8 @@ class Pipeline:
         self._metrics = metrics
         self.correlation = correlation or Correlation(CorrelationConfig(), self._zone)
         self.occurrences = Occurrences(config.remembered_lines)
+        self.on_event: Callable[[Event], None] | None = None
+        """Is told of each event that goes out."""
         self.use(classifier)
 
     def use(self, classifier: Classifier) -> None:
@@ -324,6 +326,8 @@ class Pipeline:
         envelopes = []
         for event in events:
             tally.event(event.event_type)
+            if self.on_event is not None:
+                self.on_event(event)
             if event.category == _OTHER:
                 tally.unclassified_by(event.provider)
             envelope = seal(event, self._template, batch.now)

@@ -35,6 +35,7 @@ from service.nats.config import NatsConfig
 from service.nats.sharing_config import SharingConfig
 from service.pipeline import PipelineConfig
 from service.privacy import PrivacyConfig, PrivacyError
+from service.rollup import RollupConfig
 from service.rules_files import ClassifyConfig
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     correlation: CorrelationConfig = Field(default_factory=CorrelationConfig)
     sharing: SharingConfig = Field(default_factory=SharingConfig)
     privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
+    rollup: RollupConfig = Field(default_factory=RollupConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
     log: LogConfig = Field(default_factory=LogConfig)

@@ -10,7 +10,7 @@ from service import __version__
 from service.app import Receiver
 from service.core.classify import builtin_classifier
 from service.core.correlate.memory import Evicted
-from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
+from service.core.outcomes import Drop, Refusal, RelpRefusal, RollupOverflow, Skip
 from service.metrics import Metrics, Tally
 from service.nats.sharing import Answered, Heard, Written
 from service.settings import fixed
@@ -40,8 +40,21 @@ CONTRACT = {
 BOUNDED = {
     "transport": {transport.value for transport in Transport},
     "type": {event_type.value for event_type in EventType},
-    "reason": {reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal, *Evicted)},
-    "result": {"ok", "duplicate", "dead", "stored", "buried", *Answered, *Heard, *Written},
+    "reason": {
+        reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal, *Evicted, *RollupOverflow)
+    },
+    "result": {
+        "ok",
+        "duplicate",
+        "dead",
+        "stored",
+        "buried",
+        "put",
+        "unwanted",
+        *Answered,
+        *Heard,
+        *Written,
+    },
     "version": {__version__},
     "provider": {*builtin_classifier().providers.names, "none"},
 }

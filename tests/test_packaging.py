@@ -120,6 +120,7 @@ def test_an_installed_package_decodes_every_example(python: Path, tmp_path: Path
         "invalid mailfault_schemas.invalid",
         "reject mailfault_schemas.reject",
         "resolved mailfault_schemas.resolved",
+        "rollup mailfault_schemas.rollup",
     ]
 
 
