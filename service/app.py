@@ -20,6 +20,7 @@ from service.gauges import (
     export_listeners,
     export_relp,
     export_sharing,
+    export_sources,
 )
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
@@ -46,6 +47,7 @@ from service.settings import (
     prepare_rules,
 )
 from service.snapshot import SnapshotKeeper
+from service.sources import Sources
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.web import Health, WebServer
@@ -161,7 +163,9 @@ class Receiver:
         self._snapshots = SnapshotKeeper(
             settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
         )
-        self._intake = intake = PipelineIntake(pipeline, self._outlet)
+        sources = Sources(settings.metrics.max_sources)
+        export_sources(self.metrics, settings.metrics, sources)
+        self._intake = intake = PipelineIntake(pipeline, self._outlet, sources)
         if self.sharing is not None:
             self.sharing.bind(correlation.correlator, intake.learned)
             export_sharing(self.metrics, settings.sharing, self.sharing)

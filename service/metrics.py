@@ -2,7 +2,8 @@
 
 Call sites say what happened, once (`metrics.skipped(reason, n)`); names and labels live here.
 Counts balance: frames received = frames with events + lines skipped + frames dropped.
-Label values are enum members or transports, never text from a line.
+Label values are enum members, transports, names of our rules, and addresses of senders in bounded
+number: never text from a line.
 """
 
 from bisect import bisect_left
@@ -11,10 +12,15 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
-from schemas.vocabulary import EventType, Transport
+from schemas.vocabulary import Category, EventType, Transport
 from service import __version__
 from service.core.classify.values import NOTHING
 from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
@@ -46,7 +52,9 @@ class Tally:
     skipped: dict[Skip, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     frames_with_events: int = 0
+    categories: dict[str, int] = field(default_factory=dict)
     unclassified: dict[str | None, int] = field(default_factory=dict)
+    reputation: dict[str | None, int] = field(default_factory=dict)
 
     def skip(self, reason: Skip, count: int = 1) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + count
@@ -54,8 +62,14 @@ class Tally:
     def event(self, event_type: str) -> None:
         self.events[event_type] = self.events.get(event_type, 0) + 1
 
+    def caused_by(self, category: str) -> None:
+        self.categories[category] = self.categories.get(category, 0) + 1
+
     def unclassified_by(self, provider: str | None) -> None:
         self.unclassified[provider] = self.unclassified.get(provider, 0) + 1
+
+    def distrusted_by(self, provider: str | None) -> None:
+        self.reputation[provider] = self.reputation.get(provider, 0) + 1
 
 
 class Distribution(Collector):
@@ -146,6 +160,24 @@ class _Totals(Collector):
         yield family
 
 
+class _Each(Collector):
+    """A gauge with one label that somebody else keeps."""
+
+    def __init__(
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._name = name
+        self._help = help_text
+        self._label = label
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(self._name, self._help, labels=[self._label])
+        for value, number in self._read().items():
+            family.add_metric([value], number)
+        yield family
+
+
 class Metrics:
     """One registry; labelled children are made at start, so that every series exists from zero."""
 
@@ -168,6 +200,20 @@ class Metrics:
         self._unclassified = Counts(
             "mailfault_unclassified",
             "Events whose cause no rule names, by receiving provider",
+            "provider",
+            (NOTHING,),
+            registry,
+        )
+        self._categories = Counts(
+            "mailfault_event_categories",
+            "Refusals, deferrals and bounces, by their cause",
+            "category",
+            tuple(Category),
+            registry,
+        )
+        self._reputation = Counts(
+            "mailfault_reputation",
+            "Deferrals and bounces for our reputation, by receiving provider",
             "provider",
             (NOTHING,),
             registry,
@@ -252,6 +298,12 @@ class Metrics:
         """A counter by one label, whose values are enum members."""
         self.registry.register(_Totals(f"mailfault_{name}", help_text, label, read))
 
+    def watch_each(
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """A gauge by one label, of whose values there is a bounded number."""
+        self.registry.register(_Each(f"mailfault_{name}", help_text, label, read))
+
     def render(self) -> bytes:
         return generate_latest(self.registry)
 
@@ -283,14 +335,17 @@ class Metrics:
         if tally.frames_with_events:
             self._with_events.inc(tally.frames_with_events)
 
-        for provider, count in tally.unclassified.items():
-            if provider is None or provider not in self._unclassified:
-                provider = NOTHING
-            self._unclassified.count(provider, count)
+        for category, count in tally.categories.items():
+            known = category if category in self._categories else Category.OTHER
+            self._categories.count(known, count)
+        _count_providers(tally.unclassified, self._unclassified)
+        _count_providers(tally.reputation, self._reputation)
 
     def providers_known(self, names: Iterable[str]) -> None:
         """Those that the rules in use name: nothing else becomes a label."""
-        self._unclassified.know(sorted({*names, NOTHING}))
+        known = sorted({*names, NOTHING})
+        self._unclassified.know(known)
+        self._reputation.know(known)
 
     def dropped(self, transport: str, reason: Drop) -> None:
         """A frame that was received and lost."""
@@ -352,3 +407,10 @@ class Metrics:
 
     def nats_disconnected(self) -> None:
         self._nats_connected.set(0)
+
+
+def _count_providers(tally: Mapping[str | None, int], counts: Counts) -> None:
+    for provider, count in tally.items():
+        if provider is None or provider not in counts:
+            provider = NOTHING
+        counts.count(provider, count)
