@@ -6,22 +6,14 @@ Label values are enum members, transports, names of our rules, and addresses of 
 number: never text from a line.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
 
 from schemas.vocabulary import Category, EventType, Transport
 from service import __version__
+from service.collectors import Counts, Distribution, Each, Total, Totals
 from service.core.classify.values import NOTHING
 from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 
@@ -70,112 +62,6 @@ class Tally:
 
     def distrusted_by(self, provider: str | None) -> None:
         self.reputation[provider] = self.reputation.get(provider, 0) + 1
-
-
-class Distribution(Collector):
-    """A histogram of one thread: the library's takes a lock for each value, which costs more than
-    parsing a line."""
-
-    def __init__(
-        self, name: str, help_text: str, bounds: tuple[float, ...], registry: CollectorRegistry
-    ) -> None:
-        self._name = name
-        self._help = help_text
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-        registry.register(self)
-
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def collect(self) -> Iterable[Metric]:
-        labels = [*map(str, self._bounds), "+Inf"]
-        buckets = list(zip(labels, map(float, accumulate(self._counts)), strict=True))
-        yield HistogramMetricFamily(self._name, self._help, buckets=buckets, sum_value=self._sum)
-
-
-class Counts(Collector):
-    """A counter with one label, of one thread, for the same reason."""
-
-    def __init__(
-        self,
-        name: str,
-        help_text: str,
-        label: str,
-        values: tuple[str, ...],
-        registry: CollectorRegistry,
-    ) -> None:
-        self._name = name
-        self._help = help_text
-        self._label = label
-        self._counts = dict.fromkeys(values, 0)
-        registry.register(self)
-
-    def count(self, value: str, times: int = 1) -> None:
-        self._counts[value] += times
-
-    def know(self, values: Iterable[str]) -> None:
-        """The values from now on; those that were known before keep their counts."""
-        self._counts = {value: self._counts.get(value, 0) for value in values}
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._counts
-
-    def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._help, labels=[self._label])
-        for value, count in self._counts.items():
-            family.add_metric([value], count)
-        yield family
-
-
-class _Total(Collector):
-    """A counter that somebody else keeps."""
-
-    def __init__(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        self._name = name
-        self._help = help_text
-        self._read = read
-
-    def collect(self) -> Iterable[Metric]:
-        yield CounterMetricFamily(self._name, self._help, value=self._read())
-
-
-class _Totals(Collector):
-    """The same with one label."""
-
-    def __init__(
-        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
-    ) -> None:
-        self._name = name
-        self._help = help_text
-        self._label = label
-        self._read = read
-
-    def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._help, labels=[self._label])
-        for value, count in self._read().items():
-            family.add_metric([value], count)
-        yield family
-
-
-class _Each(Collector):
-    """A gauge with one label that somebody else keeps."""
-
-    def __init__(
-        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
-    ) -> None:
-        self._name = name
-        self._help = help_text
-        self._label = label
-        self._read = read
-
-    def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily(self._name, self._help, labels=[self._label])
-        for value, number in self._read().items():
-            family.add_metric([value], number)
-        yield family
 
 
 class Metrics:
@@ -290,19 +176,19 @@ class Metrics:
 
     def watch_total(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """The same for a counter."""
-        self.registry.register(_Total(f"mailfault_{name}", help_text, read))
+        self.registry.register(Total(f"mailfault_{name}", help_text, read))
 
     def watch_totals(
         self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
     ) -> None:
         """A counter by one label, whose values are enum members."""
-        self.registry.register(_Totals(f"mailfault_{name}", help_text, label, read))
+        self.registry.register(Totals(f"mailfault_{name}", help_text, label, read))
 
     def watch_each(
         self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
     ) -> None:
         """A gauge by one label, of whose values there is a bounded number."""
-        self.registry.register(_Each(f"mailfault_{name}", help_text, label, read))
+        self.registry.register(Each(f"mailfault_{name}", help_text, label, read))
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

@@ -18,7 +18,7 @@ from tests.deploy.kubernetes import BUILDS, Built, quantity
 from tests.deploy.manifests import DEPLOY
 
 OLDEST = "1.31"
-"""`unhealthyPodEvictionPolicy` and `persistentVolumeClaimRetentionPolicy` were new before that."""
+"""`preStop.sleep` and `unhealthyPodEvictionPolicy` need a feature gate before 1.30."""
 MIB = 1024.0**2
 PROCESS_BYTES = 150 * MIB
 """Python, its modules and SQLite, with nothing waiting."""
@@ -228,7 +228,8 @@ def test_probes_ask_the_http_port_and_only_readiness_depends_on_nats(built: Buil
 def test_there_is_time_to_stop(built: Built, tmp_path: Path) -> None:
     found = loaded(built, tmp_path)
     grace = built.pod["terminationGracePeriodSeconds"]
-    assert grace >= found.shutdown_timeout + STOP_SECONDS
+    before = built.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert grace >= before + found.shutdown_timeout + STOP_SECONDS
 
 
 def test_the_bounds_fit_into_memory_and_disk(built: Built, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from service.app import Receiver
 from service.settings import fixed
-from tests.deploy.manifests import DEPLOY, read_yaml
+from tests.deploy.manifests import DEPLOY, TOP, read_all_yaml, read_yaml
 from tests.e2e.packages import require_program
 from tests.listeners.certificates import make
 from tests.metric_values import samples
@@ -78,6 +78,23 @@ def test_the_readme_lists_each_alert_with_its_severity() -> None:
     text = (DEPLOY / "prometheus" / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.MULTILINE)
     assert listed == [(rule["alert"], rule["labels"]["severity"]) for rule in rules()]
+
+
+def test_they_are_a_rule_of_the_operator_as_the_readme_says() -> None:
+    text = (DEPLOY / "prometheus" / "README.md").read_text(encoding="utf-8")
+    (command,) = (
+        block
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        if "PrometheusRule" in block
+    )
+    made, mark, _ = command.partition("| kubectl")
+    assert mark
+    done = subprocess.run(
+        ["sh", "-ec", made], cwd=TOP, capture_output=True, text=True, check=True, timeout=20
+    )
+    (rule,) = read_all_yaml(done.stdout)
+    assert rule["kind"] == "PrometheusRule"
+    assert rule["spec"] == read_yaml(RULES)
 
 
 def metrics_asked_for() -> Iterator[tuple[str, str]]:
