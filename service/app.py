@@ -21,6 +21,7 @@ from service.gauges import (
     export_relp,
     export_rollups,
     export_sharing,
+    export_sources,
 )
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
@@ -48,6 +49,7 @@ from service.settings import (
     prepare_rules,
 )
 from service.snapshot import SnapshotKeeper
+from service.sources import Sources
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.web import Health, WebServer
@@ -163,7 +165,6 @@ class Receiver:
         self._snapshots = SnapshotKeeper(
             settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
         )
-        self._intake = intake = PipelineIntake(pipeline, self._outlet)
         self._rollup = (
             RollupKeeper(
                 settings.rollup,
@@ -178,6 +179,9 @@ class Receiver:
         if self._rollup is not None:
             pipeline.on_event = self._rollup.rollups.count
             export_rollups(self.metrics, self._rollup)
+        sources = Sources(settings.metrics.max_sources)
+        export_sources(self.metrics, settings.metrics, sources)
+        self._intake = intake = PipelineIntake(pipeline, self._outlet, sources)
         if self.sharing is not None:
             self.sharing.bind(correlation.correlator, intake.learned)
             export_sharing(self.metrics, settings.sharing, self.sharing)

@@ -37,6 +37,7 @@ from service.pipeline import PipelineConfig
 from service.privacy import PrivacyConfig, PrivacyError
 from service.rollup import RollupConfig
 from service.rules_files import ClassifyConfig
+from service.sources import MetricsConfig
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
 from service.web import HttpConfig
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     relp: RelpConfig = Field(default_factory=RelpConfig)
     relp_tls: RelpTlsConfig = Field(default_factory=RelpTlsConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
