@@ -69,7 +69,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_for_subscribers_holds_the_package_under_its_long_name(wheel: Path) -> None:
-    modules = {file.name for file in SCHEMAS.glob("*.py")}
+    modules = {str(file.relative_to(SCHEMAS)) for file in SCHEMAS.rglob("*.py")}
     data = {
         *(f"examples/{kind}.json" for kind in EventType),
         *(f"jsonschema/{kind}.json" for kind in (*EventType, "event")),
@@ -88,8 +88,9 @@ def test_the_wheel_for_subscribers_carries_its_licence_and_needs_only_pydantic(
         licence = archive.read(f"{info}/licenses/LICENSE")
         metadata = archive.read(f"{info}/METADATA").decode()
     assert licence == (ROOT / "LICENSE").read_bytes()
-    (needs,) = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
-    assert needs.startswith("pydantic>=")
+    pydantic, nats_py = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
+    assert re.fullmatch(r"pydantic>=[\d.]+", pydantic)
+    assert re.fullmatch(r"nats-py\[nkeys\].*; extra == 'nats'", nats_py)
 
 
 def test_the_source_distribution_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_other_code_of_the_readme_works() -> None:
 
 def test_imports_inside_are_relative() -> None:
     """So that the files work under both names."""
-    for file in FOLDER.glob("*.py"):
+    for file in FOLDER.rglob("*.py"):
         assert not re.search(r"^(?:from|import) (?:schemas|service)\b", file.read_text(), re.M)
 
 
