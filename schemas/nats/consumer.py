@@ -85,12 +85,15 @@ class Consumer:
         self._max_deliveries = max_deliveries
         self._prefetch = prefetch
         self._alone = False
+        self._stopped = False
         self._link: Link | None = None
 
     async def __aenter__(self) -> Self:
-        """Connects, and makes or checks the consumer. Raises `ConsumerError`, or what nats-py
-        raises where no server lets it in."""
+        """Connects, and makes or checks the consumer. Waits until a server lets it in, and logs
+        each attempt that fails. Raises `ConsumerError`."""
         self._link = await open_link(self._durable, self._servers, self._options)
+        if self._stopped:
+            self._link.stop()
         return self
 
     async def __aexit__(
@@ -114,6 +117,7 @@ class Consumer:
     def stop(self) -> None:
         """No more events: the iteration ends after this one, `run` returns. For a signal handler:
         `loop.add_signal_handler(signal.SIGTERM, consumer.stop)`."""
+        self._stopped = True
         if self._link is not None:
             self._link.stop()
 

@@ -37,6 +37,14 @@ class ConsumerMismatchError(ConsumerError):
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a consumer has got: all up to `settled` was settled, by whoever shares it."""
+
+    stream_created: datetime | None
+    settled: int
+
+
+@dataclass(frozen=True)
 class Durable:
     stream: str
     name: str
@@ -45,26 +53,30 @@ class Durable:
     ack_wait: float
     backoff: Sequence[float]
 
-    async def ensure(self, jetstream: JetStreamContext, resume: int | None) -> ConsumerInfo:
+    async def ensure(
+        self, jetstream: JetStreamContext, before: Progress | None
+    ) -> tuple[ConsumerInfo, Progress]:
         """Raises `ConsumerError`, or one of nats-py's errors where nobody answers.
 
-        `resume`: stream sequence to go on with where it has to be made anew."""
+        `before`: where to go on when it was there and has to be made anew."""
         try:
-            info: ConsumerInfo = await jetstream.consumer_info(self.stream, self.name)
-        except NotFoundError:
-            await self._require_stream(jetstream)
-            info = await jetstream.add_consumer(self.stream, self._config(resume))
-            _log.info("made consumer %s of stream %s", self.name, self.stream)
-        self._check(info)
-        return info
-
-    async def _require_stream(self, jetstream: JetStreamContext) -> None:
-        try:
-            await jetstream.stream_info(self.stream)
+            stream = await jetstream.stream_info(self.stream)
         except NotFoundError:
             raise StreamNotFoundError(
                 f"no stream {self.stream}: a mailfault receiver makes it when it first connects"
             ) from None
+        try:
+            info: ConsumerInfo = await jetstream.consumer_info(self.stream, self.name)
+        except NotFoundError:
+            resume = None
+            if before is not None:
+                # In another stream of that name everything is new.
+                same = before.stream_created == stream.created
+                resume = before.settled + 1 if same else 1
+            info = await jetstream.add_consumer(self.stream, self._config(resume))
+            _log.info("made consumer %s of stream %s", self.name, self.stream)
+        self._check(info)
+        return info, Progress(stream.created, settled_by(info))
 
     def _config(self, resume: int | None) -> ConsumerConfig:
         config = ConsumerConfig(
@@ -114,6 +126,11 @@ class Durable:
                 self.name,
                 found.max_deliver,
             )
+
+
+def settled_by(info: ConsumerInfo) -> int:
+    """The stream sequence up to which everything was settled, or lies before its start."""
+    return 0 if info.ack_floor is None else info.ack_floor.stream_seq
 
 
 def ack_wait_of(info: ConsumerInfo) -> float:

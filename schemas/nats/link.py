@@ -8,16 +8,16 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js.api import ConsumerInfo
 
-from .durable import ConsumerError, Durable, ack_wait_of
+from .durable import ConsumerError, Durable, Progress, ack_wait_of, settled_by
 from .message import IN_PROGRESS, Message
 from .pull import Puller, Trouble
 
@@ -39,7 +39,8 @@ class Link:
         self._jetstream = client.jetstream()
         self._puller = Puller(client, durable.stream, durable.name)
         self._ack_wait = durable.ack_wait
-        self._resume: int | None = None
+        self._progress: Progress | None = None
+        self._closing = False
         self._stopping = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -87,29 +88,23 @@ class Link:
     async def end_fetching(self) -> None:
         """After it `rest` is complete."""
         self.stop()
-        with contextlib.suppress(*BROKEN):
-            await asyncio.wait_for(self._puller.end(), _CLOSE_SECONDS)
+        if self._client.is_connected:
+            await _bounded(self._puller.end())
 
     async def close(self) -> None:
         """Bounded, whatever state the connection is in."""
+        self._closing = True
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
-        try:
-            await asyncio.wait_for(self._client.drain(), _CLOSE_SECONDS)
-        except BROKEN:
-            with contextlib.suppress(*BROKEN):
-                await asyncio.wait_for(self._client.close(), _CLOSE_SECONDS)
+        if self._client.is_connected:
+            await _bounded(self._client.flush())  # what was settled last has reached the server
+        await _bounded(self._client.close())
 
     async def _look(self) -> None:
         """Makes the consumer where it is not there, and notes how far it has got."""
-        self._note(await self._durable.ensure(self._jetstream, self._resume))
-
-    def _note(self, info: ConsumerInfo) -> None:
+        info, self._progress = await self._durable.ensure(self._jetstream, self._progress)
         self._ack_wait = ack_wait_of(info)
-        if info.ack_floor is not None:
-            # Everything up to here was settled, by whichever process shares the consumer.
-            self._resume = info.ack_floor.stream_seq + 1
 
     async def _recover(self, trouble: Exception) -> None:
         """Until the consumer is there again, or nobody wants it any more."""
@@ -129,7 +124,8 @@ class Link:
         """Tells JetStream that work goes on, and asks it how far everybody has got."""
         loop = asyncio.get_running_loop()
         asked = loop.time()
-        while True:
+        # The flag, because nats-py swallows a cancellation now and then on Python 3.11.
+        while not self._closing:
             await asyncio.sleep(min(self._ack_wait / 3, _LOOK_SECONDS))
             try:
                 for reply in [m.reply for m in self._puller.arrived]:
@@ -138,13 +134,16 @@ class Link:
                     await message.in_progress()
                 if loop.time() - asked >= _LOOK_SECONDS:
                     asked = loop.time()
-                    info = await self._jetstream.consumer_info(
-                        self._durable.stream, self._durable.name
-                    )
-                    self._note(info)
+                    await self._ask_how_far()
             except BROKEN as error:
                 # Fetching finds out by itself, and acts.
                 _log.debug("keeping hold of %s: %s", self._durable.name, error)
+
+    async def _ask_how_far(self) -> None:
+        """Kept for the day somebody deletes the consumer."""
+        info = await self._jetstream.consumer_info(self._durable.stream, self._durable.name)
+        if self._progress is not None:
+            self._progress = replace(self._progress, settled=settled_by(info))
 
 
 async def open_link(durable: Durable, servers: str | list[str], options: Mapping[str, Any]) -> Link:
@@ -176,6 +175,16 @@ async def open_link(durable: Durable, servers: str | list[str], options: Mapping
         await link.close()
         raise
     return link
+
+
+async def _bounded(closing: Coroutine[Any, Any, None]) -> None:
+    """Not `wait_for`: nats-py may keep its cancellation to itself and wait on."""
+    task = asyncio.ensure_future(closing)
+    await asyncio.wait([task], timeout=_CLOSE_SECONDS)
+    if not task.done():
+        task.cancel()
+    elif not task.cancelled():
+        task.exception()  # seen; there is nothing left to do about it
 
 
 async def _log_error(error: Exception) -> None:
