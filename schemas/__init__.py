@@ -3,7 +3,8 @@
 A subscriber, with the extra `mailfault-schemas[nats]`::
 
     async def main() -> None:
-        async with Consumer("nats://127.0.0.1:4222", durable="bounces", types="bounced") as consumer:
+        server = "nats://127.0.0.1:4222"
+        async with Consumer(server, durable="bounces", types="bounced") as consumer:
             async for message in consumer:
                 event = message.event
                 print(event.recipient, event.category, event.response)

@@ -162,15 +162,17 @@ async def test_a_consumer_that_came_back_as_another_is_an_error(tmp_path: Path) 
 
 async def test_stopping_while_the_server_is_away_is_bounded(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        await here.publish(*bounces(2))
+        await here.publish(*bounces(3))
         async with here.consumer(connect={"reconnect_time_wait": 0.1}) as consumer:
-            await anext(consumer)
+            for _ in range(2):
+                await (await anext(consumer)).ack()
+            await until(lambda: consumer._connected._puller.arrived)
             await here.server.kill()
-            await until(lambda: not consumer._link._client.is_connected)  # type: ignore[union-attr]
+            await until(lambda: not consumer._connected._client.is_connected)
             consumer.stop()
             assert [message async for message in consumer] == []
         # Counted as given back, though nobody heard of it: it comes again after `ack_wait`.
-        assert consumer.counts.delivered == 2
+        assert (consumer.counts.delivered, consumer.counts.returned) == (3, 1)
 
 
 async def test_stopping_while_the_server_does_not_answer_is_bounded(
