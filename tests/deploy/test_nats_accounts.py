@@ -67,6 +67,7 @@ async def two_receivers_do_all_they_do(tmp_path: Path, url: str, **more: str) ->
     first.mkdir()
     second.mkdir()
     one = await start_receiver(first, url, **more)
+    await one.until(lambda text: value(text, "sharing_readable") == 1)
     send(one, DEFERRED)
     await one.until(lambda text: value(text, "sharing_writes_total", result="put") == 1)
     await one.until(lambda text: value(text, "published_total", result="ok") == 1)
