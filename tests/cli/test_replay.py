@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 import os
-import pty
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from nats.js.errors import NotFoundError
 import schemas
 from tests import mail_traffic
 from tests import sample_lines as lines
+from tests.cli.on_terminal import on_terminal
 from tests.cli.run import MAILFAULT, environment, run
 from tests.nats_server import RealNats, client_of, real_nats, stream_messages
 from tests.serve import serve
@@ -318,32 +318,15 @@ def test_without_a_file(tmp_path: Path) -> None:
 
 async def test_a_bar_on_a_terminal_of_80_columns(tmp_path: Path) -> None:
     file = many(tmp_path, 3000)
-    leader, follower = pty.openpty()
     async with real_nats(tmp_path / "nats") as server:
-        process = await asyncio.create_subprocess_exec(
-            *MAILFAULT, "replay", "--nats", server.url, str(file),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=follower,
-            env=environment(COLUMNS="80", TERM="xterm"),
-        )  # fmt: skip
-        os.close(follower)
-        shown = await asyncio.to_thread(_all_of, leader)
-        output, _ = await process.communicate()
-    assert process.returncode == 0
+        done = await asyncio.to_thread(
+            on_terminal, "replay", "--nats", server.url, file, NO_COLOR="1"
+        )
+    assert done.returncode == 0
+    shown = done.stdout.decode()
     rows = [row for row in shown.replace("\r", "\n").split("\n") if "lines" in row]
     assert any("3,000 lines" in row for row in rows)
     assert "\x1b[3" not in shown, "NO_COLOR is set"
-    summary = [row.split() for row in output.decode().splitlines()]
+    summary = [row.split() for row in shown.splitlines()]
     assert ["lines", "3,000"] in summary
     assert ["published", "3,000"] in summary
-
-
-def _all_of(leader: int) -> str:
-    shown = b""
-    try:
-        while data := os.read(leader, 65_536):
-            shown += data
-    except OSError:  # EIO: the other side is closed
-        pass
-    os.close(leader)
-    return shown.decode()
