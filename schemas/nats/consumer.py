@@ -25,9 +25,12 @@ BACKOFF = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 MAX_DELIVERIES = 30
 """With `BACKOFF` that is about a day, in which whatever the subscriber needs may come back."""
 
-_SUSPECT = 3
+_SUSPECT = 2
 """From this delivery on an event is handled with nothing else in hand: if it kills the process,
 only its own deliveries are counted."""
+_SINGLE_BELOW = 4
+"""With so few deliveries allowed none may be spent on an event that is merely at hand when another
+one kills the process: events are fetched one by one."""
 
 Some = str | Iterable[str]
 Handler = Callable[[Message], Awaitable[object]]
@@ -83,8 +86,8 @@ class Consumer:
         self._domains = frozenset(name.lower() for name in _several(domain))
         self._backoff = tuple(backoff)
         self._max_deliveries = max_deliveries
-        self._prefetch = prefetch
-        self._alone = False
+        self._prefetch = 1 if max_deliveries < _SINGLE_BELOW else prefetch
+        self._singly = 1  # so many are fetched one by one, before several at once
         self._stopped = False
         self._link: Link | None = None
 
@@ -126,7 +129,7 @@ class Consumer:
 
     async def __anext__(self) -> Message:
         link = self._connected
-        while (raw := await link.next(1 if self._alone else self._prefetch)) is not None:
+        while (raw := await link.next(1 if self._singly else self._prefetch)) is not None:
             self.counts.delivered += 1
             message = await self._message(raw)
             if message is not None:
@@ -163,9 +166,12 @@ class Consumer:
     async def _message(self, raw: Msg) -> Message | None:
         """What the program is to see of it: None where the consumer deals with it itself."""
         deliveries = raw.metadata.num_delivered
-        self._alone = deliveries >= _SUSPECT
-        if self._alone:
+        if deliveries >= _SUSPECT:
             await self._give_back(self._connected.rest())
+            # Where one was delivered again others are: giving back is to stay the exception.
+            self._singly = self._prefetch
+        elif self._singly:
+            self._singly -= 1
         if deliveries > self._max_deliveries:
             await self._poison(raw, f"delivered {deliveries - 1} times and never acknowledged")
             return None
@@ -209,7 +215,7 @@ class Consumer:
         and over does not use up deliveries."""
         for raw in untouched:
             deliveries = raw.metadata.num_delivered
-            delay = 0.0 if deliveries < _SUSPECT else self._delay_after(deliveries - _SUSPECT + 1)
+            delay = self._delay_after(deliveries - 1) if deliveries >= _SUSPECT else 0.0
             await self._connected.publish(raw.reply, nak(delay))
             self.counts.delivered += 1
             self.counts.returned += 1

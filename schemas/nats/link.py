@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from .durable import ConsumerError, Durable, Progress, ack_wait_of, settled_by
+from .durable import ConsumerError, Durable, Progress, StreamNotFoundError, ack_wait_of, settled_by
 from .message import IN_PROGRESS, Message
 from .pull import Puller, Trouble
 
@@ -54,7 +54,8 @@ class Link:
         self._stopping.set()
         self._puller.wake()
 
-    def reconnected(self) -> None:
+    def connection_changed(self) -> None:
+        """It is another one, or there is none any more."""
         self._puller.forget()
 
     async def next(self, batch: int) -> Msg | None:
@@ -62,6 +63,8 @@ class Link:
         while not self._stopping.is_set():
             if self._puller.arrived:
                 return self._puller.arrived.popleft()
+            if self._client.is_closed:
+                raise ConsumerError(f"the connection is closed: {self._client.last_error}")
             try:
                 await self._puller.wait(batch)
             except (Trouble, *BROKEN) as trouble:
@@ -108,16 +111,14 @@ class Link:
 
     async def _recover(self, trouble: Exception) -> None:
         """Until the consumer is there again, or nobody wants it any more."""
-        while not self._stopping.is_set():
-            if self._client.is_closed:
-                raise ConsumerError(f"the connection is closed: {self._client.last_error}")
+        while not self._stopping.is_set() and not self._client.is_closed:
             _log.warning("fetching from %s: %s", self._durable.name, _text(trouble))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _RETRY_SECONDS)
                 return
             try:
                 return await self._look()
-            except BROKEN as error:
+            except (StreamNotFoundError, *BROKEN) as error:  # it was there, and may be again
                 trouble = error
 
     async def _keep(self) -> None:
@@ -149,13 +150,17 @@ class Link:
 async def open_link(durable: Durable, servers: str | list[str], options: Mapping[str, Any]) -> Link:
     """Raises `ConsumerError`, or what nats-py raises where no server lets us in."""
     links: list[Link] = []
-    theirs = options.get("reconnected_cb")
 
-    async def reconnected() -> None:
-        for link in links:
-            link.reconnected()
-        if theirs is not None:
-            await theirs()
+    def telling(callback: str) -> Callable[[], Awaitable[None]]:
+        theirs = options.get(callback)
+
+        async def tell() -> None:
+            for link in links:
+                link.connection_changed()
+            if theirs is not None:
+                await theirs()
+
+        return tell
 
     client = await nats.connect(
         servers,
@@ -164,7 +169,8 @@ async def open_link(durable: Durable, servers: str | list[str], options: Mapping
             "max_reconnect_attempts": -1,
             "error_cb": _log_error,
             **options,
-            "reconnected_cb": reconnected,
+            "reconnected_cb": telling("reconnected_cb"),
+            "closed_cb": telling("closed_cb"),
         },
     )
     link = Link(durable, client)
