@@ -124,8 +124,6 @@ async def deliver(tickets: Tickets, url: str) -> None:
 
 
 async def main(nats: str, db: str, webhook: str, after: float) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)  # as Ctrl-C
     with closing(sqlite3.connect(db)) as connection:
         tickets = Tickets(connection, after)
         await deliver(tickets, webhook)
@@ -145,5 +143,6 @@ if __name__ == "__main__":
     if token := os.environ.get("WEBHOOK_AUTHORIZATION"):
         HEADERS["Authorization"] = token
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C
     with suppress(KeyboardInterrupt):
         asyncio.run(main(**vars(parser.parse_args())))
