@@ -2,11 +2,10 @@
 
     python alerts.py --alertmanager http://127.0.0.1:9093 --rules alerts.toml
 
-In: events of all types. Out: alerts such as "google refuses mail of mx1 for its reputation", by the
-rules in `alerts.toml`: so many events within so many seconds are too many. What was counted, and
-who was told what, is in SQLite: neither a restart nor an event that comes twice changes a count.
-Every `--interval` seconds Alertmanager is told all that fires, since it ends what is not repeated,
-and a webhook what began and what ended: again until they answer.
+In: events of all types. Out: alerts such as "google refuses mail of mx1 for its reputation", where
+more events come within some time than `alerts.toml` allows. The counts, and who was told what, are
+in SQLite: neither a restart nor an event that comes twice changes them. Every `--interval` seconds
+Alertmanager is told all that fires, for it ends what is not repeated, and a webhook what is new.
 """
 
 import argparse
@@ -144,6 +143,7 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     options = parser.parse_args()
     rules = tomllib.loads(Path(options.rules).read_text("utf-8"))["rule"]
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for their jobs
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with suppress(KeyboardInterrupt):
         asyncio.run(main(options, [Rule(**rule) for rule in rules]))

@@ -129,7 +129,8 @@ if __name__ == "__main__":
         command.add_argument("--db", default="mail.db", metavar="FILE")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for their jobs
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with closing(sqlite3.connect(options.db)) as db, suppress(KeyboardInterrupt):
         if options.command == "report":
             report(Store(db), options)

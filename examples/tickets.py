@@ -143,6 +143,7 @@ if __name__ == "__main__":
     if token := os.environ.get("WEBHOOK_AUTHORIZATION"):
         HEADERS["Authorization"] = token
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for their jobs
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with suppress(KeyboardInterrupt):
         asyncio.run(main(**vars(parser.parse_args())))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 30.0
+_WITHOUT_CTRL_C = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+"""A shell that starts a job in the background has it ignore SIGINT."""
 
 
 class Subscriber:
@@ -55,6 +57,7 @@ async def running(
 ) -> AsyncIterator[Subscriber]:
     """`home`: where it keeps its state."""
     process = await asyncio.create_subprocess_exec(
+        *_WITHOUT_CTRL_C,
         *(sys.executable, str(ROOT / "examples" / example), *map(str, arguments)),
         cwd=home,
         env={**os.environ, "PYTHONPATH": str(ROOT), **variables},

@@ -72,7 +72,9 @@ async def test_counts_and_what_was_told_survive(tmp_path: Path) -> None:
             fifth = datetime.now(UTC)
             await mail.log(*deferrals(5), events=1)
             await alerts.said("firing=3")
-            hook.up()
+            assert await alerts.stop() == 0
+        hook.up()
+        async with running("alerts.py", *arguments, home=tmp_path) as alerts:
             await hook.until(lambda: ("firing", GOOGLE) in told(hook))
             await alerts.kill()
         with closing(sqlite3.connect(tmp_path / "alerts.db")) as db, db:

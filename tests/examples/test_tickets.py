@@ -1,5 +1,6 @@
 """The tickets subscriber as a process, between a real receiver and a webhook."""
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -95,7 +96,9 @@ async def test_killed_while_the_webhook_is_away(tmp_path: Path) -> None:
         assert set(Counter(post.key for post in hook.accepted).values()) == {1}
 
 
-async def test_what_the_webhook_refuses_for_good_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+async def test_refused_for_good_is_no_hindrance_nor_is_a_nats_server_that_dies(
+    tmp_path: Path,
+) -> None:
     async with house(tmp_path) as mail, webhook() as hook:
 
         def answer(post: Post) -> int:
@@ -104,6 +107,12 @@ async def test_what_the_webhook_refuses_for_good_does_not_hold_up_the_rest(tmp_p
         hook.answers = answer
         arguments = ("--after", "3600", "--nats", mail.nats.url, "--webhook", hook.url)
         await mail.log(BOUNCED, OLD, events=2)
-        async with running("tickets.py", *arguments, home=tmp_path):
+        async with running("tickets.py", *arguments, home=tmp_path) as tickets:
             await hook.until(lambda: len(hook.posts) == 2)
             assert [post.status for post in hook.posts] == [422, 200]
+            await mail.nats.kill()
+            await mail.nats.start()
+            await mail.log(SENT, events=1)
+            await hook.until(lambda: len(hook.posts) == 3)
+            assert told(hook)[-1] == ("close", "later@example.net")
+            assert await tickets.stop(signal.SIGINT) == 0
