@@ -120,3 +120,11 @@ def test_the_page_of_events_leaves_no_field_out() -> None:
         assert {name for name, meaning in rows if "." not in name and meaning} == set(
             model.model_fields
         )
+
+
+def test_each_alert_has_a_section_that_says_what_to_do() -> None:
+    rules = (TOP / "deploy" / "prometheus" / "mailfault.rules.yml").read_text()
+    alerts = re.findall(r"^ *- alert: (\w+)$", rules, re.MULTILINE)
+    text = (TOP / "docs" / "operating.md").read_text()
+    assert alerts
+    assert re.findall(r"^### (Mailfault\w+)$", text, re.MULTILINE) == alerts

@@ -27,7 +27,13 @@ from service.nats.config import CredentialsError, NatsConfig
 
 _SINCE = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_STYLES = {"reject": "yellow", "deferred": "cyan", "bounced": "red", "resolved": "green"}
+_STYLES = {
+    "rollup": "blue",
+    "reject": "yellow",
+    "deferred": "cyan",
+    "bounced": "red",
+    "resolved": "green",
+}
 _DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _FIELD_WIDTH = 120
 
@@ -42,6 +48,8 @@ class _Wanted:
     domain: str | None
 
     def takes(self, event: schemas.Event) -> bool:
+        if isinstance(event, schemas.RollupEvent) and EventType.ROLLUP not in self.types:
+            return False  # numbers, for who asks for them
         return (
             (not self.types or event.event_type in self.types)
             and self.mta in (None, event.mta.host.lower(), schemas.mta_token(event.mta.host))
@@ -117,6 +125,7 @@ async def _tail(
         connect_timeout=int(settings.connect_timeout),
         max_reconnect_attempts=-1,
         allow_reconnect=True,
+        inbox_prefix=settings.inbox_prefix,
         error_cb=_say_error,
         **settings.credentials(),
     )
@@ -164,6 +173,8 @@ def _show(message: Msg, wanted: _Wanted, console: Console, as_json: bool) -> Non
 
 def row(event: schemas.Event) -> Text:
     """One event on one line: when, what, where, whose, why."""
+    if isinstance(event, schemas.RollupEvent):
+        return _numbers(event)
     code = event.enhanced_code or (str(event.smtp_code) if event.smtp_code else "-")
     row = Text(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
     row.append(f"{event.event_type:<8} ", style=_STYLES.get(event.event_type, "magenta"))
@@ -176,4 +187,12 @@ def row(event: schemas.Event) -> Text:
     ):
         row.append(printable(part)[:_FIELD_WIDTH] + "  ")
     row.append(printable(event.response or ""), style="dim")
+    return row
+
+
+def _numbers(event: schemas.RollupEvent) -> Text:
+    row = Text(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
+    row.append(f"{event.event_type:<8} ", style=_STYLES[event.event_type])
+    row.append(printable(event.mta.host)[:_FIELD_WIDTH] + "  ")
+    row.append(", ".join(f"{kind} {counts.total:,}" for kind, counts in event.counts.items()))
     return row
