@@ -148,7 +148,7 @@ class Pages:
 
     async def _event(self, request: Request) -> Response:
         seq: int = request.path_params["seq"]
-        if seq >= 2**63:
+        if not 0 < seq < 2**63:
             return _json({"error": "gone"}, 404)
         try:
             body = await self._reader.event(seq)

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 _DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _STOP_SECONDS = 3
-_UNREAD_MS = 20_000
+_UNREAD_SECONDS = 20.0
 """A browser that takes nothing for so long is gone, or nearly."""
 _OTHER_REQUESTS = 64
 """At once, beside the pages that are open."""
@@ -67,8 +67,16 @@ async def _serve(config: BoardConfig, nats: NatsConfig, token: str | None) -> in
 class Board:
     """In the running event loop: `start` once, then `stop` once."""
 
-    def __init__(self, config: BoardConfig, nats: NatsConfig, token: str | None) -> None:
+    def __init__(
+        self,
+        config: BoardConfig,
+        nats: NatsConfig,
+        token: str | None,
+        unread_seconds: float = _UNREAD_SECONDS,
+    ) -> None:
         self._config = config
+        self._unread_ms = int(unread_seconds * 1000)
+        self.address = split_address(config.listen)
         self._picture = Picture(config)
         self._reader = StreamReader(
             nats, config.history, config.history_events, self._take, self._picture.start_anew
@@ -104,11 +112,10 @@ class Board:
 
     def start(self) -> None:
         """Raises `OSError`."""
-        host, port = split_address(self._config.listen)
-        sock = bind("board", host, port)
+        sock = bind("board", *self.address)
         # Connections inherit it.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
-        host, port = sock.getsockname()[:2]
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._unread_ms)
+        self.address = host, port = sock.getsockname()[:2]
         self._web = asyncio.create_task(self._server.serve(sockets=[sock]), name="web")
         self._tasks = [
             supervision.start(self._connection.run(), "nats-connection"),

@@ -4,6 +4,7 @@ same seed, but for the time they end at."""
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
@@ -203,3 +204,12 @@ class Traffic:
 
 def subject(event: EventBase) -> str:
     return schemas.subject_for(event.event_type, event.mta.host)
+
+
+_ids = count(1)
+
+
+def now_changes() -> dict[str, Any]:
+    """What makes an example an event of just now, unlike all others."""
+    at = datetime.now(UTC)
+    return {"event_id": f"{next(_ids):032x}", "event_time": at, "received_at": at}

@@ -3,7 +3,7 @@
 import { byId, make, write } from "./dom.js";
 import { NAMES, iso, moment, number, spoken } from "./words.js";
 
-const LIVE_MOST = 200;
+const LIVE_MOST = 200; // more when somebody has asked for older ones
 const MOST = 1000;
 
 export class List {
@@ -24,6 +24,7 @@ export class List {
 
   replace(events, more) {
     this.missed = 0;
+    this.most = LIVE_MOST;
     this.body.replaceChildren(...events.map(row));
     this.hasMore = more;
     this.settle();
@@ -42,7 +43,7 @@ export class List {
       return;
     }
     this.body.prepend(...events.map(row));
-    while (this.body.childElementCount > LIVE_MOST && this.body.lastElementChild !== this.focused) {
+    while (this.body.childElementCount > this.most && this.body.lastElementChild !== this.focused) {
       this.body.lastElementChild.remove();
       this.hasMore = true;
     }
@@ -51,7 +52,8 @@ export class List {
 
   append(events, more) {
     this.body.append(...events.map(row));
-    this.hasMore = more && this.body.childElementCount < MOST;
+    this.most = Math.max(LIVE_MOST, this.body.childElementCount);
+    this.hasMore = more && this.most < MOST;
     this.settle();
   }
 
@@ -77,8 +79,11 @@ export class List {
 
   click(event) {
     const line = event.target.closest("tr");
+    if (!line) return;
     // Text that somebody marks to copy it is no click.
-    if (line && !String(getSelection())) this.open(Number(line.dataset.seq));
+    const marked = getSelection();
+    if (String(marked) && line.contains(marked.anchorNode)) return;
+    this.open(Number(line.dataset.seq));
   }
 
   key(event) {
