@@ -43,6 +43,14 @@ _REQUEST = json.dumps(
 ).encode()
 
 
+def _place(reply: str) -> tuple[int, int]:
+    """Number in the stream, and how many are still to come (ADR-15: from the fourth token on, and
+    in the newer form two tokens later). nats-py's `metadata` makes three objects of it."""
+    tokens = reply.split(".")
+    at = 5 if len(tokens) == 9 else 7
+    return int(tokens[at]), int(tokens[at + 3])
+
+
 class AwayError(Exception):
     """NATS is not there or does not answer: try again later."""
 
@@ -197,10 +205,8 @@ class StreamReader:
         if not message.reply.startswith("$JS.ACK."):
             self._hear_status(message)
             return
-        place = message.metadata
-        self._last = place.sequence.stream
+        self._last, self.to_read = _place(message.reply)
         self._take(self._last, message.data)
-        self.to_read = place.num_pending
         self._left -= 1
         if not self._left:
             self._turn.set()

@@ -45,9 +45,6 @@ class Recent:
                 found.append(event)
         return found, False
 
-    def get(self, seq: int) -> Summary | None:
-        return next((event for event in reversed(self._events) if event.seq == seq), None)
-
     def story(self, of: Summary) -> list[Summary]:
         """All that is known of its message, oldest first: what has its queue id on its host, what
         it was before it was queued anew, the notice of it, and the same `Message-ID` elsewhere."""

@@ -5,8 +5,10 @@ Bounded: beyond `capacity` the one that was tried longest ago is forgotten, and 
 was not tried for `quiet` seconds is forgotten too: its end was not seen.
 """
 
+from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 from service.board.summary import Summary
 
@@ -72,12 +74,11 @@ class Waiting:
         """How many, for each of `AGES` and beyond the last."""
         counts = [0] * (len(AGES) + 1)
         for waiting in self._open.values():
-            age = now - waiting.since
-            counts[sum(age >= end for end in AGES)] += 1
+            counts[bisect_right(AGES, now - waiting.since)] += 1
         return counts
 
     def oldest(self, limit: int) -> list[Open]:
-        return sorted(self._open.values(), key=lambda waiting: waiting.since)[:limit]
+        return nsmallest(limit, self._open.values(), key=lambda waiting: waiting.since)
 
     def attempts_of(self, event: Summary) -> list[int]:
         """Numbers of the events of its message that are open, oldest first."""

@@ -233,6 +233,7 @@ async def test_it_outlives_a_restart_of_the_board(browser: Browser, tmp_path: Pa
             await browser.until_live()
 
 
+@pytest.mark.timeout(240)
 async def test_a_hundred_thousand_events(browser: Browser, tmp_path: Path) -> None:
     some = [(subject(e), schemas.encode(e)) for e in Traffic().events(2000, hours=23)]
     async with jetstream(tmp_path) as (server, client):
@@ -240,18 +241,18 @@ async def test_a_hundred_thousand_events(browser: Browser, tmp_path: Path) -> No
         began = time.monotonic()
         async with board(server.url) as made:
             await browser.go(url_of(made, "/?range=all"))
-            await browser.until_text("#read", "100,000 messages read", seconds=60)
+            await browser.until_text("#read", "100,000 messages read", seconds=150)
             read = time.monotonic() - began
             assert await browser.count(ROWS) <= 200
             for text in ("one", "two", "three"):
                 began = time.monotonic()
                 await publish(client, now(BouncedEvent, recipient=f"{text}@late.example"))
-                await browser.until_text(ROWS, f"{text}@late.example", seconds=5)
+                await browser.until_text(ROWS, f"{text}@late.example", seconds=10)
                 print(f"read in {read:.1f} s, shown after {time.monotonic() - began:.2f} s")
             # A burst: the list has the newest of it, and still so many rows and no more.
             await publish_many(client, some)
             await publish(client, now(BouncedEvent, recipient="last@late.example"))
-            await browser.until_text(ROWS, "last@late.example", seconds=10)
+            await browser.until_text(ROWS, "last@late.example", seconds=15)
             assert await browser.count(ROWS) <= 200
             before = await browser.count(ROWS)
             await browser.click("#older")

@@ -150,7 +150,7 @@ export class Chart {
     });
     this.table
       .querySelector(".scroll")
-      .replaceChildren(make("table", { className: "plain" }, make("thead", {}, head), body));
+      .replaceChildren(make("table", { className: "plain", "aria-label": "Events by time" }, make("thead", {}, head), body));
   }
 }
 
