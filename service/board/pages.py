@@ -23,7 +23,7 @@ from service.board.feed import ROWS, Feed, FullError
 from service.board.guard import Guard
 from service.board.picture import Picture
 from service.board.reader import AwayError, GoneError, StreamReader
-from service.board.summary import Summary, summarise
+from service.board.summary import KINDS, Summary, summarise
 from service.board.wanted import Wanted
 
 log = structlog.get_logger(__name__)
@@ -156,6 +156,8 @@ class Pages:
         except AwayError:
             return _json({"error": "away"}, 503)
         except (GoneError, schemas.DecodeError):
+            return _json({"error": "gone"}, 404)
+        if event.event_type not in KINDS:
             return _json({"error": "gone"}, 404)
         story = await self._story(summarise(seq, event))
         return _json(

@@ -53,11 +53,12 @@ class Picture:
         try:
             event = schemas.decode(data)
         except schemas.DecodeError as error:
-            # Roll-ups and what a later version adds go by the same stream.
+            # What a later version adds goes by the same stream.
             if error.reason is not DecodeFailure.UNKNOWN_EVENT_TYPE:
                 self.unreadable += 1
             return
-        self.add(summarise(seq, event), now)
+        if event.event_type in KINDS:  # no roll-up
+            self.add(summarise(seq, event), now)
 
     def add(self, event: Summary, now: float) -> None:
         self.recent.add(event)
