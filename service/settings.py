@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from service import rules_files
+from service.board.config import BoardConfig
 from service.core.classify import Classifier, RulesError
 from service.core.privacy import Privacy
 from service.core.spelling import nearest
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     rollup: RollupConfig = Field(default_factory=RollupConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
+    board: BoardConfig = Field(default_factory=BoardConfig)
     log: LogConfig = Field(default_factory=LogConfig)
 
 

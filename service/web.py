@@ -5,9 +5,8 @@ supervisor kill a receiver that is holding events. `/readyz` is 200 when lines c
 events have somewhere to go.
 """
 
-import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -19,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from service.address import Address, split_address
+from service.http_server import HttpServer, bind
 from service.metrics import Metrics
 
 
@@ -51,17 +51,12 @@ class WebServer:
         self._metrics = metrics
         self._health = health
         self._before_scrape = before_scrape
-        self._server = _Server(self._configured())
+        self._server = HttpServer(self._configured())
         self.address = (self._host, self._port)
 
     def bind(self) -> socket.socket:
         """Raises `OSError`."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        try:
-            sock = socket.create_server((self._host, self._port), family=family, backlog=128)
-        except (OSError, UnicodeError) as error:  # UnicodeError: no host name can be like this
-            raise OSError(f"http {self._host}:{self._port}: {error}") from error
-        sock.setblocking(False)
+        sock = bind("http", self._host, self._port)
         self.address = sock.getsockname()[:2]
         return sock
 
@@ -103,10 +98,3 @@ class WebServer:
         return JSONResponse(
             {"status": status, **health.detail}, status_code=200 if health.ready else 503
         )
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """The application handles signals: this server stops when it is told to."""
-        yield
