@@ -7,7 +7,7 @@ events have somewhere to go.
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from service.address import Address, split_address
-from service.metrics import Metrics
 
 
 class HttpConfig(BaseModel):
@@ -43,19 +42,21 @@ class WebServer:
     def __init__(
         self,
         config: HttpConfig,
-        metrics: Metrics,
-        health: Callable[[], Health],
-        before_scrape: Callable[[], None],
+        metrics: Callable[[], Awaitable[bytes]],
+        health: Callable[[], Awaitable[Health]],
     ) -> None:
+        """`metrics`: as Prometheus reads them."""
         self._host, self._port = split_address(config.listen)
         self._metrics = metrics
         self._health = health
-        self._before_scrape = before_scrape
         self._server = _Server(self._configured())
         self.address = (self._host, self._port)
 
-    def bind(self) -> socket.socket:
-        """Raises `OSError`."""
+    def bind(self, held: socket.socket | None = None) -> socket.socket:
+        """`held`: a socket that listens already. Raises `OSError`."""
+        if held is not None:
+            self.address = held.getsockname()[:2]
+            return held
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
             sock = socket.create_server((self._host, self._port), family=family, backlog=128)
@@ -91,14 +92,13 @@ class WebServer:
         )
 
     async def _get_metrics(self, request: Request) -> Response:
-        self._before_scrape()
-        return Response(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(await self._metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _get_live(self, request: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def _get_ready(self, request: Request) -> Response:
-        health = self._health()
+        health = await self._health()
         status = "ready" if health.ready else "not ready"
         return JSONResponse(
             {"status": status, **health.detail}, status_code=200 if health.ready else 503
