@@ -22,6 +22,8 @@ class EventType(StrEnum):
     """A recipient that had been deferred has reached its end."""
     INVALID = "invalid"
     """Dead letter: a failure line that could not be read."""
+    ROLLUP = "rollup"
+    """How many of these there were, once a minute: no failure itself."""
 
 
 class Severity(StrEnum):

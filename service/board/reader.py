@@ -194,8 +194,7 @@ class StreamReader:
         since = datetime.now(UTC) - self._history
         made = await add(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since)
         self.is_cut = (made.num_pending or 0) > self._limit
-        if self.is_cut:
-            await jetstream.delete_consumer(name, made.name)
+        if self.is_cut:  # the first one ends by itself; not every reader may delete it
             made = await add(**at(max(1, last_seq - self._limit + 1)))
         return made
 

@@ -7,7 +7,18 @@ Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration, 
 import typer
 
 from service import __version__
-from service.cli import board, check_config, demo, explain, parse, schema, serve, spool, tail
+from service.cli import (
+    board,
+    check_config,
+    demo,
+    explain,
+    parse,
+    replay,
+    schema,
+    serve,
+    spool,
+    tail,
+)
 
 app = typer.Typer(
     name="mailfault",
@@ -36,6 +47,7 @@ def _root(
 
 app.command("serve")(serve.serve)
 app.command("parse")(parse.parse)
+app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)
 app.command("tail")(tail.tail)
 app.command("board")(board.board)

@@ -11,20 +11,37 @@ from service import settings
 from service.core.envelope import SubjectTemplate
 from service.core.privacy import Privacy
 from service.correlation import Correlation
+from service.listeners.inherited import InheritedSockets
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
+from service.systemd import sockets
+from service.systemd.sockets import SocketsError
+
+PATIENCE = 1e6
+"""Seconds that lines of a file may wait for later ones. In truth it is for so many lines:
+`in_order`."""
 
 EX_CONFIG = 78
 """`sysexits.h`: something was found in an unconfigured or misconfigured state."""
 
 
-def load(file: Path | None, options: dict[str, Any]) -> Settings:
+def load(
+    file: Path | None, options: dict[str, Any], inherited: InheritedSockets | None = None
+) -> Settings:
     """Settings, or the problems on stderr and the command's end."""
     try:
-        return settings.load(file, options)
+        return settings.load(file, options, inherited)
     except ConfigError as error:
         fail(error)
+
+
+def inherited_sockets() -> InheritedSockets:
+    """Those that a service manager bound for this process; the command's end, as above."""
+    try:
+        return InheritedSockets(sockets.take())
+    except SocketsError as error:
+        fail(ConfigError([str(error)]))
 
 
 def check_files(checked: Settings) -> None:
@@ -47,9 +64,16 @@ def pipeline_of(checked: Settings, privacy: Privacy | None) -> Pipeline:
     """As the receiver has it, for a command that reads lines without receiving any. Files of rules
     that cannot be used are its end, as above."""
     template = SubjectTemplate(checked.nats.subject_template, checked.nats.subject_prefix)
+    bounds = checked.correlation
     correlation = Correlation(
         # What is slow for one receiver is nothing for a file: every bounce may wait.
-        checked.correlation.model_copy(update={"notice_rate": sys.maxsize}),
+        bounds.model_copy(
+            update={
+                "notice_rate": sys.maxsize,
+                "notice_wait": bounds.notice_wait and PATIENCE,
+                "removal_wait": bounds.removal_wait and PATIENCE,
+            }
+        ),
         ZoneInfo(checked.pipeline.default_timezone),
     )
     try:

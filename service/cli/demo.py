@@ -59,6 +59,7 @@ async def _demo(console: Console) -> bool:
                 "relp": {"listen": ["127.0.0.1:0"]},
                 "http": {"listen": "127.0.0.1:0"},
                 "nats": {"embedded_port": 0},
+                "rollup": {"enabled": False},  # they come by the clock
             }
         )
         receiver = Receiver(settings)

@@ -25,7 +25,13 @@ from service.cli.terminal import end_quietly, json_line, printable
 from service.nats.client import new_client
 from service.nats.config import CredentialsError, NatsConfig
 
-_STYLES = {"reject": "yellow", "deferred": "cyan", "bounced": "red", "resolved": "green"}
+_STYLES = {
+    "rollup": "blue",
+    "reject": "yellow",
+    "deferred": "cyan",
+    "bounced": "red",
+    "resolved": "green",
+}
 _DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _FIELD_WIDTH = 120
 
@@ -40,6 +46,8 @@ class _Wanted:
     domain: str | None
 
     def takes(self, event: schemas.Event) -> bool:
+        if isinstance(event, schemas.RollupEvent) and EventType.ROLLUP not in self.types:
+            return False  # numbers, for who asks for them
         return (
             (not self.types or event.event_type in self.types)
             and self.mta in (None, event.mta.host.lower(), schemas.mta_token(event.mta.host))
@@ -108,6 +116,7 @@ async def _tail(
         connect_timeout=int(settings.connect_timeout),
         max_reconnect_attempts=-1,
         allow_reconnect=True,
+        inbox_prefix=settings.inbox_prefix,
         error_cb=_say_error,
         **settings.credentials(),
     )
@@ -155,6 +164,8 @@ def _show(message: Msg, wanted: _Wanted, console: Console, as_json: bool) -> Non
 
 def row(event: schemas.Event) -> Text:
     """One event on one line: when, what, where, whose, why."""
+    if isinstance(event, schemas.RollupEvent):
+        return _numbers(event)
     code = event.enhanced_code or (str(event.smtp_code) if event.smtp_code else "-")
     row = Text(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
     row.append(f"{event.event_type:<8} ", style=_STYLES.get(event.event_type, "magenta"))
@@ -167,4 +178,12 @@ def row(event: schemas.Event) -> Text:
     ):
         row.append(printable(part)[:_FIELD_WIDTH] + "  ")
     row.append(printable(event.response or ""), style="dim")
+    return row
+
+
+def _numbers(event: schemas.RollupEvent) -> Text:
+    row = Text(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
+    row.append(f"{event.event_type:<8} ", style=_STYLES[event.event_type])
+    row.append(printable(event.mta.host)[:_FIELD_WIDTH] + "  ")
+    row.append(", ".join(f"{kind} {counts.total:,}" for kind, counts in event.counts.items()))
     return row

@@ -24,6 +24,7 @@ from service.nats.config import NatsConfig
 log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
+_OF_FRAMES = [kind for kind in EventType if kind is not EventType.ROLLUP]
 
 
 class StreamState(StrEnum):
@@ -43,6 +44,7 @@ class StreamReport:
     created: bool = False
     findings: tuple[str, ...] = ()
     """What is not as recommended, for the log."""
+    takes_rollups: bool = True
 
 
 async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
@@ -86,12 +88,15 @@ def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
     found = info.config
     findings = []
     state = StreamState.READY
-    if not _takes(found.subjects or (), config):
+    subjects = found.subjects or ()
+    takes_rollups = _takes(subjects, config, [EventType.ROLLUP])
+    if not _takes(subjects, config, _OF_FRAMES):
         state = StreamState.UNSUITABLE
         findings.append(
-            f"takes {', '.join(found.subjects or ()) or 'no subjects'}, "
-            f"not all of {config.stream_subject}"
+            f"takes {', '.join(subjects) or 'no subjects'}, not all of {config.stream_subject}"
         )
+    elif not takes_rollups:
+        findings.append("takes events, and no roll-ups: these are not published")
     if found.sealed:
         state = StreamState.UNSUITABLE
         findings.append("is sealed: it takes no more events")
@@ -109,14 +114,16 @@ def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
         findings.append(f"keeps {found.max_msgs_per_subject} events of a subject, not all")
     if found.storage == StorageType.MEMORY:
         findings.append("memory storage: acknowledged events do not survive a server restart")
-    return StreamReport(state, findings=tuple(findings))
+    return StreamReport(state, findings=tuple(findings), takes_rollups=takes_rollups)
 
 
-def _takes(subjects: Iterable[str], config: NatsConfig) -> bool:
-    """Every subject the template can give, of every event type."""
+def _takes(subjects: Iterable[str], config: NatsConfig, event_types: Iterable[EventType]) -> bool:
+    """Every subject the template can give, of these event types."""
     fields = {"prefix": config.subject_prefix, "instance": "*", "category": "*"}
     fields |= {"mta": "*", "recipient_domain": "*"}
-    wanted = [config.subject_template.format(type=event_type, **fields) for event_type in EventType]
+    wanted = [
+        config.subject_template.format(type=event_type, **fields) for event_type in event_types
+    ]
     return all(any(_covers(subject, want) for subject in subjects) for want in wanted)
 
 

@@ -18,11 +18,13 @@ from tests.board.site import (
     feed,
     jetstream,
     local,
+    make_stream,
     publish,
     publish_many,
 )
 from tests.board.traffic import now_changes
 from tests.cli.run import MAILFAULT, environment
+from tests.deploy.guarded_nats import PASSWORD, guarded_nats, operator
 from tests.serve import Serve
 
 NOWHERE = "nats://127.0.0.1:1"
@@ -192,8 +194,10 @@ async def test_lists_and_single_events(tmp_path: Path) -> None:
         assert full["event"]["mta"]["transport"] == "relp-tls"
         for gone in ("999", "0", str(2**63), str(10**30)):
             assert (await ask(at, f"/api/events/{gone}")).status == 404
-        await client.publish("postfix.other.x", b"no event")
-        assert (await ask(at, "/api/events/131")).status == 404
+        rollup = schemas.encode(example(schemas.RollupEvent))
+        for seq, body in ((131, b"no event"), (132, rollup)):
+            await client.jetstream().publish("postfix.other.x", body)
+            assert (await ask(at, f"/api/events/{seq}")).status == 404
 
 
 async def test_the_story_of_one_that_waits_reaches_beyond_the_list(tmp_path: Path) -> None:
@@ -285,6 +289,21 @@ async def test_a_page_that_reads_nothing_is_cut_off(tmp_path: Path) -> None:
                     async with feed(at) as page:
                         status = await page.status()
             assert status == 200
+
+
+@pytest.mark.e2e
+async def test_the_rights_of_a_reader_are_enough(tmp_path: Path) -> None:
+    rights = {"user": "reader", "password": PASSWORD, "inbox_prefix": "_INBOX_reader"}
+    async with guarded_nats(tmp_path) as url, operator(url) as client:
+        await make_stream(client)
+        await publish_many(client, [_message(now()) for _ in range(1010)])
+        async with local(url, nats=rights, history_events=1000) as made:
+            at = made.address("board")
+            async with feed(at) as page:
+                seen = await page.until(lambda data: data["picture"]["read"] == 1000)
+            assert seen["picture"]["is_cut"]
+            assert (await ask(at, "/api/events/1010")).status == 200
+            assert (await ask(at, "/api/events/1")).status == 200
 
 
 async def test_away() -> None:
