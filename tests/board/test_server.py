@@ -22,7 +22,7 @@ from tests.board.site import (
     publish,
     publish_many,
 )
-from tests.board.traffic import now_changes
+from tests.board.traffic import now
 from tests.cli.run import MAILFAULT, environment
 from tests.deploy.guarded_nats import PASSWORD, guarded_nats, operator
 from tests.serve import Serve
@@ -30,10 +30,6 @@ from tests.serve import Serve
 NOWHERE = "nats://127.0.0.1:1"
 PAGE = "/"
 DATA = ("/api/events", "/api/events/1", "/api/stream")
-
-
-def now(model: type = BouncedEvent, **changes: object) -> object:
-    return example(model, **{**now_changes(), **changes})
 
 
 async def test_what_every_answer_has() -> None:
@@ -176,7 +172,7 @@ async def test_secure_cookie() -> None:
 async def test_lists_and_single_events(tmp_path: Path) -> None:
     async with jetstream(tmp_path) as (server, client), local(server.url) as made:
         at = made.address("board")
-        seqs = await publish(client, *(now(recipient=f"{n}@x.example") for n in range(130)))  # type: ignore[arg-type]
+        seqs = await publish(client, *(now(recipient=f"{n}@x.example") for n in range(130)))
         async with feed(at, "range=1h&q=77@") as page:
             snapshot = await page.until(lambda data: data["picture"]["read"] == 130)
             assert snapshot["picture"]["totals"] == [0, 0, 130, 0, 0]
@@ -206,9 +202,9 @@ async def test_the_story_of_one_that_waits_reaches_beyond_the_list(tmp_path: Pat
         local(server.url, events=100) as made,
     ):
         at = made.address("board")
-        [first] = await publish(client, now(DeferredEvent, attempt=1))  # type: ignore[arg-type]
-        await publish(client, *(now(RejectEvent) for _ in range(100)))  # type: ignore[arg-type]
-        [second] = await publish(client, now(DeferredEvent, attempt=2))  # type: ignore[arg-type]
+        [first] = await publish(client, now(DeferredEvent, attempt=1))
+        await publish(client, *(now(RejectEvent) for _ in range(100)))
+        [second] = await publish(client, now(DeferredEvent, attempt=2))
         async with feed(at) as page:
             await page.until(lambda data: data["picture"]["read"] == 102)
         assert (await ask(at, f"/api/events?before={first + 1}")).json()["events"] == []
@@ -226,7 +222,7 @@ async def test_a_page_is_told_what_it_wants_and_no_more_at_once(tmp_path: Path) 
             for page in (rejects, bounces):
                 kind, snapshot = await page.next()
                 assert (kind, snapshot["events"], snapshot["mtas"]) == ("snapshot", [], [])
-            await publish(client, now(RejectEvent))  # type: ignore[arg-type]
+            await publish(client, now(RejectEvent))
             told = await rejects.until(lambda data: data["events"])
             assert [row["kind"] for row in told["events"]] == ["reject"]
             told = await bounces.until(lambda data: data["picture"]["read"] == 1)
@@ -242,8 +238,7 @@ async def test_a_page_is_told_what_it_wants_and_no_more_at_once(tmp_path: Path) 
             assert seen == sorted(set(seen), reverse=True)
 
 
-def _message(event: object) -> tuple[str, bytes]:
-    assert isinstance(event, schemas.EventBase)
+def _message(event: schemas.EventBase) -> tuple[str, bytes]:
     return f"postfix.{event.event_type}.x", schemas.encode(event)
 
 
@@ -341,7 +336,31 @@ async def test_an_address_in_use() -> None:
     assert "in use" in failed["error"]
 
 
-async def test_ctrl_c() -> None:
-    async with board(NOWHERE) as made:
+async def test_a_page_begins_anew_with_another_stream(tmp_path: Path) -> None:
+    async with jetstream(tmp_path) as (server, client), local(server.url) as made:
+        await publish(client, now(), now())
+        async with feed(made.address("board")) as page:
+            await page.until(lambda data: data["picture"]["read"] == 2)
+            await client.jetstream().delete_stream("POSTFIX")
+            await make_stream(client)
+            kind, data = await page.next()
+            while kind == "update":
+                kind, data = await page.next()
+            assert (kind, data["events"], data["picture"]["read"]) == ("snapshot", [], 0)
+            await publish(client, now())
+            told = await page.until(lambda data: data["events"])
+            assert [row["seq"] for row in told["events"]] == [1]
+
+
+async def test_ctrl_c_after_one_who_hung_up_in_the_middle() -> None:
+    async with board(NOWHERE, "--token", TOKEN) as made:
+        at = made.address("board")
+        _, writer = await asyncio.open_connection(*at)
+        writer.write(b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\ntoken=")
+        await writer.drain()
+        assert (await ask(at, "/livez")).status == 200
+        writer.close()
+        assert (await ask(at, "/livez")).status == 200
+        assert not [event for event in made.log if event["level"] in ("error", "critical")]
         made.process.send_signal(signal.SIGINT)
         assert await made.ended() == 0
