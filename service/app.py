@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable, Coroutine
+from socket import SOCK_DGRAM, SOCK_STREAM
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,9 +22,11 @@ from service.gauges import (
     export_relp,
     export_rollups,
     export_sharing,
+    export_sources,
 )
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
+from service.listeners.inherited import InheritedSockets
 from service.listeners.relp import RelpListener, RelpTlsListener
 from service.listeners.tcp import TcpListener
 from service.listeners.tls import TlsListener
@@ -48,8 +51,10 @@ from service.settings import (
     prepare_rules,
 )
 from service.snapshot import SnapshotKeeper
+from service.sources import Sources
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
+from service.systemd.manager import ServiceManager
 from service.web import Health, WebServer
 
 log = structlog.get_logger(__name__)
@@ -63,15 +68,25 @@ _TASKS_STOP_SECONDS = 5.0
 _STREAM_CHECK_SECONDS = 0.5
 
 
-def run(settings: Settings, reload: Callable[[], Settings]) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit status. `reload` may raise `ConfigError`."""
+def run(
+    settings: Settings,
+    reload: Callable[[], Settings],
+    inherited: InheritedSockets | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status. `reload` may raise `ConfigError`.
+    `inherited`: sockets that `settings` have joined."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(settings, reload))
+        return runner.run(serve(settings, reload, inherited))
 
 
-async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
+async def serve(
+    settings: Settings,
+    reload: Callable[[], Settings],
+    inherited: InheritedSockets | None = None,
+) -> int:
     """`run`, in a loop that is there already."""
-    receiver = Receiver(settings)
+    receiver = Receiver(settings, inherited)
+    manager = ServiceManager()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unhandled)
@@ -85,27 +100,41 @@ async def serve(settings: Settings, reload: Callable[[], Settings]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop_signal)
-    loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload)
+    loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload, manager)
     try:
         await receiver.start()
     except (OSError, EmbeddedServerError, SpoolRefused) as error:
         log.error("start_failed", error=str(error))
+        manager.status(f"start failed: {error}")
         await receiver.stop()
         return 1
+    manager.ready()
+    telling = supervision.start(manager.run(lambda: _status(receiver.health())), "service-manager")
     await stop.wait()
+    manager.stopping()
     left = await receiver.stop()
+    telling.cancel()
+    await asyncio.wait([telling])
     return 0 if left == 0 and not supervision.has_failed() else 1
 
 
-def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings]) -> None:
+def _reload(
+    receiver: "Receiver",
+    running: Settings,
+    load: Callable[[], Settings],
+    manager: ServiceManager,
+) -> None:
     """SIGHUP: validate first; take over certificates, rules and log level, name what needs a
     restart."""
+    manager.reloading()
     try:
         wanted = load()
         receiver.reload(wanted)
     except ConfigError as error:
         log.error("reload_refused", problems=error.problems)
         return
+    finally:
+        manager.ready()  # whatever became of it, it is over
     logs.set_level(wanted.log.level)
     running.log = wanted.log
     changed = [
@@ -116,11 +145,19 @@ def _reload(receiver: "Receiver", running: Settings, load: Callable[[], Settings
     log.info("reloaded", needs_restart=changed)
 
 
+def _status(health: Health) -> str:
+    """In one line, for `systemctl status`."""
+    waiting = health.detail["waiting"]["events"] + health.detail["spool"]["events"]
+    nats = "NATS connected" if health.detail["nats"]["connected"] else "NATS away"
+    return f"{'ready' if health.ready else 'not ready'}; {nats}; {waiting} events wait"
+
+
 class Receiver:
     """A whole receiver in the running event loop. `start` once, then `stop` once."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, inherited: InheritedSockets | None = None) -> None:
         self._settings = settings
+        inherited = inherited or InheritedSockets()
         nats = settings.nats
         self.metrics = Metrics()
         template = SubjectTemplate(nats.subject_template, nats.subject_prefix)
@@ -163,7 +200,6 @@ class Receiver:
         self._snapshots = SnapshotKeeper(
             settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
         )
-        self._intake = intake = PipelineIntake(pipeline, self._outlet)
         self._rollup = (
             RollupKeeper(
                 settings.rollup,
@@ -178,15 +214,22 @@ class Receiver:
         if self._rollup is not None:
             pipeline.on_event = self._rollup.rollups.count
             export_rollups(self.metrics, self._rollup)
+        sources = Sources(settings.metrics.max_sources)
+        export_sources(self.metrics, settings.metrics, sources)
+        self._intake = intake = PipelineIntake(pipeline, self._outlet, sources)
         if self.sharing is not None:
             self.sharing.bind(correlation.correlator, intake.learned)
             export_sharing(self.metrics, settings.sharing, self.sharing)
         self._udp = [
-            UdpListener(address, settings.udp, intake, self.metrics)
+            UdpListener(
+                address, settings.udp, intake, self.metrics, inherited.take(SOCK_DGRAM, address)
+            )
             for address in settings.udp.listen
         ]
         self._tcp = [
-            TcpListener(address, settings.tcp, intake, self.metrics)
+            TcpListener(
+                address, settings.tcp, intake, self.metrics, inherited.take(SOCK_STREAM, address)
+            )
             for address in settings.tcp.listen
         ]
         self._server_tls = {
@@ -195,16 +238,34 @@ class Receiver:
             if getattr(settings, name).listen
         }
         self._tls = [
-            TlsListener(address, settings.tls, intake, self.metrics, self._server_tls["tls"])
+            TlsListener(
+                address,
+                settings.tls,
+                intake,
+                self.metrics,
+                self._server_tls["tls"],
+                inherited.take(SOCK_STREAM, address),
+            )
             for address in settings.tls.listen
         ]
         self._relp = [
-            RelpListener(address, settings.relp, intake, self.metrics)
+            RelpListener(
+                address,
+                settings.relp,
+                intake,
+                self.metrics,
+                inherited=inherited.take(SOCK_STREAM, address),
+            )
             for address in settings.relp.listen
         ]
         self._relp += [
             RelpTlsListener(
-                address, settings.relp_tls, intake, self.metrics, self._server_tls["relp_tls"]
+                address,
+                settings.relp_tls,
+                intake,
+                self.metrics,
+                self._server_tls["relp_tls"],
+                inherited.take(SOCK_STREAM, address),
             )
             for address in settings.relp_tls.listen
         ]

@@ -4,6 +4,7 @@ In: the parts of a receiver. Out: nothing; the metrics know them afterwards.
 """
 
 from collections.abc import Mapping, Sequence
+from time import time
 
 from service.correlation import Correlation, CorrelationConfig
 from service.listeners.relp import RelpListener
@@ -18,6 +19,7 @@ from service.outlet import Outlet
 from service.pipeline import Pipeline
 from service.rollup import RollupKeeper
 from service.settings import Settings
+from service.sources import MetricsConfig, Sources
 from service.spool.store import SpoolStore
 
 
@@ -112,6 +114,22 @@ def export_rollups(metrics: Metrics, keeper: RollupKeeper) -> None:
         "Events that are in no roll-up, or only in a total, for what is beyond a bound",
         "reason",
         lambda: counted.overflow,
+    )
+
+
+def export_sources(metrics: Metrics, bounds: MetricsConfig, sources: Sources) -> None:
+    metrics.watch_each(
+        "source_last_received_timestamp_seconds",
+        "When a sender was last heard, by its address",
+        "source",
+        lambda: sources.last_received(time()),
+    )
+    metrics.watch("sources", "Senders that are told apart", lambda: len(sources))
+    metrics.watch("sources_capacity", "Bound of them", lambda: bounds.max_sources)
+    metrics.watch_total(
+        "sources_unnamed",
+        "Times something was read from a sender beyond that bound",
+        lambda: sources.unnamed,
     )
 
 

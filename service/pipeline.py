@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from schemas.vocabulary import Category
+from schemas.vocabulary import Category, EventType, Scope
 from service.core.assemble import (
     UNKNOWN_HOST,
     Event,
@@ -71,6 +71,9 @@ class PipelineConfig(BaseModel):
 
 
 _OTHER = Category.OTHER.value
+_REPUTATION = Scope.REPUTATION.value
+_FAILED = {EventType.REJECT, EventType.DEFERRED, EventType.BOUNCED}
+_SENT_BY_US = {EventType.DEFERRED, EventType.BOUNCED}
 
 _Stretch = tuple[int, list[Entry | bytes]]
 """Index of a piece, and its lines in order: those that may be failures as entries."""
@@ -330,6 +333,10 @@ class Pipeline:
                 self.on_event(event)
             if event.category == _OTHER:
                 tally.unclassified_by(event.provider)
+            if event.event_type in _FAILED:
+                tally.caused_by(event.category or _OTHER)
+                if event.scope == _REPUTATION and event.event_type in _SENT_BY_US:
+                    tally.distrusted_by(event.provider)
             envelope = seal(event, self._template, batch.now)
             if receipts is not None:
                 if expected:

@@ -25,6 +25,7 @@ from service.core.privacy import Privacy
 from service.core.spelling import nearest
 from service.correlation import CorrelationConfig
 from service.listeners import tls_context
+from service.listeners.inherited import TABLES, InheritedSockets
 from service.listeners.relp_config import RelpConfig, RelpTlsConfig
 from service.listeners.tcp import TcpConfig
 from service.listeners.tls import TlsConfig
@@ -37,6 +38,7 @@ from service.pipeline import PipelineConfig
 from service.privacy import PrivacyConfig, PrivacyError
 from service.rollup import RollupConfig
 from service.rules_files import ClassifyConfig
+from service.sources import MetricsConfig
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
 from service.web import HttpConfig
@@ -90,6 +92,7 @@ class Settings(BaseSettings):
     relp: RelpConfig = Field(default_factory=RelpConfig)
     relp_tls: RelpTlsConfig = Field(default_factory=RelpTlsConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
@@ -102,8 +105,13 @@ class Settings(BaseSettings):
     log: LogConfig = Field(default_factory=LogConfig)
 
 
-def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> Settings:
-    """Raises `ConfigError`. `options`: nested dicts as in the TOML file, from the command line."""
+def load(
+    file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    inherited: InheritedSockets | None = None,
+) -> Settings:
+    """Raises `ConfigError`. `options`: nested dicts as in the TOML file, from the command line.
+    `inherited`: sockets that are bound already; each joins the listeners."""
     if file is None and os.environ.get(CONFIG_VARIABLE):
         file = Path(os.environ[CONFIG_VARIABLE])
     from_file = _read_toml(file) if file else {}
@@ -125,10 +133,12 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None) -> 
         settings = Joined(**dict(options or {}))
     except ValidationError as error:
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
+    tables = {name: getattr(settings, name) for name in TABLES.values()}
+    if inherited is not None:
+        problems += inherited.join(tables)
     if problems:
         raise ConfigError(problems)
-    tables = (settings.udp, settings.tcp, settings.tls, settings.relp, settings.relp_tls)
-    if not any(table.listen for table in tables):
+    if not any(table.listen for table in tables.values()):
         settings.udp.listen.append(DEFAULT_LISTEN)
         settings.tcp.listen.append(DEFAULT_LISTEN)
         settings.relp.listen.append(DEFAULT_LISTEN_RELP)

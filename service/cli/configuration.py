@@ -11,9 +11,12 @@ from service import settings
 from service.core.envelope import SubjectTemplate
 from service.core.privacy import Privacy
 from service.correlation import Correlation
+from service.listeners.inherited import InheritedSockets
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
+from service.systemd import sockets
+from service.systemd.sockets import SocketsError
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
 
@@ -38,12 +41,22 @@ EX_CONFIG = 78
 """`sysexits.h`: something was found in an unconfigured or misconfigured state."""
 
 
-def load(file: Path | None, options: dict[str, Any]) -> Settings:
+def load(
+    file: Path | None, options: dict[str, Any], inherited: InheritedSockets | None = None
+) -> Settings:
     """Settings, or the problems on stderr and the command's end."""
     try:
-        return settings.load(file, options)
+        return settings.load(file, options, inherited)
     except ConfigError as error:
         fail(error)
+
+
+def inherited_sockets() -> InheritedSockets:
+    """Those that a service manager bound for this process; the command's end, as above."""
+    try:
+        return InheritedSockets(sockets.take())
+    except SocketsError as error:
+        fail(ConfigError([str(error)]))
 
 
 def check_files(checked: Settings) -> None:

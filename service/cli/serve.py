@@ -7,7 +7,7 @@ import typer
 
 from service import app, logs
 from service import settings as settings_module
-from service.cli.configuration import ConfigFile, check_files, load, nested
+from service.cli.configuration import ConfigFile, check_files, inherited_sockets, load, nested
 
 
 def serve(
@@ -82,7 +82,14 @@ def serve(
     )
     if embedded_nats:
         options.setdefault("nats", {})["servers"] = []
-    settings = load(config, options)
+    inherited = inherited_sockets()
+    settings = load(config, options, inherited)
     check_files(settings)
     logs.configure(settings.log.level)
-    raise typer.Exit(app.run(settings, reload=lambda: settings_module.load(config, options)))
+    raise typer.Exit(
+        app.run(
+            settings,
+            reload=lambda: settings_module.load(config, options, inherited),
+            inherited=inherited,
+        )
+    )

@@ -136,6 +136,7 @@ async def _tail(
         connect_timeout=int(settings.connect_timeout),
         max_reconnect_attempts=-1,
         allow_reconnect=True,
+        inbox_prefix=settings.inbox_prefix,
         error_cb=_say_error,
         **settings.credentials(),
     )

@@ -5,6 +5,7 @@ everything is delivered, sends the last acknowledgements and `serverclose`.
 """
 
 import asyncio
+import socket
 
 from service.listeners.base import Intake
 from service.listeners.relp_config import RelpConfig
@@ -26,13 +27,16 @@ class RelpListener(StreamServer):
         intake: Intake,
         metrics: Metrics,
         tls: ServerTls | None = None,
+        inherited: socket.socket | None = None,
     ) -> None:
         self._speakers: set[RelpSpeaker] = set()
 
         def open_session(wire: Wire, origin: Origin) -> Session:
             return RelpSpeaker(wire, origin, config, intake, metrics, self._speakers)
 
-        super().__init__(self.transport, listen, config, intake, metrics, open_session, tls)
+        super().__init__(
+            self.transport, listen, config, intake, metrics, open_session, tls, inherited
+        )
 
     @property
     def unanswered(self) -> int:

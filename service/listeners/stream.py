@@ -5,6 +5,8 @@ spoken. The rest, the same for plain TCP, TLS and RELP, is here and in `connecti
 """
 
 import asyncio
+import socket
+from functools import partial
 
 import structlog
 
@@ -38,9 +40,12 @@ class StreamServer:
         metrics: Metrics,
         open_session: OpenSession,
         tls: ServerTls | None = None,
+        inherited: socket.socket | None = None,
     ) -> None:
-        """`open_session` is for what is spoken inside TLS where there is TLS."""
+        """`open_session` is for what is spoken inside TLS where there is TLS. `inherited`: a socket
+        that listens at that address already, which it makes its own."""
         self._host, self._port = split_address(listen)
+        self._inherited = inherited
         self._config = config
         self._transport = transport
         self._rates = rates_of(config, lambda: metrics.rate_source_forgotten(transport))
@@ -75,13 +80,14 @@ class StreamServer:
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self._terms),
-            self._host,
-            self._port,
-            backlog=_BACKLOG,
-            reuse_address=True,
-        )
+        accept = partial(Connection, self._terms)
+        if self._inherited is None:
+            self._server = await loop.create_server(
+                accept, self._host, self._port, backlog=_BACKLOG, reuse_address=True
+            )
+        else:
+            self._server = await loop.create_server(accept, sock=self._inherited, backlog=_BACKLOG)
+            self._inherited = None
         self._address = self._server.sockets[0].getsockname()[:2]
         self._sweep()
 

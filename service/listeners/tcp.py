@@ -4,6 +4,8 @@ Backpressure: while the intake has no room the connection is not read, so that t
 fills and not ours. Idle connections are normal for log senders and are never closed for it.
 """
 
+import socket
+
 from pydantic import Field
 
 from service.core.framing.base import MAX_FRAME_BYTES
@@ -30,8 +32,17 @@ class TcpConfig(StreamConfig):
 class TcpListener(StreamServer):
     transport = "tcp"
 
-    def __init__(self, listen: str, config: TcpConfig, intake: Intake, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        listen: str,
+        config: TcpConfig,
+        intake: Intake,
+        metrics: Metrics,
+        inherited: socket.socket | None = None,
+    ) -> None:
         def open_session(wire: Wire, origin: Origin) -> Session:
             return SyslogSession(wire, origin, intake, config.max_frame_bytes)
 
-        super().__init__(self.transport, listen, config, intake, metrics, open_session)
+        super().__init__(
+            self.transport, listen, config, intake, metrics, open_session, inherited=inherited
+        )

@@ -2,6 +2,8 @@
 default here too.
 """
 
+import socket
+
 from pydantic import Field
 
 from service.core.framing.base import MAX_FRAME_BYTES
@@ -30,9 +32,17 @@ class TlsListener(StreamServer):
     transport = "tls"
 
     def __init__(
-        self, listen: str, config: TlsConfig, intake: Intake, metrics: Metrics, tls: ServerTls
+        self,
+        listen: str,
+        config: TlsConfig,
+        intake: Intake,
+        metrics: Metrics,
+        tls: ServerTls,
+        inherited: socket.socket | None = None,
     ) -> None:
         def open_session(wire: Wire, origin: Origin) -> Session:
             return SyslogSession(wire, origin, intake, config.max_frame_bytes)
 
-        super().__init__(self.transport, listen, config, intake, metrics, open_session, tls)
+        super().__init__(
+            self.transport, listen, config, intake, metrics, open_session, tls, inherited
+        )

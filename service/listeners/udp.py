@@ -10,7 +10,9 @@ drops them at its buffer, and that count is exported too.
 import asyncio
 import socket
 import time
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import cast
 
 import asyncio_dgram
@@ -58,8 +60,17 @@ class UdpConfig(ListenerConfig):
 class UdpListener:
     transport = "udp"
 
-    def __init__(self, listen: str, config: UdpConfig, intake: Intake, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        listen: str,
+        config: UdpConfig,
+        intake: Intake,
+        metrics: Metrics,
+        inherited: socket.socket | None = None,
+    ) -> None:
+        """`inherited`: a socket bound to that address already, which it makes its own."""
         self._host, self._port = split_address(listen)
+        self._inherited = inherited
         self._config = config
         self._intake = intake
         self._metrics = metrics
@@ -82,19 +93,16 @@ class UdpListener:
         return self._address
 
     async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(
-            self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
-        sock = socket.socket(family, kind, protocol)
+        sock = self._inherited
         try:
-            sock.setblocking(False)
-            self._ask_for_buffer(sock)
-            sock.bind(address)
+            if sock is None:
+                sock = await self._bind()
+            else:
+                self._look_at_inherited(sock)
             self._stream = await asyncio_dgram.from_socket(sock)
         except BaseException:
-            sock.close()
+            if sock is not None:
+                sock.close()
             raise
         self._socket = sock
         self._address = sock.getsockname()[:2]
@@ -103,18 +111,16 @@ class UdpListener:
     async def stop(self, timeout: float) -> None:
         if self._socket is None or self._stream is None or self._task is None:
             return
-        # The reader runs once more and empties the library's queue; then the kernel's is ours.
-        await asyncio.sleep(0)
-        for _ in range(_DRAIN_DATAGRAMS):
-            try:
-                data, address = self._socket.recvfrom(65_536)
-            except OSError:  # BlockingIOError: nothing more
-                break
-            self._take(data, address[0])
-        self.count_kernel_drops()
-        self._task.cancel()
-        await asyncio.wait([self._task], timeout=timeout)
-        self._stream.close()
+        # First the event loop must read no more: what it put into the library's queue after we
+        # emptied that would be lost. Then the queue and the kernel's buffer are ours.
+        with self._socket.dup() as sock:
+            self._stream.close()
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=timeout)
+            for data, address in chain(_queued(self._stream), _buffered(sock)):
+                self._take(data, address)
+            self._socket = sock
+            self.count_kernel_drops()
         self._stream = self._socket = None
 
     def count_kernel_drops(self) -> None:
@@ -126,9 +132,38 @@ class UdpListener:
             self._metrics.kernel_dropped(drops - self._kernel_drops_seen)
             self._kernel_drops_seen = drops
 
+    async def _bind(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            self._ask_for_buffer(sock)
+            sock.bind(address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _look_at_inherited(self, sock: socket.socket) -> None:
+        """Its buffer is its owner's affair: systemd may go beyond net.core.rmem_max, and if we
+        asked again it could only become smaller. Drops of our last life, which counted them, and
+        those since cannot be told apart: they are said here, and not counted again."""
+        self._check_buffer(sock, remedy="ReceiveBuffer= of its socket unit")
+        self._kernel_drops_seen = kernel_drops(sock)
+        if self._kernel_drops_seen:
+            log.warning("udp_kernel_drops_before_start", drops=self._kernel_drops_seen)
+
     def _ask_for_buffer(self, sock: socket.socket) -> None:
         wanted = self._config.receive_buffer_bytes
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
+        self._check_buffer(sock, remedy=f"sysctl -w net.core.rmem_max={wanted}")
+
+    def _check_buffer(self, sock: socket.socket, remedy: str) -> None:
+        wanted = self._config.receive_buffer_bytes
         # The kernel doubles the value for its own bookkeeping (socket(7)).
         granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
         if granted < wanted:
@@ -136,7 +171,7 @@ class UdpListener:
                 "udp_buffer_smaller_than_asked",
                 asked=wanted,
                 granted=granted,
-                remedy=f"sysctl -w net.core.rmem_max={wanted}",
+                remedy=remedy,
             )
 
     async def _read(self, stream: DatagramStream) -> None:
@@ -174,6 +209,24 @@ class UdpListener:
         if not is_allowed and self._log_rates.has_room(source, time.monotonic()):
             log.warning("sender_not_allowed", transport=self.transport, peer=source)
         return is_allowed
+
+
+def _queued(stream: DatagramStream) -> Iterator[tuple[bytes, str]]:
+    """What the library has read, and has no public way to give out once the stream is closed."""
+    queue = stream._recvq  # type: ignore[attr-defined]
+    while not queue.empty():
+        data, address = queue.get_nowait()
+        if data is not None:  # None: its mark of the end
+            yield data, address[0]
+
+
+def _buffered(sock: socket.socket) -> Iterator[tuple[bytes, str]]:
+    for _ in range(_DRAIN_DATAGRAMS):
+        try:
+            data, address = sock.recvfrom(65_536)
+        except OSError:  # BlockingIOError: nothing more
+            return
+        yield data, address[0]
 
 
 @lru_cache(maxsize=_KNOWN_ADDRESSES)

@@ -5,11 +5,13 @@ import socket
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from structlog.testing import capture_logs
 
 from service.core.outcomes import Drop
+from service.listeners.kernel_drops import kernel_drops
 from service.listeners.udp import UdpConfig, UdpListener
 from service.metrics import Metrics
 from tests.fakes import FakeIntake
@@ -18,9 +20,13 @@ from tests.metric_values import value
 
 @asynccontextmanager
 async def listening(
-    intake: FakeIntake, metrics: Metrics, host: str = "127.0.0.1:0", **config: Any
+    intake: FakeIntake,
+    metrics: Metrics,
+    host: str = "127.0.0.1:0",
+    inherited: socket.socket | None = None,
+    **config: Any,
 ) -> AsyncIterator[UdpListener]:
-    listener = UdpListener(host, UdpConfig(**config), intake, metrics)
+    listener = UdpListener(host, UdpConfig(**config), intake, metrics, inherited)
     await listener.start()
     try:
         yield listener
@@ -75,6 +81,60 @@ async def test_stop_takes_in_what_the_kernel_already_holds() -> None:
                 sock.send(b"<22>%d" % number)
         await listener.stop(timeout=5)
     assert intake.frames == [b"<22>%d" % number for number in range(1000)]
+
+
+def has_more_than(count: int, seen: FakeIntake) -> bool:
+    return len(seen.frames) > count
+
+
+async def test_what_comes_while_it_stops_is_for_the_next_on_the_same_socket() -> None:
+    """A socket that outlives its listener, as systemd keeps one: each datagram of a sender that
+    never pauses is taken in by one of the two, or counted by the kernel."""
+    intake, metrics, sent = FakeIntake(), Metrics(), 20_000
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kept:
+        kept.setblocking(False)
+        kept.bind(("127.0.0.1", 0))
+        address = kept.getsockname()
+
+        def send() -> None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                for number in range(sent):
+                    sock.sendto(b"<22>%d" % number, address)
+
+        sending = asyncio.get_running_loop().run_in_executor(None, send)
+        while not sending.done():
+            listener = UdpListener("127.0.0.1:0", UdpConfig(), intake, metrics, kept.dup())
+            await listener.start()
+            assert listener.address == address
+            some = asyncio.create_task(intake.until(partial(has_more_than, len(intake.frames))))
+            await asyncio.wait([some, sending], return_when=asyncio.FIRST_COMPLETED)
+            some.cancel()
+            await listener.stop(timeout=5)
+        async with listening(intake, metrics, inherited=kept.dup()):
+            pass
+        assert len(set(intake.frames)) == len(intake.frames)
+        assert len(intake.frames) + kernel_drops(kept) == sent
+
+
+async def test_an_inherited_socket_s_buffer_and_drops_are_its_owner_s() -> None:
+    intake, metrics = FakeIntake(), Metrics()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kept:
+        kept.setblocking(False)
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        kept.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for _ in range(100):
+                sock.sendto(b"x" * 1000, kept.getsockname())
+        lost = kernel_drops(kept)
+        assert 0 < lost < 100
+        with capture_logs() as logs:
+            async with listening(intake, metrics, inherited=kept.dup()):
+                await intake.until(lambda seen: len(seen.frames) == 100 - lost)
+        assert kept.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * 8192
+    assert value(metrics, "udp_kernel_drops_total") == 0
+    said = {entry["event"]: entry for entry in logs}
+    assert said["udp_kernel_drops_before_start"]["drops"] == lost
+    assert said["udp_buffer_smaller_than_asked"]["remedy"] == "ReceiveBuffer= of its socket unit"
 
 
 async def test_the_kernel_s_drops_are_exported() -> None:
