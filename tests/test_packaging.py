@@ -272,6 +272,36 @@ async def test_an_empty_environment_with_the_extra_gets_what_the_receiver_publis
     assert printed.startswith("gone@Example.NET unknown_user ")
 
 
+@pytest.mark.timeout(180)
+async def test_a_copied_example_needs_nothing_but_the_wheel_with_its_extra(
+    with_extra: Path, tmp_path: Path
+) -> None:
+    for name in ("tickets.py", "alerts.py", "store.py"):
+        shutil.copy(ROOT / "examples" / name, tmp_path)
+    for name in ("tickets.py", "alerts.py"):
+        assert "--webhook" in run(with_extra, name, "--help", cwd=tmp_path)
+    async with jetstream(tmp_path / "js") as url:
+        client = await nats.connect(url)
+        await client.jetstream().add_stream(name="POSTFIX", subjects=stream_subjects())
+        bounce = encode(example(BouncedEvent))
+        await client.jetstream().publish(subject_for("bounced", "mx1.example.org"), bounce)
+        await client.close()
+        process = await asyncio.create_subprocess_exec(
+            *(str(with_extra), "store.py", "follow", "--nats", url),
+            cwd=tmp_path,
+            env={},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        await process.stderr.readuntil(b"stored=1")
+        process.terminate()
+        await process.communicate()
+        assert process.returncode == 0
+    days = ("--hours", str(24 * 365 * 100))
+    report = run(with_extra, "store.py", "report", *days, "--by", "type", cwd=tmp_path)
+    assert report == "by type\n        1  bounced\n"
+
+
 def test_the_wheel_of_the_service_holds_service_and_schemas_and_no_tests(tmp_path: Path) -> None:
     built = names(build(ROOT, "wheel", tmp_path))
     assert {name.partition("/")[0] for name in built} == {"service", "schemas"}

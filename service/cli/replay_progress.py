@@ -65,7 +65,7 @@ class Bar:
         self._progress.update(
             self._task,
             completed=position,
-            state="replay" if is_connected else "NATS is away",
+            state="replay" if is_connected else "waits for NATS",
             lines=lines,
             rate=lines / max(time.monotonic() - self._began, 0.001),
         )

@@ -7,35 +7,45 @@ import typer
 
 from service import app, logs
 from service import settings as settings_module
-from service.cli.configuration import check_files, inherited_sockets, load, nested
+from service.cli.configuration import ConfigFile, check_files, inherited_sockets, load, nested
 
 
 def serve(
     udp: Annotated[
-        list[str] | None, typer.Option(help="Listen on UDP, HOST:PORT; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Listen on UDP, HOST:PORT; repeatable."),
     ] = None,
     tcp: Annotated[
-        list[str] | None, typer.Option(help="Listen on TCP, HOST:PORT; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Listen on TCP, HOST:PORT; repeatable."),
     ] = None,
     tls: Annotated[
         list[str] | None,
-        typer.Option(help="Listen on TLS, HOST:PORT; repeatable. Certificates: table [tls]."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Listen on TLS, HOST:PORT; repeatable. Certificates: table [tls].",
+        ),
     ] = None,
     relp: Annotated[
-        list[str] | None, typer.Option(help="Listen on RELP, HOST:PORT; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Listen on RELP, HOST:PORT; repeatable."),
     ] = None,
     relp_tls: Annotated[
         list[str] | None,
         typer.Option(
-            help="Listen on RELP over TLS, HOST:PORT; repeatable. Certificates: table [relp_tls]."
+            metavar="ADDRESS",
+            help="Listen on RELP over TLS, HOST:PORT; repeatable. Certificates: table [relp_tls].",
         ),
     ] = None,
     http: Annotated[
         str | None,
-        typer.Option(help="Metrics and health, HOST:PORT.", show_default="127.0.0.1:9514"),
+        typer.Option(
+            metavar="ADDRESS", help="Metrics and health, HOST:PORT.", show_default="127.0.0.1:9514"
+        ),
     ] = None,
     nats: Annotated[
-        list[str] | None, typer.Option(help="NATS server, nats://HOST:PORT; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="URL", help="NATS server, nats://HOST:PORT; repeatable."),
     ] = None,
     embedded_nats: Annotated[
         bool | None,
@@ -45,13 +55,17 @@ def serve(
         ),
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where state lives.", show_default="./data")
+        Path | None, typer.Option(metavar="DIR", help="Where state lives.", show_default="./data")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Receive syslog and publish failed mail until SIGTERM.
 
-    Example: mailfault serve --tcp 0.0.0.0:5514 --nats nats://nats.example.net:4222
+    Examples:
+
+      mailfault serve
+      mailfault serve --tcp 0.0.0.0:5514 --nats nats://nats.example.net:4222
+      mailfault serve --config /etc/mailfault/mailfault.toml
     """
     if nats and embedded_nats:
         raise typer.BadParameter("give either --nats or --embedded-nats, not both")

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.configuration import load, nested
-from service.cli.terminal import end_quietly, json_line, printable
+from service.cli.configuration import ConfigFile, load, nested
+from service.cli.terminal import console, end_quietly, json_line, printable
 from service.spool import inspection
 from service.spool.errors import SpoolError
 from service.spool.inspection import DeadLetter, Status
@@ -29,19 +28,23 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-DataDir = Annotated[Path | None, typer.Option(help="Where state lives.", show_default="./data")]
-Config = Annotated[Path | None, typer.Option(help="TOML configuration file.")]
+DataDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where state lives.", show_default="./data")
+]
 
 
 @app.command()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     data_dir: DataDir = None,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Show how much waits and since when, and the dead letters by reason.
 
-    Example: mailfault spool status --data-dir /var/lib/mailfault
+    Examples:
+
+      mailfault spool status --data-dir /var/lib/mailfault
+      mailfault spool status --json | jq .oldest
     """
     with _told():
         found = inspection.status(_path(data_dir, config))
@@ -57,11 +60,14 @@ def export(
         bool, typer.Option("--dead", help="The dead letters, each with the reason, instead.")
     ] = False,
     data_dir: DataDir = None,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Write what waits, oldest first, one JSON object a line. Nothing is removed.
 
-    Example: mailfault spool export --dead | jq -c '[.id, .reason, .event.recipient]'
+    Examples:
+
+      mailfault spool export | jq -r .recipient | sort | uniq -c
+      mailfault spool export --dead | jq .reason
     """
     damaged = 0
     with _told():
@@ -84,19 +90,26 @@ def export(
 @app.command()
 def requeue(
     ids: Annotated[
-        list[int] | None, typer.Argument(help="Of dead letters, as `export --dead` shows them.")
+        list[int] | None,
+        typer.Argument(metavar="ID", help="Of dead letters, as `export --dead` shows them."),
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="All with this reason.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="All with this reason.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are not damaged.")] = False,
     data_dir: DataDir = None,
-    config: Config = None,
+    config: ConfigFile = None,
 ) -> None:
     """Put dead letters back among the events, to be published once more.
 
-    Do this once their cause is mended: what is refused again becomes a dead letter again. A
-    receiver that runs begins within a second, else the next one does.
+    Do this once their cause is mended: what is refused again becomes a dead
+    letter again. A receiver that runs begins within a second, else the next one
+    does.
 
-    Example: mailfault spool requeue --reason no_stream
+    Examples:
+
+      mailfault spool requeue --reason too_large
+      mailfault spool requeue 17 18
     """
     if sum((bool(ids), reason is not None, everything)) != 1:
         raise typer.BadParameter("give one of: ids, --reason, --all")
@@ -136,7 +149,7 @@ def _show(found: Status) -> None:
     table.add_row("file bytes", str(found.file_bytes))
     for path in found.set_aside:
         table.add_row("set aside", Text(printable(str(path))))
-    Console(highlight=False, soft_wrap=True).print(table)
+    console(soft_wrap=True).print(table)
 
 
 def _status_object(found: Status) -> dict[str, Any]:

@@ -238,13 +238,6 @@ class TestTrouble:
         assert (done.returncode, done.stdout) == (78, b"")
 
 
-@pytest.mark.parametrize("command", ["status", "export", "requeue"])
-def test_help_shows_an_example(command: str) -> None:
-    done = run("spool", command, "--help")
-    assert done.returncode == 0
-    assert f"Example: mailfault spool {command}".encode() in done.stdout
-
-
 async def test_the_data_directory_may_come_from_the_configuration(tmp_path: Path) -> None:
     await with_letters(tmp_path / "there")
     file = tmp_path / "c.toml"

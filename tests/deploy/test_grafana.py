@@ -7,12 +7,16 @@ import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests import sample_lines as lines
 from tests.deploy.manifests import DEPLOY
@@ -78,6 +82,39 @@ def test_it_is_a_dashboard() -> None:
     assert len(set(ids)) == len(ids)
     assert all(isinstance(one, int) and one > 0 for one in ids)
     assert len(CHARTS) >= 30
+
+
+def lost(written: Any, read: Any, path: str = "") -> Iterator[str]:
+    """Where `read` has not what was `written`."""
+    if isinstance(written, dict):
+        for key, what in written.items():
+            yield from lost(
+                what, read.get(key) if isinstance(read, dict) else None, f"{path}/{key}"
+            )
+    elif isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
+        for number, what in enumerate(written):
+            yield from lost(what, read[number], f"{path}/{number}")
+    elif written != read:
+        yield f"{path}: {written!r}"
+
+
+def as_grafana_reads(board: dict[str, Any]) -> Any:
+    """Through the types of Grafana's own makers, which know each panel and query, and back."""
+    register_default_plugins()
+    return json.loads(JSONEncoder().encode(Dashboard.from_json(deepcopy(board))))
+
+
+def test_grafana_reads_all_that_is_written() -> None:
+    assert list(lost(BOARD, as_grafana_reads(BOARD))) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("expr", "expression"), ("gridPos", "gridpos"), ("decimals", "digits"), ("graphMode", "mode")],
+)
+def test_it_would_miss_this(old: str, new: str) -> None:
+    broken = json.loads(json.dumps(BOARD).replace(f'"{old}": ', f'"{new}": '))
+    assert any(f"/{new}" in one for one in lost(broken, as_grafana_reads(broken)))
 
 
 def test_panels_do_not_overlap() -> None:

@@ -67,6 +67,7 @@ async def two_receivers_do_all_they_do(tmp_path: Path, url: str, **more: str) ->
     first.mkdir()
     second.mkdir()
     one = await start_receiver(first, url, **more)
+    await one.until(lambda text: value(text, "sharing_readable") == 1)
     send(one, DEFERRED)
     await one.until(lambda text: value(text, "sharing_writes_total", result="put") == 1)
     await one.until(lambda text: value(text, "published_total", result="ok") == 1)
@@ -164,6 +165,9 @@ async def test_a_reader_consumes_and_does_nothing_else(tmp_path: Path) -> None:
             assert decode(message.data).event_type == "bounced"
             await message.ack_sync(timeout=20)
             assert (await jetstream.consumer_info("POSTFIX", "reports")).ack_floor.consumer_seq == 1
+            one = await jetstream.get_msg("POSTFIX", 2, direct=True)
+            assert one.data is not None
+            assert decode(one.data).event_type == "deferred"
             await reader.is_refused(
                 publish=[
                     *DESTRUCTIVE,
@@ -242,8 +246,11 @@ async def test_who_has_one_consumer_has_only_that(tmp_path: Path) -> None:
             (message,) = await consumer.fetch(1, timeout=20)
             assert decode(message.data).event_type == "bounced"
             await message.ack_sync(timeout=20)
+            assert (await jetstream.stream_info("POSTFIX")).state.messages == 2
             await tickets.is_refused(
                 publish=[
+                    "$JS.API.DIRECT.GET.POSTFIX",
+                    "$JS.API.DIRECT.GET.POSTFIX.postfix.deferred.mx1",
                     *DESTRUCTIVE,
                     *FOREIGN,
                     "postfix.bounced.mx1",

@@ -97,6 +97,14 @@ def test_they_are_a_rule_of_the_operator_as_the_readme_says() -> None:
     assert rule["spec"] == read_yaml(RULES)
 
 
+def test_each_alert_has_its_section_in_the_manual() -> None:
+    operating = TOP / "docs" / "operating.md"
+    if operating.exists():  # it is written beside this
+        text = operating.read_text(encoding="utf-8")
+        sections = re.findall(r"^#+ (Mailfault\w+)$", text, re.MULTILINE)
+        assert sections == [rule["alert"] for rule in rules()]
+
+
 def metrics_asked_for() -> Iterator[tuple[str, str]]:
     for rule in rules():
         for name in _METRIC.findall(rule["expr"]):

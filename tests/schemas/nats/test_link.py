@@ -201,6 +201,24 @@ async def test_silence_is_noticed(
         await seen.until(0)
 
 
+async def test_a_request_whose_time_is_up_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("schemas.nats.pull._EXPIRES", 0.5)
+    monkeypatch.setattr("schemas.nats.pull._HEARTBEAT", 0.2)
+    seen = Seen()
+    async with site(tmp_path) as here, running(here.consumer(), seen):
+        for _ in range(2):
+            info = await here.info()
+            while not info.num_waiting:
+                info = await here.info()
+            while info.num_waiting:
+                info = await here.info()
+        await here.publish(*bounces(1))
+        await seen.until(0)
+    assert not caplog.records
+
+
 async def test_it_waits_for_a_server_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
