@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from service import rules_files
+from service.board.config import BoardConfig
 from service.core.classify import Classifier, RulesError
 from service.core.privacy import Privacy
 from service.core.spelling import nearest
@@ -86,6 +87,12 @@ class Settings(BaseSettings):
     shutdown_timeout: float = Field(
         25.0, gt=0, le=600, description="Seconds to deliver what was read before exiting anyway."
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that share the work, at most one for each processor.",
+    )
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
     tls: TlsConfig = Field(default_factory=TlsConfig)
@@ -102,6 +109,7 @@ class Settings(BaseSettings):
     rollup: RollupConfig = Field(default_factory=RollupConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
+    board: BoardConfig = Field(default_factory=BoardConfig)
     log: LogConfig = Field(default_factory=LogConfig)
 
 

@@ -25,6 +25,7 @@ from tests.serve import serve
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = ROOT / "schemas"
+SHIPPED = {".py", ".json", ".toml", ".typed", ".yaml", ".html", ".css", ".js", ".svg"}
 PACKAGES = Path(sysconfig.get_path("purelib"))
 
 
@@ -309,7 +310,7 @@ def test_the_wheel_of_the_service_holds_service_and_schemas_and_no_tests(tmp_pat
         sources = {
             str(file.relative_to(ROOT))
             for file in (ROOT / package).rglob("*")
-            if file.suffix in {".py", ".json", ".toml", ".typed", ".yaml"}
+            if file.suffix in SHIPPED
         }
         assert sources - built <= {"schemas/pyproject.toml"}
     assert not {name for name in built if name.endswith((".md", ".pyc", "LICENSE"))}

@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import nats
@@ -20,13 +19,12 @@ from rich.text import Text
 
 import schemas
 from schemas.vocabulary import EventType
+from service.cli.ago import ago
 from service.cli.configuration import DEFAULT_SERVER, ConfigFile, NatsServers, load, nested
 from service.cli.terminal import console, end_quietly, json_line, printable
 from service.nats.client import new_client
 from service.nats.config import CredentialsError, NatsConfig
 
-_SINCE = re.compile(r"([0-9]{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _STYLES = {
     "rollup": "blue",
     "reject": "yellow",
@@ -112,16 +110,9 @@ def tail(
         raise typer.Exit(1) from None
 
 
-def _ago(value: str) -> timedelta:
-    match = _SINCE.fullmatch(value)
-    if match is None:
-        raise typer.BadParameter("--since takes a number and s, m, h or d, as 30m or 1h")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
 def _start(since: str) -> datetime:
     try:
-        return datetime.now(UTC) - _ago(since)
+        return datetime.now(UTC) - ago(since)
     except OverflowError:
         raise typer.BadParameter("--since is before the first of years") from None
 
