@@ -136,16 +136,20 @@ class Link:
         while not self._closing:
             await asyncio.sleep(min(self._ack_wait / 3, _LOOK_SECONDS))
             try:
-                for reply in [m.reply for m in self._puller.arrived]:
-                    await self.publish(reply, IN_PROGRESS)
-                for message in self.unsettled():
-                    await message.in_progress()
+                await self._say_in_progress()
                 if loop.time() - asked >= _LOOK_SECONDS:
                     asked = loop.time()
                     await self._ask_how_far()
             except Exception as error:  # noqa: BLE001  # nats-py lets pass whatever it cannot read
                 # Fetching finds out by itself, and acts; this has to go on.
                 _log.debug("keeping hold of %s: %s", self._durable.name, error)
+
+    async def _say_in_progress(self) -> None:
+        # Apart from `_keep`: a message in a variable of that one would be kept for ever.
+        for reply in [raw.reply for raw in self._puller.arrived]:
+            await self.publish(reply, IN_PROGRESS)
+        for message in self.unsettled():
+            await message.in_progress()
 
     async def _ask_how_far(self) -> None:
         """Kept for the day somebody deletes the consumer."""

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import tomllib
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,17 @@ def test_each_provider_and_mta_is_counted_apart() -> None:
     )
     [alert] = made.firing(at(0), set())
     assert json.loads(alert)["labels"]["provider"] == "yahoo"
+
+
+def test_what_each_receiver_was_told_is_its_own_affair() -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        surges = Surges(db, [RULE])
+        surges.tell("http://x", {"a": ("then", True), "b": ("now", False)})
+        surges.tell("http://y", {"a": ("later", False)})
+        surges.tell("http://x", {"b": ("now", True)})
+        assert surges.stand("http://x", at(0)) == (set(), {"b": ("now", True)})
+        assert surges.stand("http://y", at(0)) == (set(), {"a": ("later", False)})
+        assert surges.stand("http://z", at(0)) == (set(), {})
 
 
 def test_hostile_values_stay_values() -> None:

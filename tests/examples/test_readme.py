@@ -94,7 +94,18 @@ async def test_the_commands_work(tmp_path: Path) -> None:
         assert db.execute(sql[1]).description is not None
 
 
-async def test_a_post_has_the_keys_that_are_shown() -> None:
+def test_the_commands_of_the_front_page_are_among_them() -> None:
+    section = (ROOT / "README.md").read_text().partition("### Ready-made subscribers")[2]
+    [block, *_] = re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    shown = [shlex.split(line) for line in block.splitlines()]
+    assert len(shown) == 4
+    for (python, *words), tested in zip(shown, COMMANDS, strict=False):
+        assert python == ".venv/bin/python"
+        assert words[0] == tested[0]
+        assert {*words} <= {*tested}
+
+
+def test_a_post_has_the_keys_that_are_shown() -> None:
     [shown, *_] = re.findall(r"^```json\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     post = json.loads(shown)
     assert post.keys() == {"ticket", "action", "state", "event"}

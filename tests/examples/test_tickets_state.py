@@ -33,6 +33,8 @@ REMOVED = example(ResolvedEvent, outcome="removed", **numbered(4, 300))
 BOUNCED = example(BouncedEvent, **numbered(5, 300))
 LOST = example(ResolvedEvent, outcome="bounced", **numbered(6, 300))
 EXPIRED = example(ResolvedEvent, outcome="expired", **numbered(6, 300))
+AT_THE_END = example(DeferredEvent, delay=5 * HOUR, **numbered(8, 300))
+"""Logged in the second in which the mail was delivered to another target of an alias."""
 LATER = example(BouncedEvent, **numbered(7, 9000))
 """Another mail, under the same queue id."""
 
@@ -85,6 +87,7 @@ def told(file: Path, *events: Event, now: float = 0) -> list[str]:
         ([OLD, DELIVERED, OLDER], ["open", "close"]),
         ([OLD, DELIVERED, LATER], ["open", "close", "open"]),
         ([DELIVERED, LATER], ["open"]),
+        ([DELIVERED, AT_THE_END], []),
         ([example(RejectEvent)], []),
     ],
 )
