@@ -24,6 +24,6 @@ class Webhook(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8515
-    print(f"listening on http://127.0.0.1:{port}/", flush=True)
-    HTTPServer(("127.0.0.1", port), Webhook).serve_forever()
+    server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Webhook)
+    print(f"listening on http://127.0.0.1:{server.server_port}/", flush=True)
+    server.serve_forever()

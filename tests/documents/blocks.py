@@ -8,6 +8,7 @@ line above its fence says. CONTRIBUTING.md tells writers of documents about thes
     <!-- says: bounced -->                           its output must have these words
     <!-- keeps running: says started -->             it is left running once it says so
     <!-- keeps running: says listening, later open -->    the second before the document ends
+    <!-- keeps running, later open -->               of one that is silent at first
 """
 
 import re
@@ -44,7 +45,7 @@ _NOTE = re.compile(
     r"not run: (?P<reason>.+)"
     r"|run by: (?P<test>\S+)"
     r"|says: (?P<says>.+)"
-    r"|keeps running: says (?P<first>.+?)(?:, later (?P<later>.+))?"
+    r"|(?P<keeps>keeps running)(?:: says (?P<first>.+?))?(?:, later (?P<later>.+))?"
 )
 
 
@@ -105,5 +106,5 @@ def _block(place: str, found: re.Match[str], document: str, line: int) -> Block:
         raise BadBlock(f"{place}: a reason begins with one of {REASONS}")
     return Block(
         document, line, made.language, made.text, read["reason"], read["test"],
-        read["says"] or read["first"], read["first"] is not None, read["later"],
+        read["says"] or read["first"], read["keeps"] is not None, read["later"],
     )  # fmt: skip

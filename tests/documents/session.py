@@ -124,6 +124,8 @@ async def _inside(paths: Sequence[Path]) -> None:
             raise Failed(f"{place}: status {status}, wanted {says!r}:\n{block.text()}")
     for block in running:
         await block.says(block.later)
+        if block.process.returncode is not None:
+            raise Failed(f"{block.place} does not keep running:\n{block.text()}")
 
 
 async def _start(path: Path, place: str, later: str) -> _Running:

@@ -104,6 +104,7 @@ def test_it_finds_every_fence() -> None:
             "ended without a word of 'yes'",
         ),
         ("<!-- keeps running: says a, later b -->\n```sh\necho a; sleep 1\n```\n", "of 'b'"),
+        ("<!-- keeps running -->\n```sh\ntrue\n```\n```sh\nsleep 1\n```\n", "not keep running"),
         ("```python\nraise SystemExit(3)\n```\n", "status 3"),
     ],
 )
