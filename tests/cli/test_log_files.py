@@ -78,6 +78,14 @@ class TestOrder:
         path = write(tmp_path, "mail.log", "2026-03-01T00:00:00Z")
         assert names(in_order(["-", path], UTC)) == ["mail.log", "-"]
 
+    def test_a_named_pipe_is_not_read_ahead_of_time(self, tmp_path: Path) -> None:
+        """Nobody writes to it yet; and what is read from it is gone."""
+        os.mkfifo(tmp_path / "pipe")
+        path = write(tmp_path, "mail.log", "2026-03-01T00:00:00Z")
+        files = in_order([str(tmp_path / "pipe"), path], UTC)
+        assert names(files) == ["mail.log", "pipe"]
+        assert files[1].size is None
+
     def test_what_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / "mail.log.1.gz").write_bytes(b"no gzip")
         with pytest.raises(OSError, match=r"mail.log.1.gz: cannot be decompressed"):
