@@ -15,7 +15,8 @@ from service.core.rollup import Rollups
 from service.metrics import Metrics
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_NAME_MAX = 255
+_NAME_MAX = 200
+"""The schema has 255: a worker puts its number behind the name of its receiver."""
 
 
 class RollupConfig(BaseModel):

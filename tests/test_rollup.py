@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from nats.aio.client import Client
+from pydantic import ValidationError
 
 import schemas
 from schemas import RollupEvent
+from service.rollup import RollupConfig
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value
 from tests.nats_server import RealNats, client_of, real_nats, stream_messages
@@ -164,3 +167,11 @@ async def test_none_where_they_are_switched_off(tmp_path: Path) -> None:
             await sent(receiver, TWO_HOSTS, 5)
             assert await receiver.stop() == 0
         assert (await stored(client))[0] == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"receiver": ""}, {"receiver": "x" * 201}, {"interval": 0}, {"max_mtas": 0}], ids=str
+)
+def test_settings_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        RollupConfig(**wrong)
