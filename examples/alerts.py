@@ -2,7 +2,7 @@
 
     python alerts.py --alertmanager http://127.0.0.1:9093 --rules alerts.toml
 
-In: events of all types. Out: alerts such as "google refuses mail of mx1 for its reputation", where
+In: events of mail. Out: alerts such as "google refuses mail of mx1 for its reputation", where
 more events come within some time than `alerts.toml` allows. The counts, and who was told what, are
 in SQLite: neither a restart nor an event that comes twice changes them. Every `--interval` seconds
 Alertmanager is told all that fires, for it ends what is not repeated, and a webhook what is new.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mailfault_schemas import Event
+from mailfault_schemas import MAIL_EVENTS, Event
 from mailfault_schemas.nats import Consumer
 
 FIELDS = {"event_type", "category", "scope", "provider", "provider_code", "recipient_domain"}
@@ -119,7 +119,7 @@ async def report(surges: Surges, url: str, interval: float, repeats: bool) -> No
 
 async def main(options: argparse.Namespace, rules: list[Rule]) -> None:
     start = datetime.now(UTC) - timedelta(seconds=max(rule.seconds for rule in rules))
-    consumer = Consumer(options.nats, durable="alerts", start=start, ack_wait=10)
+    consumer = Consumer(options.nats, durable="alerts", types=MAIL_EVENTS, start=start, ack_wait=10)
     with closing(sqlite3.connect(options.db)) as db:
         surges = Surges(db, rules)
         async with consumer, asyncio.TaskGroup() as tasks:

@@ -3,7 +3,7 @@
     python store.py follow --db mail.db --keep 90
     python store.py report --db mail.db --hours 24 --type bounced --by domain dsn
 
-In: events of all types. Out: the table `event`, one row each, whatever comes twice. `report` counts
+In: events of mail. Out: the table `event`, one row each, whatever comes twice. `report` counts
 rows by type, category, domain, recipient, DSN, hour, provider and MTA, for people or as JSON; any
 other question is a line of SQL. Recipients are personal data: rows go after `--keep` days.
 """
@@ -17,7 +17,7 @@ import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
-from mailfault_schemas import Event, EventType
+from mailfault_schemas import MAIL_EVENTS, Event
 from mailfault_schemas.nats import Consumer, Message
 
 COLUMNS = """event_id, event_type, event_time, mta, queue_id, sender, recipient, recipient_domain,
@@ -92,7 +92,8 @@ def report(store: Store, options: argparse.Namespace) -> None:
 
 
 async def follow(store: Store, options: argparse.Namespace) -> None:
-    consumer = Consumer(options.nats, durable="store", ack_wait=10, prefetch=500)
+    types = MAIL_EVENTS  # roll-ups are sums of these
+    consumer = Consumer(options.nats, durable="store", types=types, ack_wait=10, prefetch=500)
     taken: asyncio.Queue[Message] = asyncio.Queue(5000)
     async with consumer, asyncio.TaskGroup() as tasks:
         tasks.create_task(keep(store, taken, timedelta(days=options.keep)))
@@ -122,7 +123,7 @@ if __name__ == "__main__":
     reporting = commands.add_parser("report", help="count what was kept")
     reporting.add_argument("--by", nargs="+", choices=QUESTIONS, default=[*QUESTIONS])
     reporting.add_argument("--hours", default=24.0, type=float, help="how far back")
-    reporting.add_argument("--type", choices=[*EventType])
+    reporting.add_argument("--type", choices=MAIL_EVENTS)
     reporting.add_argument("--limit", default=10, type=int)
     reporting.add_argument("--json", action="store_true")
     for command in (following, reporting):

@@ -148,6 +148,13 @@ def test_an_installed_package_is_typed(python: Path, tmp_path: Path) -> None:
         "cause: Category | str | None = event.category\n"
         "if isinstance(event, BouncedEvent):\n"
         "    queue_id: str = event.queue_id\n"
+        "from mailfault_schemas.nats import Consumer, Message\n"
+        "async def handle(message: Message) -> None:\n"
+        "    when: str = message.event.event_time.isoformat()\n"
+        "    await message.nak(delay=1.5)\n"
+        "async def main() -> None:\n"
+        "    async with Consumer(durable='x', types=['bounced'], category=Category.TLS) as it:\n"
+        "        await it.run(handle)\n"
     )
     (tmp_path / "bad.py").write_text(
         "from mailfault_schemas import decode\ndecode(b'').recipient.lower()\n"

@@ -29,7 +29,7 @@ class Puller:
         self._client = client
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = ""
-        self._subscription: Subscription | None = None
+        self._subscription: Subscription  # from `start` on
         self._on_order = 0
         self._news = asyncio.Event()
         self._trouble: str | None = None
@@ -74,8 +74,7 @@ class Puller:
 
     async def end(self) -> None:
         """No more: what is on its way has arrived when this returns."""
-        if self._subscription is not None:
-            await self._subscription.drain()  # type: ignore[no-untyped-call]
+        await self._subscription.drain()  # type: ignore[no-untyped-call]
 
     async def _ask(self, batch: int) -> None:
         request = {

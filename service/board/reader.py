@@ -28,19 +28,13 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 1000
 _EXPIRES_SECONDS = 30
-_HEARTBEAT_SECONDS = 5
-_SILENCE_SECONDS = 3 * _HEARTBEAT_SECONDS
+_HEARTBEAT_SECONDS = 5.0
+_HEARTBEATS_MISSED = 3
+"""Then nobody is there who would answer any more."""
 _AGAIN_SECONDS = 1.0
 _NANO = 10**9
 _ASK_AGAIN = ("404", "408")
 """No messages, or the time of the request is up."""
-_REQUEST = json.dumps(
-    {
-        "batch": _BATCH,
-        "expires": _EXPIRES_SECONDS * _NANO,
-        "idle_heartbeat": _HEARTBEAT_SECONDS * _NANO,
-    }
-).encode()
 
 
 def _place(reply: str) -> tuple[int, int]:
@@ -73,6 +67,7 @@ class StreamReader:
         limit: int,
         take: Callable[[int, bytes], None],
         start_anew: Callable[[], None],
+        heartbeat: float = _HEARTBEAT_SECONDS,
     ) -> None:
         """`take` is called with number and body, and must not raise; `start_anew` when the stream
         is another one of the same name."""
@@ -81,6 +76,14 @@ class StreamReader:
         self._limit = limit
         self._take = take
         self._start_anew = start_anew
+        self._heartbeat = heartbeat
+        self._request = json.dumps(
+            {
+                "batch": _BATCH,
+                "expires": _EXPIRES_SECONDS * _NANO,
+                "idle_heartbeat": int(heartbeat * _NANO),
+            }
+        ).encode()
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._created: datetime | None = None
@@ -161,7 +164,7 @@ class StreamReader:
                 self._left, self._fault = _BATCH, None
                 self._turn.clear()
                 await client.publish(
-                    f"$JS.API.CONSUMER.MSG.NEXT.{name}.{consumer.name}", _REQUEST, reply=inbox
+                    f"$JS.API.CONSUMER.MSG.NEXT.{name}.{consumer.name}", self._request, reply=inbox
                 )
                 await self._until_turn()
         finally:
@@ -194,8 +197,7 @@ class StreamReader:
         since = datetime.now(UTC) - self._history
         made = await add(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since)
         self.is_cut = (made.num_pending or 0) > self._limit
-        if self.is_cut:
-            await jetstream.delete_consumer(name, made.name)
+        if self.is_cut:  # the first one ends by itself; not every reader may delete it
             made = await add(**at(max(1, last_seq - self._limit + 1)))
         return made
 
@@ -226,11 +228,11 @@ class StreamReader:
         self._heard = loop.time()
         while True:
             try:
-                async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                async with asyncio.timeout(self._heartbeat):
                     await self._turn.wait()
                 break
             except TimeoutError:
-                if loop.time() - self._heard > _SILENCE_SECONDS:
+                if loop.time() - self._heard > _HEARTBEATS_MISSED * self._heartbeat:
                     raise _ConsumerLost("silence") from None
         if self._fault is not None:
             raise _ConsumerLost(self._fault)

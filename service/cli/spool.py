@@ -22,6 +22,7 @@ from service.spool import inspection
 from service.spool.errors import SpoolError
 from service.spool.inspection import DeadLetter, Status
 from service.spool.opening import database_path
+from service.workers.assignment import directories
 
 app = typer.Typer(
     help="The disk spool: what waits there, and its dead letters. Also while a receiver runs.",
@@ -47,7 +48,7 @@ def status(
       mailfault spool status --json | jq .oldest
     """
     with _told():
-        found = inspection.status(_path(data_dir, config))
+        found = inspection.together([inspection.status(path) for path in _paths(data_dir, config)])
         if as_json:
             typer.echo(json.dumps(_status_object(found)))
         else:
@@ -71,16 +72,8 @@ def export(
     """
     damaged = 0
     with _told():
-        path = _path(data_dir, config)
-        if dead:
-            for letter in inspection.dead_letters(path):
-                _write(_letter_json(letter))
-        else:
-            for event in inspection.events(path):
-                if event is None:
-                    damaged += 1
-                else:
-                    _write(event.body.decode(errors="replace"))
+        for path in _paths(data_dir, config):
+            damaged += _export_dead(path) if dead else _export_events(path)
         sys.stdout.flush()
     if damaged:
         typer.echo(f"spool: {damaged} damaged events left out", err=True)
@@ -114,15 +107,43 @@ def requeue(
     if sum((bool(ids), reason is not None, everything)) != 1:
         raise typer.BadParameter("give one of: ids, --reason, --all")
     with _told():
-        done = inspection.put_back(_path(data_dir, config), ids or None, reason)
+        paths = _paths(data_dir, config)
+        if ids and len(paths) > 1:
+            raise typer.BadParameter(
+                f"workers have spools of their own, with ids of their own: name the directory of "
+                f"one with --data-dir, as {paths[-1].parent.parent}"
+            )
+        done = sum(inspection.put_back(path, ids or None, reason) for path in paths)
         typer.echo(f"{done} put back")
     if ids and done < len(set(ids)):
         typer.echo(f"spool: {len(set(ids)) - done} of them are not there, or damaged", err=True)
         raise typer.Exit(1)
 
 
-def _path(data_dir: Path | None, config: Path | None) -> Path:
-    return database_path(load(config, nested(data_dir=data_dir)).data_dir)
+def _paths(data_dir: Path | None, config: Path | None) -> list[Path]:
+    """Of the receiver, or of all its workers: those that have one."""
+    home = load(config, nested(data_dir=data_dir)).data_dir
+    own = database_path(home)
+    others = [database_path(directory) for directory in directories(home)]
+    found = [path for path in (own, *others) if path.exists()]
+    return found or [own]
+
+
+def _export_dead(path: Path) -> int:
+    for letter in inspection.dead_letters(path):
+        _write(_letter_json(letter))
+    return 0
+
+
+def _export_events(path: Path) -> int:
+    """How many are damaged."""
+    damaged = 0
+    for event in inspection.events(path):
+        if event is None:
+            damaged += 1
+        else:
+            _write(event.body.decode(errors="replace"))
+    return damaged
 
 
 @contextmanager

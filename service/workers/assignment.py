@@ -93,16 +93,25 @@ def directory_of(data_dir: Path, number: int) -> Path:
     return data_dir if number == 0 else data_dir / "workers" / str(number)
 
 
+def directories(data_dir: Path) -> list[Path]:
+    """Of all workers but the first that there are, or were once."""
+    return [directory_of(data_dir, number) for number in _numbers(data_dir)]
+
+
 def left_behind(data_dir: Path, count: int) -> list[int]:
     """Numbers of workers beyond `count` that there were once, and whose events wait still."""
-    home = data_dir / "workers"
-    names = [path.name for path in home.iterdir()] if home.is_dir() else []
-    numbers = sorted(int(name) for name in names if name.isascii() and name.isdecimal())
     return [
         number
-        for number in numbers
-        if number >= max(count, 1) and _has_events(directory_of(data_dir, number))
+        for number in _numbers(data_dir)
+        if number >= count and _has_events(directory_of(data_dir, number))
     ]
+
+
+def _numbers(data_dir: Path) -> list[int]:
+    home = data_dir / "workers"
+    names = [path.name for path in home.iterdir()] if home.is_dir() else []
+    numbers = (int(name) for name in names if name.isascii() and name.isdecimal())
+    return sorted(number for number in numbers if number > 0)
 
 
 def _has_events(directory: Path) -> bool:

@@ -55,11 +55,18 @@ class Local:
 
 @asynccontextmanager
 async def local(
-    nats_url: str = "nats://127.0.0.1:1", unread_seconds: float = 20, **settings: object
+    nats_url: str = "nats://127.0.0.1:1",
+    unread_seconds: float = 20,
+    nats: dict[str, str] | None = None,
+    **settings: object,
 ) -> AsyncIterator[Local]:
     config = BoardConfig.model_validate({"listen": "127.0.0.1:0", **settings})
-    nats = NatsConfig(servers=[nats_url])
-    made = Board(config, nats, config.read_token(), unread_seconds)
+    made = Board(
+        config,
+        NatsConfig.model_validate({"servers": [nats_url], **(nats or {})}),
+        config.read_token(),
+        unread_seconds,
+    )
     made.start()
     try:
         yield Local(made)

@@ -27,6 +27,13 @@ def test_a_shorter_time_counts_less() -> None:
     assert len(board.leaders("category", DAY, NOW, 9).first) == 2
 
 
+def test_a_name_of_several_slices_is_one() -> None:
+    board = LeaderBoard(DAY, 100)
+    for back, kind in ((0, "reject"), (1, "reject"), (3, "deferred"), (3, "bounced")):
+        board.add(event(kind=kind, mta="mx1"), NOW - back * SLICE)
+    assert board.leaders("mta", 3600, NOW, 9).first == [("mx1", [2, 1, 1])]
+
+
 def test_what_has_no_name_is_not_counted() -> None:
     board = LeaderBoard(DAY, 100)
     board.add(event(provider=None, domain=""), NOW)

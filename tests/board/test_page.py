@@ -13,7 +13,7 @@ from schemas import BouncedEvent, DeferredEvent, InvalidEvent, RejectEvent, Reso
 from schemas.samples import example
 from tests.board.browser import Browser, chromium
 from tests.board.site import TOKEN, board, jetstream, publish, publish_many, url_of
-from tests.board.traffic import Traffic, now_changes, subject
+from tests.board.traffic import Traffic, now, subject
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -39,10 +39,6 @@ def rows(number: int) -> str:
 
 def is_true(value: object) -> bool:
     return value is True
-
-
-def now(model: type, **changes: object) -> schemas.EventBase:
-    return example(model, **{**now_changes(), **changes})
 
 
 async def test_shows_what_was_published_and_what_comes(browser: Browser, tmp_path: Path) -> None:

@@ -42,9 +42,10 @@ def test_the_numbers_of_a_day_add_up() -> None:
 def test_what_is_no_event_is_counted_and_what_is_not_known_is_let_alone() -> None:
     made = picture()
     made.take(1, b"not json", NOW)
-    made.take(2, b'{"event_type": "rollup", "schema_version": "1.0"}', NOW)
+    made.take(2, b'{"event_type": "of a later version", "schema_version": "1.9"}', NOW)
+    made.take(3, schemas.encode(example(schemas.RollupEvent)), NOW)
     view = made.view(3600, NOW)
-    assert (view["read"], view["unreadable"], len(made.recent)) == (2, 1, 0)
+    assert (view["read"], view["unreadable"], len(made.recent)) == (3, 1, 0)
 
 
 def test_an_event_of_long_ago_is_listed_and_not_counted() -> None:

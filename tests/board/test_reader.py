@@ -17,10 +17,13 @@ from tests.nats_server import RealNats, client_of, real_nats, stream_messages
 class Heard:
     """What a reader gave."""
 
-    def __init__(self, history: float = 3600, limit: int = 100_000) -> None:
+    def __init__(
+        self, history: float = 3600, limit: int = 100_000, heartbeat: float = 5, **nats: float
+    ) -> None:
         self.seqs: list[int] = []
         self.began_anew = 0
-        self.reader = StreamReader(NatsConfig(), history, limit, self._take, self._anew)
+        config = NatsConfig.model_validate(nats)
+        self.reader = StreamReader(config, history, limit, self._take, self._anew, heartbeat)
 
     def _take(self, seq: int, data: bytes) -> None:
         self.seqs.append(seq)
@@ -80,7 +83,6 @@ async def test_of_a_long_history_only_the_end(tmp_path: Path) -> None:
         async with heard.attached(server):
             await heard.reads(*range(51, 151))
             assert heard.reader.is_cut
-            assert (await client.jetstream().stream_info("POSTFIX")).state.consumer_count == 1
 
 
 async def test_not_from_before_the_history(tmp_path: Path) -> None:
@@ -156,6 +158,22 @@ async def test_one_message_by_its_number(tmp_path: Path, direct: bool) -> None:
                     await heard.reader.event(1)
             finally:
                 server.thaw()
+
+
+async def test_a_server_that_falls_silent_is_asked_again(tmp_path: Path) -> None:
+    heard = Heard(heartbeat=0.2, connect_timeout=0.3)
+    async with jetstream(tmp_path) as (server, client):
+        await fill(client, 2)
+        async with heard.attached(server):
+            await heard.reads(1, 2)
+            server.freeze()
+            try:
+                await heard.until(lambda: heard.reader.trouble is not None)
+            finally:
+                server.thaw()
+            await fill(client, 2)
+            await heard.reads(1, 2, 3, 4)
+            assert heard.reader.trouble is None
 
 
 async def test_it_leaves_the_stream_as_it_is(tmp_path: Path) -> None:

@@ -18,20 +18,18 @@ from tests.board.site import (
     feed,
     jetstream,
     local,
+    make_stream,
     publish,
     publish_many,
 )
-from tests.board.traffic import now_changes
+from tests.board.traffic import now
 from tests.cli.run import MAILFAULT, environment
+from tests.deploy.guarded_nats import PASSWORD, guarded_nats, operator
 from tests.serve import Serve
 
 NOWHERE = "nats://127.0.0.1:1"
 PAGE = "/"
 DATA = ("/api/events", "/api/events/1", "/api/stream")
-
-
-def now(model: type = BouncedEvent, **changes: object) -> object:
-    return example(model, **{**now_changes(), **changes})
 
 
 async def test_what_every_answer_has() -> None:
@@ -174,7 +172,7 @@ async def test_secure_cookie() -> None:
 async def test_lists_and_single_events(tmp_path: Path) -> None:
     async with jetstream(tmp_path) as (server, client), local(server.url) as made:
         at = made.address("board")
-        seqs = await publish(client, *(now(recipient=f"{n}@x.example") for n in range(130)))  # type: ignore[arg-type]
+        seqs = await publish(client, *(now(recipient=f"{n}@x.example") for n in range(130)))
         async with feed(at, "range=1h&q=77@") as page:
             snapshot = await page.until(lambda data: data["picture"]["read"] == 130)
             assert snapshot["picture"]["totals"] == [0, 0, 130, 0, 0]
@@ -192,8 +190,10 @@ async def test_lists_and_single_events(tmp_path: Path) -> None:
         assert full["event"]["mta"]["transport"] == "relp-tls"
         for gone in ("999", "0", str(2**63), str(10**30)):
             assert (await ask(at, f"/api/events/{gone}")).status == 404
-        await client.publish("postfix.other.x", b"no event")
-        assert (await ask(at, "/api/events/131")).status == 404
+        rollup = schemas.encode(example(schemas.RollupEvent))
+        for seq, body in ((131, b"no event"), (132, rollup)):
+            await client.jetstream().publish("postfix.other.x", body)
+            assert (await ask(at, f"/api/events/{seq}")).status == 404
 
 
 async def test_the_story_of_one_that_waits_reaches_beyond_the_list(tmp_path: Path) -> None:
@@ -202,9 +202,9 @@ async def test_the_story_of_one_that_waits_reaches_beyond_the_list(tmp_path: Pat
         local(server.url, events=100) as made,
     ):
         at = made.address("board")
-        [first] = await publish(client, now(DeferredEvent, attempt=1))  # type: ignore[arg-type]
-        await publish(client, *(now(RejectEvent) for _ in range(100)))  # type: ignore[arg-type]
-        [second] = await publish(client, now(DeferredEvent, attempt=2))  # type: ignore[arg-type]
+        [first] = await publish(client, now(DeferredEvent, attempt=1))
+        await publish(client, *(now(RejectEvent) for _ in range(100)))
+        [second] = await publish(client, now(DeferredEvent, attempt=2))
         async with feed(at) as page:
             await page.until(lambda data: data["picture"]["read"] == 102)
         assert (await ask(at, f"/api/events?before={first + 1}")).json()["events"] == []
@@ -222,7 +222,7 @@ async def test_a_page_is_told_what_it_wants_and_no_more_at_once(tmp_path: Path) 
             for page in (rejects, bounces):
                 kind, snapshot = await page.next()
                 assert (kind, snapshot["events"], snapshot["mtas"]) == ("snapshot", [], [])
-            await publish(client, now(RejectEvent))  # type: ignore[arg-type]
+            await publish(client, now(RejectEvent))
             told = await rejects.until(lambda data: data["events"])
             assert [row["kind"] for row in told["events"]] == ["reject"]
             told = await bounces.until(lambda data: data["picture"]["read"] == 1)
@@ -238,8 +238,7 @@ async def test_a_page_is_told_what_it_wants_and_no_more_at_once(tmp_path: Path) 
             assert seen == sorted(set(seen), reverse=True)
 
 
-def _message(event: object) -> tuple[str, bytes]:
-    assert isinstance(event, schemas.EventBase)
+def _message(event: schemas.EventBase) -> tuple[str, bytes]:
     return f"postfix.{event.event_type}.x", schemas.encode(event)
 
 
@@ -287,6 +286,21 @@ async def test_a_page_that_reads_nothing_is_cut_off(tmp_path: Path) -> None:
             assert status == 200
 
 
+@pytest.mark.e2e
+async def test_the_rights_of_a_reader_are_enough(tmp_path: Path) -> None:
+    rights = {"user": "reader", "password": PASSWORD, "inbox_prefix": "_INBOX_reader"}
+    async with guarded_nats(tmp_path) as url, operator(url) as client:
+        await make_stream(client)
+        await publish_many(client, [_message(now()) for _ in range(1010)])
+        async with local(url, nats=rights, history_events=1000) as made:
+            at = made.address("board")
+            async with feed(at) as page:
+                seen = await page.until(lambda data: data["picture"]["read"] == 1000)
+            assert seen["picture"]["is_cut"]
+            assert (await ask(at, "/api/events/1010")).status == 200
+            assert (await ask(at, "/api/events/1")).status == 200
+
+
 async def test_away() -> None:
     async with local() as made:
         at = made.address("board")
@@ -322,7 +336,31 @@ async def test_an_address_in_use() -> None:
     assert "in use" in failed["error"]
 
 
-async def test_ctrl_c() -> None:
-    async with board(NOWHERE) as made:
+async def test_a_page_begins_anew_with_another_stream(tmp_path: Path) -> None:
+    async with jetstream(tmp_path) as (server, client), local(server.url) as made:
+        await publish(client, now(), now())
+        async with feed(made.address("board")) as page:
+            await page.until(lambda data: data["picture"]["read"] == 2)
+            await client.jetstream().delete_stream("POSTFIX")
+            await make_stream(client)
+            kind, data = await page.next()
+            while kind == "update":
+                kind, data = await page.next()
+            assert (kind, data["events"], data["picture"]["read"]) == ("snapshot", [], 0)
+            await publish(client, now())
+            told = await page.until(lambda data: data["events"])
+            assert [row["seq"] for row in told["events"]] == [1]
+
+
+async def test_ctrl_c_after_one_who_hung_up_in_the_middle() -> None:
+    async with board(NOWHERE, "--token", TOKEN) as made:
+        at = made.address("board")
+        _, writer = await asyncio.open_connection(*at)
+        writer.write(b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\ntoken=")
+        await writer.drain()
+        assert (await ask(at, "/livez")).status == 200
+        writer.close()
+        assert (await ask(at, "/livez")).status == 200
+        assert not [event for event in made.log if event["level"] in ("error", "critical")]
         made.process.send_signal(signal.SIGINT)
         assert await made.ended() == 0

@@ -209,7 +209,8 @@ def subject(event: EventBase) -> str:
 _ids = count(1)
 
 
-def now_changes() -> dict[str, Any]:
-    """What makes an example an event of just now, unlike all others."""
+def now(model: type[EventBase] = BouncedEvent, **changes: Any) -> EventBase:
+    """An example as an event of just now, unlike all others."""
     at = datetime.now(UTC)
-    return {"event_id": f"{next(_ids):032x}", "event_time": at, "received_at": at}
+    stamp = {"event_id": f"{next(_ids):032x}", "event_time": at, "received_at": at}
+    return example(model, **{**stamp, **changes})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
+from schemas.samples import example_bytes
 from tests.nats_server import RealNats, client_of, real_nats, stream_messages
 from tests.serve import Serve, serve
 
@@ -18,6 +19,12 @@ class House:
     client: Client
     receiver: Serve
     events: int = 0
+    rollups: int = 0
+
+    async def roll_up(self) -> None:
+        """As the receiver does once a minute."""
+        await self.client.jetstream().publish("postfix.rollup.mx1", example_bytes("rollup"))
+        self.rollups += 1
 
     async def log(self, *texts: str, events: int, host: str = "mx1") -> None:
         """Postfix writes these now; returns when the stream has that many events more."""
@@ -26,7 +33,7 @@ class House:
         await self.receiver.send_tcp("".join(lines).encode())
         self.events += events
         await self.receiver.until("published_total", self.events, result="ok")
-        assert await stream_messages(self.client) == self.events
+        assert await stream_messages(self.client) == self.events + self.rollups
 
     async def replay_to(self, durable: str) -> None:
         """All that is in the stream is delivered once more."""

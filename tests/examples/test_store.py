@@ -49,6 +49,8 @@ def stored(home: Path) -> int:
 async def test_events_are_kept_once_and_counted(tmp_path: Path) -> None:
     async with house(tmp_path) as mail:
         arguments = ("follow", "--nats", mail.nats.url)
+        await mail.receiver.said("stream_checked")
+        await mail.roll_up()  # which is no mail
         async with running("store.py", *arguments, home=tmp_path) as store:
             await mail.log(
                 REFUSED,
