@@ -60,15 +60,6 @@ def test_the_tests_that_run_it_exist() -> None:
     assert [name for name in named if not (TOP / name.partition("::")[0]).exists()] == []
 
 
-def test_what_is_not_here_yet_is_not_here() -> None:
-    late = [
-        block for found in ALL.values() for block in found if "not here yet" in str(block.reason)
-    ]
-    for block in late:
-        path = str(block.reason).partition(": ")[2]
-        assert not (TOP / path).exists(), f"{block.place}: {path} is here, so run it"
-
-
 def test_a_comment_that_cannot_be_read_is_an_error() -> None:
     fence = "```sh\ntrue\n```\n"
     for note in ("not run", "not run: no time", "skip"):
