@@ -50,7 +50,8 @@ def deferred(world: World, host: Host, clock: Clock) -> list[Round]:
 
 def _end(world: World, message: Message, recipients: list[str], age: int, clock: Clock) -> Round:
     lines = [message.active(len(recipients))]
-    if len(recipients) == 1 and world.chance(0.1):  # an expiry ends all recipients in one line
+    # An expiry ends all recipients in one line: of one, or the truth would have to count them.
+    if len(recipients) == 1 and world.chance(0.1) and not message.has_strangers:
         lines.append(message.expired())
         lines += message.notice(clock)
     elif world.chance(0.2):

@@ -35,6 +35,8 @@ class Message:
         self.cleanup = world.pick(host.headers["cleanup"])
         self.qmgr = host.headers["qmgr"][0]
         self.size = 900 + world.below(60_000)
+        self.has_strangers = False
+        """A hostile line named a recipient of its own, who waits like the others."""
 
     def arrives(self) -> Round:
         world, queue_id = self.world, self.queue_id
@@ -125,6 +127,7 @@ class Message:
 
     def _hostile(self, kind: Kind, recipient: str) -> Item:
         world = self.world
+        self.has_strangers = True
         text = world.pick(_HOSTILE_DELIVERY[kind])
         remote, ip = world.pick(world.exchangers)
         text = text.format(
