@@ -31,6 +31,7 @@ from .resolved import ResolvedEvent
 from .rollup import Period, RollupEvent, TypeCounts
 from .subjects import DEFAULT_PREFIX, mta_token, stream_subjects, subject_for, wildcard
 from .vocabulary import (
+    MAIL_EVENTS,
     Category,
     Completeness,
     EventType,
@@ -46,6 +47,7 @@ __version__ = "1.0.0"
 __all__ = [
     "DEFAULT_PREFIX",
     "EVENT_ADAPTER",
+    "MAIL_EVENTS",
     "SCHEMA_VERSION",
     "BouncedEvent",
     "Category",

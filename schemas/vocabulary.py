@@ -26,6 +26,10 @@ class EventType(StrEnum):
     """How many of these there were, once a minute: no failure itself."""
 
 
+MAIL_EVENTS = tuple(kind for kind in EventType if kind is not EventType.ROLLUP)
+"""Their events are each of one mail: what to subscribe to where roll-ups are not wanted."""
+
+
 class Severity(StrEnum):
     """Whether trying again can help, as the codes say it."""
 

@@ -72,20 +72,24 @@ def run(
     settings: Settings,
     reload: Callable[[], Settings],
     inherited: InheritedSockets | None = None,
+    *,
+    is_worker: bool = False,
 ) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit status. `reload` may raise `ConfigError`.
-    `inherited`: sockets that `settings` have joined."""
+    `inherited`: sockets that `settings` have joined. `is_worker`: its parent speaks for it."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(settings, reload, inherited))
+        return runner.run(serve(settings, reload, inherited, is_worker=is_worker))
 
 
 async def serve(
     settings: Settings,
     reload: Callable[[], Settings],
     inherited: InheritedSockets | None = None,
+    *,
+    is_worker: bool = False,
 ) -> int:
     """`run`, in a loop that is there already."""
-    receiver = Receiver(settings, inherited)
+    receiver = Receiver(settings, inherited, is_worker=is_worker)
     manager = ServiceManager()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -155,9 +159,17 @@ def _status(health: Health) -> str:
 class Receiver:
     """A whole receiver in the running event loop. `start` once, then `stop` once."""
 
-    def __init__(self, settings: Settings, inherited: InheritedSockets | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        inherited: InheritedSockets | None = None,
+        *,
+        is_worker: bool = False,
+    ) -> None:
         self._settings = settings
+        self._say = log.debug if is_worker else log.info
         inherited = inherited or InheritedSockets()
+        self._http = inherited.http
         nats = settings.nats
         self.metrics = Metrics()
         template = SubjectTemplate(nats.subject_template, nats.subject_prefix)
@@ -270,7 +282,7 @@ class Receiver:
             for address in settings.relp_tls.listen
         ]
         self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls, *self._relp]
-        self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
+        self.web = WebServer(settings.http, self._render, self._tell_health)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
         self._stream_check: asyncio.Task[None] | None = None
@@ -283,8 +295,8 @@ class Receiver:
 
     async def start(self) -> None:
         """Raises `OSError`, `EmbeddedServerError` or `SpoolRefused` where it cannot run."""
-        self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
-        _log_listening("http", self.web.address)
+        self._web_task = asyncio.create_task(self.web.serve(self.web.bind(self._http)), name="web")
+        self._say_listening("http", self.web.address)
         await self._store.open()
         await self._snapshots.load()
         if self._embedded is not None:
@@ -300,9 +312,9 @@ class Receiver:
             self._run(self._rollup.run(), "rollups")
         for listener in self.listeners:
             await _bind(listener)
-            _log_listening(listener.transport, listener.address)
+            self._say_listening(listener.transport, listener.address)
         self._is_listening = True
-        log.info("started", version=__version__)
+        self._say("started", version=__version__)
         # What lives now lives for ever; the garbage collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -414,9 +426,16 @@ class Receiver:
             self.sharing.detach()
         self.metrics.nats_disconnected()
 
-    def _count_kernel_drops(self) -> None:
+    async def _render(self) -> bytes:
         for listener in self._udp:
             listener.count_kernel_drops()
+        return self.metrics.render()
+
+    async def _tell_health(self) -> Health:
+        return self.health()
+
+    def _say_listening(self, transport: str, address: tuple[str, int]) -> None:
+        self._say("listening", transport=transport, host=address[0], port=address[1])
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -435,7 +454,3 @@ async def _bind(listener: Listener) -> None:
     except (OSError, UnicodeError) as error:  # UnicodeError: no host name can be like this
         host, port = listener.address
         raise OSError(f"{listener.transport} {host}:{port}: {error}") from error
-
-
-def _log_listening(transport: str, address: tuple[str, int]) -> None:
-    log.info("listening", transport=transport, host=address[0], port=address[1])

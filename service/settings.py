@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     shutdown_timeout: float = Field(
         25.0, gt=0, le=600, description="Seconds to deliver what was read before exiting anyway."
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that share the work, at most one for each processor.",
+    )
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
     tls: TlsConfig = Field(default_factory=TlsConfig)

@@ -6,7 +6,7 @@ events have somewhere to go.
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
@@ -19,7 +19,6 @@ from starlette.routing import Route
 
 from service.address import Address, split_address
 from service.http_server import HttpServer, bind
-from service.metrics import Metrics
 
 
 class HttpConfig(BaseModel):
@@ -43,20 +42,19 @@ class WebServer:
     def __init__(
         self,
         config: HttpConfig,
-        metrics: Metrics,
-        health: Callable[[], Health],
-        before_scrape: Callable[[], None],
+        metrics: Callable[[], Awaitable[bytes]],
+        health: Callable[[], Awaitable[Health]],
     ) -> None:
+        """`metrics`: as Prometheus reads them."""
         self._host, self._port = split_address(config.listen)
         self._metrics = metrics
         self._health = health
-        self._before_scrape = before_scrape
         self._server = HttpServer(self._configured())
         self.address = (self._host, self._port)
 
-    def bind(self) -> socket.socket:
-        """Raises `OSError`."""
-        sock = bind("http", self._host, self._port)
+    def bind(self, held: socket.socket | None = None) -> socket.socket:
+        """`held`: a socket that listens already. Raises `OSError`."""
+        sock = held or bind("http", self._host, self._port)
         self.address = sock.getsockname()[:2]
         return sock
 
@@ -86,14 +84,13 @@ class WebServer:
         )
 
     async def _get_metrics(self, request: Request) -> Response:
-        self._before_scrape()
-        return Response(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(await self._metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _get_live(self, request: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def _get_ready(self, request: Request) -> Response:
-        health = self._health()
+        health = await self._health()
         status = "ready" if health.ready else "not ready"
         return JSONResponse(
             {"status": status, **health.detail}, status_code=200 if health.ready else 503

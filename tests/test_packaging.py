@@ -148,6 +148,13 @@ def test_an_installed_package_is_typed(python: Path, tmp_path: Path) -> None:
         "cause: Category | str | None = event.category\n"
         "if isinstance(event, BouncedEvent):\n"
         "    queue_id: str = event.queue_id\n"
+        "from mailfault_schemas.nats import Consumer, Message\n"
+        "async def handle(message: Message) -> None:\n"
+        "    when: str = message.event.event_time.isoformat()\n"
+        "    await message.nak(delay=1.5)\n"
+        "async def main() -> None:\n"
+        "    async with Consumer(durable='x', types=['bounced'], category=Category.TLS) as it:\n"
+        "        await it.run(handle)\n"
     )
     (tmp_path / "bad.py").write_text(
         "from mailfault_schemas import decode\ndecode(b'').recipient.lower()\n"
@@ -271,6 +278,36 @@ async def test_an_empty_environment_with_the_extra_gets_what_the_receiver_publis
         async with subscriber(with_extra, SUBSCRIBERS[1], url, tmp_path) as output:
             printed = (await output.readline()).decode()
     assert printed.startswith("gone@Example.NET unknown_user ")
+
+
+@pytest.mark.timeout(180)
+async def test_a_copied_example_needs_nothing_but_the_wheel_with_its_extra(
+    with_extra: Path, tmp_path: Path
+) -> None:
+    for name in ("tickets.py", "alerts.py", "store.py"):
+        shutil.copy(ROOT / "examples" / name, tmp_path)
+    for name in ("tickets.py", "alerts.py"):
+        assert "--webhook" in run(with_extra, name, "--help", cwd=tmp_path)
+    async with jetstream(tmp_path / "js") as url:
+        client = await nats.connect(url)
+        await client.jetstream().add_stream(name="POSTFIX", subjects=stream_subjects())
+        bounce = encode(example(BouncedEvent))
+        await client.jetstream().publish(subject_for("bounced", "mx1.example.org"), bounce)
+        await client.close()
+        process = await asyncio.create_subprocess_exec(
+            *(str(with_extra), "store.py", "follow", "--nats", url),
+            cwd=tmp_path,
+            env={},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        await process.stderr.readuntil(b"stored=1")
+        process.terminate()
+        await process.communicate()
+        assert process.returncode == 0
+    days = ("--hours", str(24 * 365 * 100))
+    report = run(with_extra, "store.py", "report", *days, "--by", "type", cwd=tmp_path)
+    assert report == "by type\n        1  bounced\n"
 
 
 def test_the_wheel_of_the_service_holds_service_and_schemas_and_no_tests(tmp_path: Path) -> None:

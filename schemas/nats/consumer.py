@@ -75,6 +75,8 @@ class Consumer:
         """
         if isinstance(start, datetime) and start.tzinfo is None:
             raise ValueError("start needs a time zone")
+        if not isinstance(start, datetime) and start not in ("all", "new"):
+            raise ValueError("start is 'all', 'new' or a time")
         if min(ack_wait, max_deliveries, prefetch, *backoff) <= 0 or not backoff:
             raise ValueError("ack_wait, backoff, max_deliveries and prefetch are above zero")
         wanted = _several(subjects) or _subjects(_several(types), _several(mta), prefix)
@@ -167,7 +169,7 @@ class Consumer:
         """What the program is to see of it: None where the consumer deals with it itself."""
         deliveries = raw.metadata.num_delivered
         if deliveries >= _SUSPECT:
-            await self._give_back(self._connected.rest())
+            await self._give_back(await self._connected.recall())
             # Where one was delivered again others are: giving back is to stay the exception.
             self._singly = self._prefetch
         elif self._singly:

@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
-BROKEN = (NatsError, OSError, TimeoutError)
+BROKEN = (NatsError, OSError, TimeoutError, RuntimeError)
+"""What nats-py raises when a connection breaks; `RuntimeError` is uvloop's closed socket."""
 
 
 class Link:
@@ -79,6 +80,12 @@ class Link:
         """What the program has in hand."""
         return [message for message in self._in_hand if not message.settled]
 
+    async def recall(self) -> list[Msg]:
+        """`rest`, and nothing more comes before `next` asks for it."""
+        with contextlib.suppress(*BROKEN):  # then nothing of it comes, or `next` finds out
+            await self._puller.recall()
+        return self.rest()
+
     def rest(self) -> list[Msg]:
         """What was fetched and not taken; it is the caller's now."""
         rest = list(self._puller.arrived)
@@ -129,16 +136,20 @@ class Link:
         while not self._closing:
             await asyncio.sleep(min(self._ack_wait / 3, _LOOK_SECONDS))
             try:
-                for reply in [m.reply for m in self._puller.arrived]:
-                    await self.publish(reply, IN_PROGRESS)
-                for message in self.unsettled():
-                    await message.in_progress()
+                await self._say_in_progress()
                 if loop.time() - asked >= _LOOK_SECONDS:
                     asked = loop.time()
                     await self._ask_how_far()
-            except BROKEN as error:
-                # Fetching finds out by itself, and acts.
+            except Exception as error:  # noqa: BLE001  # nats-py lets pass whatever it cannot read
+                # Fetching finds out by itself, and acts; this has to go on.
                 _log.debug("keeping hold of %s: %s", self._durable.name, error)
+
+    async def _say_in_progress(self) -> None:
+        # Apart from `_keep`: a message in a variable of that one would be kept for ever.
+        for reply in [raw.reply for raw in self._puller.arrived]:
+            await self.publish(reply, IN_PROGRESS)
+        for message in self.unsettled():
+            await message.in_progress()
 
     async def _ask_how_far(self) -> None:
         """Kept for the day somebody deletes the consumer."""

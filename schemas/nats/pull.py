@@ -28,13 +28,14 @@ class Puller:
         self.arrived: deque[Msg] = deque()
         self._client = client
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
-        self._inbox = client.new_inbox()
-        self._subscription: Subscription | None = None
+        self._inbox = ""
+        self._subscription: Subscription  # from `start` on
         self._on_order = 0
         self._news = asyncio.Event()
         self._trouble: str | None = None
 
     async def start(self) -> None:
+        self._inbox = self._client.new_inbox()
         self._subscription = await self._client.subscribe(self._inbox, cb=self._take)
 
     def wake(self) -> None:
@@ -61,10 +62,19 @@ class Puller:
         if trouble is not None:
             raise Trouble(trouble)
 
+    async def recall(self) -> None:
+        """Nothing is on order after it; what was on its way has arrived. The server takes an order
+        for cancelled when nobody listens to its inbox any more."""
+        if self._on_order > 0:
+            self._on_order = 0
+            try:
+                await self.end()
+            finally:
+                await self.start()
+
     async def end(self) -> None:
         """No more: what is on its way has arrived when this returns."""
-        if self._subscription is not None:
-            await self._subscription.drain()  # type: ignore[no-untyped-call]
+        await self._subscription.drain()  # type: ignore[no-untyped-call]
 
     async def _ask(self, batch: int) -> None:
         request = {

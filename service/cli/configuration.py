@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,6 +17,21 @@ from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
 from service.systemd import sockets
 from service.systemd.sockets import SocketsError
+
+DEFAULT_SERVER = "nats://127.0.0.1:4222"
+
+TimeZone = Annotated[
+    str | None, typer.Option(metavar="ZONE", help="Zone of stamps without one, as Europe/Berlin.")
+]
+NatsServers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--nats", metavar="URL", help="NATS server; repeatable.", show_default=DEFAULT_SERVER
+    ),
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML configuration file.")
+]
 
 PATIENCE = 1e6
 """Seconds that lines of a file may wait for later ones. In truth it is for so many lines:

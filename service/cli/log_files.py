@@ -41,8 +41,12 @@ class LogFile:
     path: str
     size: int | None
     """Bytes as stored; None where nobody knows."""
-    newest: datetime
-    """No line in it is newer, clocks aside."""
+    written: datetime | None
+    """No line in it is newer, clocks aside; None: it is being written."""
+
+    @property
+    def newest(self) -> datetime:
+        return self.written or datetime.now(UTC)
 
     @property
     def near(self) -> datetime:
@@ -52,12 +56,13 @@ class LogFile:
 
 def log_file(path: str) -> LogFile:
     """By itself. Raises `OSError`."""
-    now = datetime.now(UTC)
     if path == STANDARD_INPUT:
-        return LogFile(path, None, now)
+        return LogFile(path, None, None)
     found = os.stat(path)
-    size = found.st_size if stat.S_ISREG(found.st_mode) else None
-    return LogFile(path, size, min(now, datetime.fromtimestamp(found.st_mtime, UTC)))
+    if not stat.S_ISREG(found.st_mode):
+        return LogFile(path, None, None)
+    written = datetime.fromtimestamp(found.st_mtime, UTC)
+    return LogFile(path, found.st_size, min(datetime.now(UTC), written))
 
 
 def in_order(paths: Sequence[str], zone: tzinfo) -> list[LogFile]:
@@ -99,15 +104,14 @@ def _dated(files: list[_Rotated], zone: tzinfo) -> tuple[datetime, list[LogFile]
     bound = datetime.now(UTC)
     for rotated in reversed(files):
         file = log_file(rotated.path)
-        file = LogFile(file.path, file.size, min(file.newest, bound))
-        bound = _first_stamp(file, zone) or file.newest
+        if file.written is not None:
+            file = LogFile(file.path, file.size, min(file.written, bound))
+            bound = _first_stamp(file, zone) or file.newest
         dated.insert(0, file)
     return bound, dated
 
 
 def _first_stamp(file: LogFile, zone: tzinfo) -> datetime | None:
-    if file.size is None:
-        return None  # what is read from a pipe is gone
     with open_log(file.path) as log:
         for frame in islice(read_lines(log.text, MAX_FRAME_BYTES), _LOOKED_AT):
             message = parse_message(frame.data, received_at=file.near, zone=zone)

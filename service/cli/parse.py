@@ -4,19 +4,17 @@ import json
 import sys
 from collections import Counter
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.configuration import load, nested, pipeline_of, privacy_of
+from service.cli.configuration import ConfigFile, TimeZone, load, nested, pipeline_of, privacy_of
 from service.cli.in_order import InOrder, Outcome
 from service.cli.input_lines import open_log, read_lines
 from service.cli.log_files import log_file
-from service.cli.terminal import end_quietly, json_line, printable
+from service.cli.terminal import console, end_quietly, json_line, printable
 from service.core.framing.base import MAX_FRAME_BYTES
 from service.core.outcomes import Skip
 
@@ -24,7 +22,10 @@ from service.core.outcomes import Skip
 def parse(
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Log files; .gz, .xz and .zst too; - or nothing for standard input."),
+        typer.Argument(
+            metavar="FILE",
+            help="Log files; .gz, .xz and .zst too; - or nothing for standard input.",
+        ),
     ] = None,
     every_line: Annotated[
         bool,
@@ -33,14 +34,16 @@ def parse(
     summary: Annotated[
         bool, typer.Option("--summary", help="A table of counts instead of events.")
     ] = False,
-    timezone: Annotated[
-        str | None, typer.Option(help="Zone of stamps without one, as Europe/Berlin.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+    timezone: TimeZone = None,
+    config: ConfigFile = None,
 ) -> None:
     """Read log lines, write one event as JSON a line.
 
-    Example: mailfault parse /var/log/mail.log /var/log/mail.log.2.gz | jq .category
+    Examples:
+
+      mailfault parse /var/log/mail.log | jq -r .category
+      mailfault parse --summary /var/log/mail.log.2.gz /var/log/mail.log.1
+      journalctl -t postfix/smtp -o short-iso | mailfault parse --every-line
     """
     settings = load(config, nested(pipeline__default_timezone=timezone))
     pipeline = pipeline_of(settings, privacy_of(settings))
@@ -56,7 +59,7 @@ def parse(
         except BrokenPipeError:  # the reader of our output has seen enough
             end_quietly()
         except OSError as error:
-            typer.echo(f"parse: {error}", err=True)
+            typer.echo(f"parse: {printable(str(error))}", err=True)
             failed = True
     try:
         lines.finish()
@@ -102,11 +105,11 @@ class _Counts:
             self._events["host"][event.mta.host] += 1
 
     def show(self) -> None:
-        console = Console()
+        out = console()
         sections: list[tuple[str, Any]] = [*self._events.items(), ("skipped", self._skipped)]
         for name, counter in sections:
             table = Table(name, "count", title_justify="left", width=60)
             for value, count in counter.most_common(20):
                 table.add_row(Text(printable(value)), str(count))  # not a str: markup is one
-            console.print(table)
-        console.print(f"{self._lines} lines")
+            out.print(table)
+        out.print(f"{self._lines} lines")

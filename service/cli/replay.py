@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -14,11 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from service import logs
-from service.cli.configuration import load, nested, pipeline_of, privacy_of
+from service.cli.configuration import (
+    ConfigFile,
+    NatsServers,
+    TimeZone,
+    load,
+    nested,
+    pipeline_of,
+    privacy_of,
+)
 from service.cli.log_files import LogFile, in_order, log_file
 from service.cli.replay_progress import Shown, progress
-from service.cli.replaying import DEFAULT_SERVER, Counts, Replay, ReplayError
-from service.cli.terminal import console, end_quietly, printable
+from service.cli.replaying import Counts, Replay, ReplayError
+from service.cli.terminal import console, printable, quiet_pipe
 from service.nats.config import CredentialsError, NatsConfig
 from service.pipeline import Pipeline
 
@@ -29,36 +36,43 @@ _KILLED = 128
 
 def replay(
     files: Annotated[
-        list[str], typer.Argument(help="Log files; .gz, .xz and .zst too; - for standard input.")
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="Log files; .gz, .xz and .zst too; - for standard input."
+        ),
     ],
     as_given: Annotated[
         bool, typer.Option("--as-given", help="Read the files in this order, not by age.")
     ] = False,
     skip_lines: Annotated[
         int,
-        typer.Option(min=0, help="Read so many lines only for what they tell of later ones."),
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="Read so many lines only for what they tell of later ones.",
+        ),
     ] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="The summary as one JSON object.")
     ] = False,
-    server: Annotated[
-        list[str] | None,
-        typer.Option("--nats", help="NATS server; repeatable.", show_default=DEFAULT_SERVER),
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="Zone of stamps without one, as Europe/Berlin.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+    server: NatsServers = None,
+    timezone: TimeZone = None,
+    config: ConfigFile = None,
 ) -> None:
-    """Publish the events of log files to NATS, as if the lines had been received.
+    """Publish the events of log files to NATS, as if their lines had been received.
 
-    Rotated files are read from the oldest to the newest, whatever their order here. A stamp
-    without a year is of the last year that fits its file's time of modification and the next file.
+    Rotated files are read from the oldest to the newest, whatever their order
+    here. A stamp without a year is of the last year that fits its file's time
+    of modification and the next file.
 
-    Events have the ids they had when they were received: within the stream's duplicate window
-    nothing is stored twice. Ctrl-C stops, and says how to go on.
+    Events have the ids they had when they were received: within the stream's
+    duplicate window nothing is stored twice. Ctrl-C stops, and says how to go on.
 
-    Example: mailfault replay /var/log/mail.log*
+    Examples:
+
+      mailfault replay /var/log/mail.log*
+      mailfault replay --nats nats://nats:4222 --timezone Europe/Berlin maillog-*
+      ssh mx1 cat /var/log/mail.log | mailfault replay --json -
     """
     settings = load(config, nested(nats__servers=server, pipeline__default_timezone=timezone))
     pipeline = pipeline_of(settings, privacy_of(settings))
@@ -70,10 +84,8 @@ def replay(
         typer.echo(f"replay: {printable(str(error))}", err=True)
         raise typer.Exit(1) from None
     _tell(done)
-    try:
+    with quiet_pipe():
         _show(done.counts, as_json)
-    except BrokenPipeError:
-        end_quietly()
     if done.signal is not None:
         raise typer.Exit(_KILLED + done.signal)
     if done.counts.errors or done.counts.lost:

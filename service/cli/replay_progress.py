@@ -4,6 +4,7 @@ In: bytes and lines read. Out: text for people, no column over the terminal's wi
 """
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -65,7 +66,7 @@ class Bar:
         self._progress.update(
             self._task,
             completed=position,
-            state="replay" if is_connected else "NATS is away",
+            state="replay" if is_connected else "waits for NATS",
             lines=lines,
             rate=lines / max(time.monotonic() - self._began, 0.001),
         )
@@ -74,9 +75,10 @@ class Bar:
 class Now:
     """A line every ten seconds."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._total = total
-        self._began = self._said = time.monotonic()
+        self._clock = clock
+        self._began = self._said = clock()
 
     def __enter__(self) -> Self:
         return self
@@ -90,11 +92,13 @@ class Now:
         pass
 
     def show(self, position: int, lines: int, is_connected: bool) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if now - self._said < _SAY_SECONDS:
             return
         self._said = now
-        typer.echo(f"replay: {self._words(position, lines, now - self._began)}", err=True)
+        words = self._words(position, lines, now - self._began)
+        waits = "" if is_connected else "; waits for NATS"
+        typer.echo(f"replay: {words}{waits}", err=True)
 
     def _words(self, position: int, lines: int, seconds: float) -> str:
         words = f"{lines:,} lines, {lines / seconds:,.0f}/s"

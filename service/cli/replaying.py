@@ -13,6 +13,7 @@ from functools import partial
 from nats.aio.client import Client
 
 from service import supervision
+from service.cli.configuration import DEFAULT_SERVER
 from service.cli.in_order import InOrder, Outcome
 from service.cli.log_files import LogFile
 from service.cli.replay_progress import Shown
@@ -26,8 +27,6 @@ from service.nats.connection import Connection
 from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper, StreamState
 from service.pipeline import Pipeline
-
-DEFAULT_SERVER = "nats://127.0.0.1:4222"
 
 _REACH_SECONDS = 10.0
 """Until then NATS must have been reached once; from then on it may be away for as long as it is."""

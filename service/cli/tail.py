@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import nats
@@ -20,8 +20,8 @@ from rich.text import Text
 import schemas
 from schemas.vocabulary import EventType
 from service.cli.ago import ago
-from service.cli.configuration import load, nested
-from service.cli.terminal import end_quietly, json_line, printable
+from service.cli.configuration import DEFAULT_SERVER, ConfigFile, NatsServers, load, nested
+from service.cli.terminal import console, end_quietly, json_line, printable
 from service.nats.client import new_client
 from service.nats.config import CredentialsError, NatsConfig
 
@@ -32,8 +32,8 @@ _STYLES = {
     "bounced": "red",
     "resolved": "green",
 }
-_DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _FIELD_WIDTH = 120
+_INDENT = 4
 
 
 @dataclass(frozen=True)
@@ -58,24 +58,35 @@ class _Wanted:
 
 def tail(
     types: Annotated[
-        list[EventType] | None, typer.Option("--type", help="Event type; repeatable.")
+        list[EventType] | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help=f"{', '.join(EventType)}; repeatable. Roll-ups are shown only when asked for.",
+        ),
     ] = None,
-    mta: Annotated[str | None, typer.Option(help="Reporting host.")] = None,
-    category: Annotated[str | None, typer.Option(help="Cause, as unknown_user.")] = None,
-    domain: Annotated[str | None, typer.Option(help="Recipient domain.")] = None,
+    mta: Annotated[str | None, typer.Option(metavar="HOST", help="Reporting host.")] = None,
+    category: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Cause, as unknown_user.")
+    ] = None,
+    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Recipient domain.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Start that long ago, as 30m or 1h; else with new events.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Start that long ago, as 30m or 1h; else with new events."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The events as they are.")] = False,
-    server: Annotated[
-        list[str] | None,
-        typer.Option("--nats", help="NATS server; repeatable.", show_default=_DEFAULT_SERVER),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+    server: NatsServers = None,
+    config: ConfigFile = None,
 ) -> None:
     """Show events as they are published, until Ctrl-C.
 
-    Example: mailfault tail --type bounced --since 1h
+    Examples:
+
+      mailfault tail --type bounced --type deferred --since 1h
+      mailfault tail --mta mx1.example.org --category rate_limited
+      mailfault tail --domain example.net --json | jq -r .response
     """
     settings = load(config, nested(nats__servers=server)).nats
     wanted = _Wanted(
@@ -111,7 +122,7 @@ async def _tail(
 ) -> None:
     client = new_client(settings)
     await client.connect(
-        servers=settings.servers or [_DEFAULT_SERVER],
+        servers=settings.servers or [DEFAULT_SERVER],
         name="mailfault-tail",
         connect_timeout=int(settings.connect_timeout),
         max_reconnect_attempts=-1,
@@ -123,7 +134,7 @@ async def _tail(
     try:
         jetstream = client.jetstream()
         await jetstream.stream_info(settings.stream.name)
-        console = Console(highlight=False, soft_wrap=True)
+        out = console(soft_wrap=True)
         subscription = await jetstream.subscribe(
             settings.stream_subject,
             stream=settings.stream.name,
@@ -131,7 +142,7 @@ async def _tail(
             config=_from(start),
         )
         async for message in subscription.messages:
-            _show(message, wanted, console, as_json)
+            _show(message, wanted, out, as_json)
     finally:
         with contextlib.suppress(NatsError, OSError):
             await client.close()
@@ -147,7 +158,7 @@ async def _say_error(error: Exception) -> None:
     typer.echo(f"tail: {printable(str(error)) or type(error).__name__}", err=True)
 
 
-def _show(message: Msg, wanted: _Wanted, console: Console, as_json: bool) -> None:
+def _show(message: Msg, wanted: _Wanted, out: Console, as_json: bool) -> None:
     try:
         event = schemas.decode(message.data)
     except schemas.DecodeError as error:
@@ -158,8 +169,18 @@ def _show(message: Msg, wanted: _Wanted, console: Console, as_json: bool) -> Non
     if as_json:
         sys.stdout.buffer.write(json_line(message.data.decode()).encode() + b"\n")
         sys.stdout.buffer.flush()
-    else:
-        console.print(row(event))
+    elif out.is_terminal:
+        for line in folded(row(event), out):
+            out.print(line)
+    else:  # for grep and the like
+        out.print(row(event))
+
+
+def folded(row: Text, out: Console) -> Iterator[Text]:
+    """A row that is too long for the terminal as several, the first one to the left of the others:
+    between them events would not be told apart."""
+    for number, line in enumerate(row.wrap(out, max(out.width - _INDENT, 1), overflow="fold")):
+        yield Text(" " * _INDENT).append_text(line) if number else line
 
 
 def row(event: schemas.Event) -> Text:
@@ -167,7 +188,7 @@ def row(event: schemas.Event) -> Text:
     if isinstance(event, schemas.RollupEvent):
         return _numbers(event)
     code = event.enhanced_code or (str(event.smtp_code) if event.smtp_code else "-")
-    row = Text(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
+    row = Text().append(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
     row.append(f"{event.event_type:<8} ", style=_STYLES.get(event.event_type, "magenta"))
     for part in (
         event.mta.host,
@@ -182,7 +203,7 @@ def row(event: schemas.Event) -> Text:
 
 
 def _numbers(event: schemas.RollupEvent) -> Text:
-    row = Text(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
+    row = Text().append(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
     row.append(f"{event.event_type:<8} ", style=_STYLES[event.event_type])
     row.append(printable(event.mta.host)[:_FIELD_WIDTH] + "  ")
     row.append(", ".join(f"{kind} {counts.total:,}" for kind, counts in event.counts.items()))

@@ -3,6 +3,8 @@
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
@@ -43,3 +45,14 @@ def end_quietly() -> NoReturn:
     in the buffer goes nowhere, else the interpreter's last flush would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(0)
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """For a command that only writes: as `end_quietly`, also where the last of it is written only
+    at the end."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        end_quietly()

@@ -17,14 +17,13 @@ from nats.js.api import (
     StreamInfo,
 )
 
-from schemas.vocabulary import EventType
+from schemas.vocabulary import MAIL_EVENTS, EventType
 from service.nats.client import obey_cancellation
 from service.nats.config import NatsConfig
 
 log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
-_OF_FRAMES = [kind for kind in EventType if kind is not EventType.ROLLUP]
 
 
 class StreamState(StrEnum):
@@ -90,7 +89,7 @@ def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
     state = StreamState.READY
     subjects = found.subjects or ()
     takes_rollups = _takes(subjects, config, [EventType.ROLLUP])
-    if not _takes(subjects, config, _OF_FRAMES):
+    if not _takes(subjects, config, MAIL_EVENTS):
         state = StreamState.UNSUITABLE
         findings.append(
             f"takes {', '.join(subjects) or 'no subjects'}, not all of {config.stream_subject}"

@@ -149,3 +149,10 @@ class TestYear:
         first, second = in_order([str(tmp_path / "mail.log"), old], UTC)
         assert (Path(first.path).name, Path(second.path).name) == ("mail.log.1", "mail.log")
         assert year(first, "Aug  1 00:00:00") == 2017
+
+    def test_a_pipe_is_being_written(self) -> None:
+        """`tail -F` into it may go on for months."""
+        file = log_file("-")
+        before = datetime.now(UTC)
+        assert file.newest >= before
+        assert file.newest > before, "now, each time"

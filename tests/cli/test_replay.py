@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import os
-import pty
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,10 +18,13 @@ from nats.js.errors import NotFoundError
 import schemas
 from tests import mail_traffic
 from tests import sample_lines as lines
+from tests.cli.on_terminal import on_terminal
 from tests.cli.run import MAILFAULT, environment, run
 from tests.nats_server import RealNats, client_of, real_nats, stream_messages
 from tests.serve import serve
 
+SLOW = {"MAILFAULT_NATS__WINDOW": "20"}
+"""Each twenty events wait for an answer."""
 OF_THE_WAY = {"received_at", "transport", "source_ip"}
 """What differs between lines that were received and lines that were read."""
 
@@ -188,7 +191,7 @@ async def some_stored(client: Client, number: int) -> None:
 async def test_nats_may_be_restarted_meanwhile(tmp_path: Path) -> None:
     file = many(tmp_path, 6000)
     async with real_nats(tmp_path / "nats") as server:
-        async with client_of(server) as client, replaying(server, file) as process:
+        async with client_of(server) as client, replaying(server, file, **SLOW) as process:
             await some_stored(client, 100)
             await server.kill()
             await server.start()
@@ -204,7 +207,7 @@ async def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     """While NATS does not answer: what is not acknowledged is not done."""
     file = many(tmp_path, 6000)
     async with real_nats(tmp_path / "nats") as server, client_of(server) as client:
-        async with replaying(server, file) as process:
+        async with replaying(server, file, **SLOW) as process:
             await some_stored(client, 100)
             server.freeze()
             process.send_signal(signal.SIGINT)
@@ -318,32 +321,17 @@ def test_without_a_file(tmp_path: Path) -> None:
 
 async def test_a_bar_on_a_terminal_of_80_columns(tmp_path: Path) -> None:
     file = many(tmp_path, 3000)
-    leader, follower = pty.openpty()
     async with real_nats(tmp_path / "nats") as server:
-        process = await asyncio.create_subprocess_exec(
-            *MAILFAULT, "replay", "--nats", server.url, str(file),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=follower,
-            env=environment(COLUMNS="80", TERM="xterm"),
-        )  # fmt: skip
-        os.close(follower)
-        shown = await asyncio.to_thread(_all_of, leader)
-        output, _ = await process.communicate()
-    assert process.returncode == 0
-    rows = [row for row in shown.replace("\r", "\n").split("\n") if "lines" in row]
-    assert any("3,000 lines" in row for row in rows)
-    assert "\x1b[3" not in shown, "NO_COLOR is set"
-    summary = [row.split() for row in output.decode().splitlines()]
+        done = await asyncio.to_thread(
+            on_terminal, "replay", "--nats", server.url, file, NO_COLOR="1"
+        )
+    assert done.returncode == 0
+    shown = done.stdout.decode()
+    bars = re.findall(r"replay [^\r\n]*% [0-9,]+ lines [0-9,]+/s[^\r\n]*", shown)
+    assert bars
+    assert max(map(len, bars)) <= 80
+    assert not re.search(r"\x1b\[[0-9;]*m", shown), "NO_COLOR is set"
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    summary = [row.split() for row in text.replace("\r", "\n").splitlines()]
     assert ["lines", "3,000"] in summary
     assert ["published", "3,000"] in summary
-
-
-def _all_of(leader: int) -> str:
-    shown = b""
-    try:
-        while data := os.read(leader, 65_536):
-            shown += data
-    except OSError:  # EIO: the other side is closed
-        pass
-    os.close(leader)
-    return shown.decode()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.nats import Consumer, ConsumerError, Message
+from schemas.nats import Consumer, ConsumerError, Counts, Message
 from tests.nats_server import client_of, real_nats
 from tests.schemas.nats.site import Site, bounces, number, site, until
 
@@ -150,6 +150,38 @@ async def test_without_its_stream_it_waits_for_it(
         await seen.until(0)
 
 
+async def test_stopping_while_it_waits_for_its_stream_is_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("schemas.nats.link._RETRY_SECONDS", 30.0)
+    async with site(tmp_path) as here, here.consumer() as consumer:
+        task = asyncio.create_task(consumer.run(Seen()))
+        info = await here.info()
+        while not info.num_waiting:
+            info = await here.info()
+        await here.stream.delete_stream("POSTFIX")
+        await until(lambda: "fetching from tests" in caplog.text)
+        consumer.stop()
+        async with asyncio.timeout(5):
+            await task
+
+
+async def test_what_is_in_hand_is_kept_through_trouble_in_keeping_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("schemas.nats.link._LOOK_SECONDS", 0.1)
+    caplog.set_level(logging.DEBUG, "schemas.nats.link")
+    async with site(tmp_path) as here, here.consumer(ack_wait=1.0) as consumer:
+        await here.stream.delete_consumer("POSTFIX", "tests")
+        await until(lambda: "keeping hold of tests" in caplog.text)
+        await here.publish(*bounces(1))
+        message = await anext(consumer)
+        await asyncio.sleep(2)
+        await message.ack()
+        assert not (await here.until_settled()).num_redelivered
+    assert consumer.counts == Counts(delivered=1, acked=1)
+
+
 async def test_a_consumer_that_came_back_as_another_is_an_error(tmp_path: Path) -> None:
     seen = Seen()
     async with site(tmp_path) as here, here.consumer(types="bounced") as consumer:
@@ -199,6 +231,24 @@ async def test_silence_is_noticed(
         await until(lambda: "nothing heard for 0.5 s" in caplog.text)
         await here.publish(*bounces(1))
         await seen.until(0)
+
+
+async def test_a_request_whose_time_is_up_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("schemas.nats.pull._EXPIRES", 0.5)
+    monkeypatch.setattr("schemas.nats.pull._HEARTBEAT", 0.2)
+    seen = Seen()
+    async with site(tmp_path) as here, running(here.consumer(), seen):
+        for _ in range(2):
+            info = await here.info()
+            while not info.num_waiting:
+                info = await here.info()
+            while info.num_waiting:
+                info = await here.info()
+        await here.publish(*bounces(1))
+        await seen.until(0)
+    assert not caplog.records
 
 
 async def test_it_waits_for_a_server_and_says_so(
