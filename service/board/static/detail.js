@@ -18,6 +18,7 @@ export class Detail {
     this.wanted = null;
     byId("detail-close").addEventListener("click", () => this.sheet.close());
     this.sheet.addEventListener("close", () => {
+      if (this.sheet.open) return; // told late: it is open again, for another one
       this.wanted = null;
       this.opened(null);
     });
