@@ -19,7 +19,7 @@ from tests.deploy import compose
 from tests.deploy.engine import BASE, RUN, Engine
 from tests.e2e.child import Child
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 MAX_ADDED_BYTES = 120_000_000
 """What the receiver and all it needs may add to a base image with Python."""
