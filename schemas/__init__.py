@@ -1,21 +1,12 @@
 """Typed events of failed mail, as mailfault publishes them on NATS JetStream.
 
-A subscriber, with nats-py::
+A subscriber, with the extra `mailfault-schemas[nats]`::
 
     async def main() -> None:
-        nc = await nats.connect("nats://127.0.0.1:4222")
-        bounces = await nc.jetstream().pull_subscribe(wildcard("bounced"), durable="bounces")
-        while True:
-            try:
-                messages = await bounces.fetch(100, timeout=30)
-            except nats.errors.TimeoutError:
-                continue
-            for message in messages:
-                try:
-                    event = decode(message.data)
-                except DecodeError:
-                    await message.term()  # the same bytes would fail again
-                    continue
+        server = "nats://127.0.0.1:4222"
+        async with Consumer(server, durable="bounces", types="bounced") as consumer:
+            async for message in consumer:
+                event = message.event
                 print(event.recipient, event.category, event.response)
                 await message.ack()
 
@@ -37,8 +28,10 @@ from .delivery import (
 from .invalid import InvalidEvent
 from .reject import RejectEvent
 from .resolved import ResolvedEvent
+from .rollup import Period, RollupEvent, TypeCounts
 from .subjects import DEFAULT_PREFIX, mta_token, stream_subjects, subject_for, wildcard
 from .vocabulary import (
+    MAIL_EVENTS,
     Category,
     Completeness,
     EventType,
@@ -54,6 +47,7 @@ __version__ = "1.0.0"
 __all__ = [
     "DEFAULT_PREFIX",
     "EVENT_ADAPTER",
+    "MAIL_EVENTS",
     "SCHEMA_VERSION",
     "BouncedEvent",
     "Category",
@@ -72,14 +66,17 @@ __all__ = [
     "Mta",
     "Notice",
     "Outcome",
+    "Period",
     "RejectEvent",
     "Relay",
     "RemoteReply",
     "ResolvedEvent",
+    "RollupEvent",
     "Scope",
     "Severity",
     "TimeQuality",
     "Transport",
+    "TypeCounts",
     "decode",
     "encode",
     "mta_token",

@@ -44,8 +44,8 @@ class Mta(Model):
     """Process id; null where absent or possibly cut."""
     source_ip: str | None = None
     """Address the line was received from; null for files."""
-    transport: Open[Transport]
-    """How the line was received. The list may grow."""
+    transport: Open[Transport] | None
+    """How the line was received. The list may grow. null for a roll-up, which is of many lines."""
 
 
 class Client(Model):

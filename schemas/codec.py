@@ -1,6 +1,6 @@
 """Bytes to typed event and back: `decode` and `encode`.
 
-In: the payload of one message. Out: one of the five event models, or `DecodeError`, the only
+In: the payload of one message. Out: one of the six event models, or `DecodeError`, the only
 exception a caller has to expect. What a later 1.x may bring is accepted: fields this version does
 not know are ignored, words it does not know stay plain strings.
 """
@@ -16,10 +16,11 @@ from .delivery import BouncedEvent, DeferredEvent
 from .invalid import InvalidEvent
 from .reject import RejectEvent
 from .resolved import ResolvedEvent
+from .rollup import RollupEvent
 from .vocabulary import EventType
 
 Event = Annotated[
-    RejectEvent | DeferredEvent | BouncedEvent | ResolvedEvent | InvalidEvent,
+    RejectEvent | DeferredEvent | BouncedEvent | ResolvedEvent | InvalidEvent | RollupEvent,
     Field(discriminator="event_type"),
 ]
 """What a message can hold. Tell them apart with `match` or `isinstance`."""
@@ -33,6 +34,7 @@ MODELS: dict[EventType, type[EventBase]] = {
     EventType.BOUNCED: BouncedEvent,
     EventType.RESOLVED: ResolvedEvent,
     EventType.INVALID: InvalidEvent,
+    EventType.ROLLUP: RollupEvent,
 }
 
 _NAMED_FAULTS = 5

@@ -22,6 +22,12 @@ class EventType(StrEnum):
     """A recipient that had been deferred has reached its end."""
     INVALID = "invalid"
     """Dead letter: a failure line that could not be read."""
+    ROLLUP = "rollup"
+    """How many of these there were, once a minute: no failure itself."""
+
+
+MAIL_EVENTS = tuple(kind for kind in EventType if kind is not EventType.ROLLUP)
+"""Their events are each of one mail: what to subscribe to where roll-ups are not wanted."""
 
 
 class Severity(StrEnum):

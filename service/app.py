@@ -20,7 +20,9 @@ from service.gauges import (
     export_flow,
     export_listeners,
     export_relp,
+    export_rollups,
     export_sharing,
+    export_sources,
 )
 from service.intake import PipelineIntake
 from service.listeners.base import Listener
@@ -39,6 +41,7 @@ from service.nats.sharing import BucketSharing
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline
+from service.rollup import RollupKeeper
 from service.settings import (
     TLS_TABLES,
     ConfigError,
@@ -48,6 +51,7 @@ from service.settings import (
     prepare_rules,
 )
 from service.snapshot import SnapshotKeeper
+from service.sources import Sources
 from service.spool.errors import SpoolRefused
 from service.spool.store import SpoolStore
 from service.systemd.manager import ServiceManager
@@ -68,20 +72,24 @@ def run(
     settings: Settings,
     reload: Callable[[], Settings],
     inherited: InheritedSockets | None = None,
+    *,
+    is_worker: bool = False,
 ) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit status. `reload` may raise `ConfigError`.
-    `inherited`: sockets that `settings` have joined."""
+    `inherited`: sockets that `settings` have joined. `is_worker`: its parent speaks for it."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(settings, reload, inherited))
+        return runner.run(serve(settings, reload, inherited, is_worker=is_worker))
 
 
 async def serve(
     settings: Settings,
     reload: Callable[[], Settings],
     inherited: InheritedSockets | None = None,
+    *,
+    is_worker: bool = False,
 ) -> int:
     """`run`, in a loop that is there already."""
-    receiver = Receiver(settings, inherited)
+    receiver = Receiver(settings, inherited, is_worker=is_worker)
     manager = ServiceManager()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -151,9 +159,17 @@ def _status(health: Health) -> str:
 class Receiver:
     """A whole receiver in the running event loop. `start` once, then `stop` once."""
 
-    def __init__(self, settings: Settings, inherited: InheritedSockets | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        inherited: InheritedSockets | None = None,
+        *,
+        is_worker: bool = False,
+    ) -> None:
         self._settings = settings
+        self._say = log.debug if is_worker else log.info
         inherited = inherited or InheritedSockets()
+        self._http = inherited.http
         nats = settings.nats
         self.metrics = Metrics()
         template = SubjectTemplate(nats.subject_template, nats.subject_prefix)
@@ -196,7 +212,23 @@ class Receiver:
         self._snapshots = SnapshotKeeper(
             settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
         )
-        self._intake = intake = PipelineIntake(pipeline, self._outlet)
+        self._rollup = (
+            RollupKeeper(
+                settings.rollup,
+                template,
+                self._outlet.put,
+                lambda: self._stream.report is None or self._stream.report.takes_rollups,
+                self.metrics,
+            )
+            if settings.rollup.enabled
+            else None
+        )
+        if self._rollup is not None:
+            pipeline.on_event = self._rollup.rollups.count
+            export_rollups(self.metrics, self._rollup)
+        sources = Sources(settings.metrics.max_sources)
+        export_sources(self.metrics, settings.metrics, sources)
+        self._intake = intake = PipelineIntake(pipeline, self._outlet, sources)
         if self.sharing is not None:
             self.sharing.bind(correlation.correlator, intake.learned)
             export_sharing(self.metrics, settings.sharing, self.sharing)
@@ -250,7 +282,7 @@ class Receiver:
             for address in settings.relp_tls.listen
         ]
         self.listeners: list[Listener] = [*self._udp, *self._tcp, *self._tls, *self._relp]
-        self.web = WebServer(settings.http, self.metrics, self.health, self._count_kernel_drops)
+        self.web = WebServer(settings.http, self._render, self._tell_health)
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
         self._stream_check: asyncio.Task[None] | None = None
@@ -263,8 +295,8 @@ class Receiver:
 
     async def start(self) -> None:
         """Raises `OSError`, `EmbeddedServerError` or `SpoolRefused` where it cannot run."""
-        self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
-        _log_listening("http", self.web.address)
+        self._web_task = asyncio.create_task(self.web.serve(self.web.bind(self._http)), name="web")
+        self._say_listening("http", self.web.address)
         await self._store.open()
         await self._snapshots.load()
         if self._embedded is not None:
@@ -276,11 +308,13 @@ class Receiver:
         if self.sharing is not None:
             self._run(self.sharing.run(), "sharing")
         self._run(self._snapshots.run(), "snapshots")
+        if self._rollup is not None:
+            self._run(self._rollup.run(), "rollups")
         for listener in self.listeners:
             await _bind(listener)
-            _log_listening(listener.transport, listener.address)
+            self._say_listening(listener.transport, listener.address)
         self._is_listening = True
-        log.info("started", version=__version__)
+        self._say("started", version=__version__)
         # What lives now lives for ever; the garbage collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -296,6 +330,8 @@ class Receiver:
         for listener in self.listeners:
             await listener.stop(_LISTENERS_STOP_SECONDS)
         self._intake.release_all()
+        if self._rollup is not None:
+            self._rollup.end()
         left = await self._outlet.drain(self._publisher, deadline)
         if self.sharing is not None:
             await self.sharing.tell_the_rest()
@@ -390,9 +426,16 @@ class Receiver:
             self.sharing.detach()
         self.metrics.nats_disconnected()
 
-    def _count_kernel_drops(self) -> None:
+    async def _render(self) -> bytes:
         for listener in self._udp:
             listener.count_kernel_drops()
+        return self.metrics.render()
+
+    async def _tell_health(self) -> Health:
+        return self.health()
+
+    def _say_listening(self, transport: str, address: tuple[str, int]) -> None:
+        self._say("listening", transport=transport, host=address[0], port=address[1])
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -411,7 +454,3 @@ async def _bind(listener: Listener) -> None:
     except (OSError, UnicodeError) as error:  # UnicodeError: no host name can be like this
         host, port = listener.address
         raise OSError(f"{listener.transport} {host}:{port}: {error}") from error
-
-
-def _log_listening(transport: str, address: tuple[str, int]) -> None:
-    log.info("listening", transport=transport, host=address[0], port=address[1])

@@ -4,6 +4,7 @@ In: the parts of a receiver. Out: nothing; the metrics know them afterwards.
 """
 
 from collections.abc import Mapping, Sequence
+from time import time
 
 from service.correlation import Correlation, CorrelationConfig
 from service.listeners.relp import RelpListener
@@ -16,7 +17,9 @@ from service.nats.sharing import BucketSharing
 from service.nats.sharing_config import SharingConfig
 from service.outlet import Outlet
 from service.pipeline import Pipeline
+from service.rollup import RollupKeeper
 from service.settings import Settings
+from service.sources import MetricsConfig, Sources
 from service.spool.store import SpoolStore
 
 
@@ -100,6 +103,34 @@ def export_sharing(metrics: Metrics, bounds: SharingConfig, sharing: BucketShari
     )
     metrics.watch_totals("sharing_writes", "News of messages", "result", lambda: sharing.written)
     metrics.watch_totals("sharing_heard", "What others wrote", "result", lambda: sharing.heard)
+
+
+def export_rollups(metrics: Metrics, keeper: RollupKeeper) -> None:
+    counted = keeper.rollups
+    metrics.watch("rollup_mtas", "Hosts in the roll-ups of this minute", lambda: len(counted))
+    metrics.watch("rollup_mtas_capacity", "Bound of them", lambda: counted.max_hosts)
+    metrics.watch_totals(
+        "rollup_overflow",
+        "Events that are in no roll-up, or only in a total, for what is beyond a bound",
+        "reason",
+        lambda: counted.overflow,
+    )
+
+
+def export_sources(metrics: Metrics, bounds: MetricsConfig, sources: Sources) -> None:
+    metrics.watch_each(
+        "source_last_received_timestamp_seconds",
+        "When a sender was last heard, by its address",
+        "source",
+        lambda: sources.last_received(time()),
+    )
+    metrics.watch("sources", "Senders that are told apart", lambda: len(sources))
+    metrics.watch("sources_capacity", "Bound of them", lambda: bounds.max_sources)
+    metrics.watch_total(
+        "sources_unnamed",
+        "Times something was read from a sender beyond that bound",
+        lambda: sources.unnamed,
+    )
 
 
 def export_listeners(

@@ -9,6 +9,7 @@ from service.core.framing.base import Piece
 from service.outlet import Outlet
 from service.pipeline import Pipeline
 from service.received import Origin, Receipts
+from service.sources import Sources
 
 _LOOK_SECONDS = 0.05
 """How often lines that wait are looked at, while there are any."""
@@ -17,9 +18,10 @@ _LOOK_SECONDS = 0.05
 class PipelineIntake:
     """Implements `service.listeners.base.Intake`."""
 
-    def __init__(self, pipeline: Pipeline, outlet: Outlet) -> None:
+    def __init__(self, pipeline: Pipeline, outlet: Outlet, sources: Sources) -> None:
         self._pipeline = pipeline
         self._outlet = outlet
+        self._sources = sources
         self._look: asyncio.TimerHandle | None = None
         self._is_stopping = False
 
@@ -38,6 +40,7 @@ class PipelineIntake:
         received_at: datetime,
         receipts: Receipts | None = None,
     ) -> None:
+        self._sources.heard(origin.source_ip, pieces, received_at)
         self._put(self._pipeline.process(pieces, origin, received_at, receipts))
         if self._pipeline.correlation.held:
             if self._is_stopping:

@@ -2,20 +2,18 @@
 
 Call sites say what happened, once (`metrics.skipped(reason, n)`); names and labels live here.
 Counts balance: frames received = frames with events + lines skipped + frames dropped.
-Label values are enum members or transports, never text from a line.
+Label values are enum members, transports, names of our rules, and addresses of senders in bounded
+number: never text from a line.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from schemas.vocabulary import EventType, Transport
+from schemas.vocabulary import Category, EventType, Transport
 from service import __version__
+from service.collectors import Counts, Distribution, Each, Total, Totals
 from service.core.classify.values import NOTHING
 from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
 
@@ -46,7 +44,9 @@ class Tally:
     skipped: dict[Skip, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     frames_with_events: int = 0
+    categories: dict[str, int] = field(default_factory=dict)
     unclassified: dict[str | None, int] = field(default_factory=dict)
+    reputation: dict[str | None, int] = field(default_factory=dict)
 
     def skip(self, reason: Skip, count: int = 1) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + count
@@ -54,96 +54,14 @@ class Tally:
     def event(self, event_type: str) -> None:
         self.events[event_type] = self.events.get(event_type, 0) + 1
 
+    def caused_by(self, category: str) -> None:
+        self.categories[category] = self.categories.get(category, 0) + 1
+
     def unclassified_by(self, provider: str | None) -> None:
         self.unclassified[provider] = self.unclassified.get(provider, 0) + 1
 
-
-class Distribution(Collector):
-    """A histogram of one thread: the library's takes a lock for each value, which costs more than
-    parsing a line."""
-
-    def __init__(
-        self, name: str, help_text: str, bounds: tuple[float, ...], registry: CollectorRegistry
-    ) -> None:
-        self._name = name
-        self._help = help_text
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-        registry.register(self)
-
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def collect(self) -> Iterable[Metric]:
-        labels = [*map(str, self._bounds), "+Inf"]
-        buckets = list(zip(labels, map(float, accumulate(self._counts)), strict=True))
-        yield HistogramMetricFamily(self._name, self._help, buckets=buckets, sum_value=self._sum)
-
-
-class Counts(Collector):
-    """A counter with one label, of one thread, for the same reason."""
-
-    def __init__(
-        self,
-        name: str,
-        help_text: str,
-        label: str,
-        values: tuple[str, ...],
-        registry: CollectorRegistry,
-    ) -> None:
-        self._name = name
-        self._help = help_text
-        self._label = label
-        self._counts = dict.fromkeys(values, 0)
-        registry.register(self)
-
-    def count(self, value: str, times: int = 1) -> None:
-        self._counts[value] += times
-
-    def know(self, values: Iterable[str]) -> None:
-        """The values from now on; those that were known before keep their counts."""
-        self._counts = {value: self._counts.get(value, 0) for value in values}
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._counts
-
-    def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._help, labels=[self._label])
-        for value, count in self._counts.items():
-            family.add_metric([value], count)
-        yield family
-
-
-class _Total(Collector):
-    """A counter that somebody else keeps."""
-
-    def __init__(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        self._name = name
-        self._help = help_text
-        self._read = read
-
-    def collect(self) -> Iterable[Metric]:
-        yield CounterMetricFamily(self._name, self._help, value=self._read())
-
-
-class _Totals(Collector):
-    """The same with one label."""
-
-    def __init__(
-        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
-    ) -> None:
-        self._name = name
-        self._help = help_text
-        self._label = label
-        self._read = read
-
-    def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._help, labels=[self._label])
-        for value, count in self._read().items():
-            family.add_metric([value], count)
-        yield family
+    def distrusted_by(self, provider: str | None) -> None:
+        self.reputation[provider] = self.reputation.get(provider, 0) + 1
 
 
 class Metrics:
@@ -164,10 +82,26 @@ class Metrics:
         read = counter("bytes_received", "Bytes received", "transport")
         self._bytes = {t.value: read.labels(t.value) for t in Transport}
         events = counter("events", "Events made", "type")
-        self._events = {t.value: events.labels(t.value) for t in EventType}
+        self._events = {
+            t.value: events.labels(t.value) for t in EventType if t is not EventType.ROLLUP
+        }
         self._unclassified = Counts(
             "mailfault_unclassified",
             "Events whose cause no rule names, by receiving provider",
+            "provider",
+            (NOTHING,),
+            registry,
+        )
+        self._categories = Counts(
+            "mailfault_event_categories",
+            "Refusals, deferrals and bounces, by their cause",
+            "category",
+            tuple(Category),
+            registry,
+        )
+        self._reputation = Counts(
+            "mailfault_reputation",
+            "Deferrals and bounces for our reputation, by receiving provider",
             "provider",
             (NOTHING,),
             registry,
@@ -193,6 +127,8 @@ class Metrics:
         )
         letters = counter("dead_letters", "Dead letters for refused events", "result")
         self._letters = {r: letters.labels(r) for r in ("stored", "buried")}
+        rollups = counter("rollups", "Roll-ups made; they are no events of frames", "result")
+        self._rollups = {result: rollups.labels(result) for result in ("put", "unwanted")}
         self._resends = counter("publish_resends", "Messages sent again for want of an answer")
         self._publish_seconds = Distribution(
             "mailfault_publish_seconds",
@@ -244,13 +180,19 @@ class Metrics:
 
     def watch_total(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """The same for a counter."""
-        self.registry.register(_Total(f"mailfault_{name}", help_text, read))
+        self.registry.register(Total(f"mailfault_{name}", help_text, read))
 
     def watch_totals(
         self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
     ) -> None:
         """A counter by one label, whose values are enum members."""
-        self.registry.register(_Totals(f"mailfault_{name}", help_text, label, read))
+        self.registry.register(Totals(f"mailfault_{name}", help_text, label, read))
+
+    def watch_each(
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """A gauge by one label, of whose values there is a bounded number."""
+        self.registry.register(Each(f"mailfault_{name}", help_text, label, read))
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -283,14 +225,17 @@ class Metrics:
         if tally.frames_with_events:
             self._with_events.inc(tally.frames_with_events)
 
-        for provider, count in tally.unclassified.items():
-            if provider is None or provider not in self._unclassified:
-                provider = NOTHING
-            self._unclassified.count(provider, count)
+        for category, count in tally.categories.items():
+            known = category if category in self._categories else Category.OTHER
+            self._categories.count(known, count)
+        _count_providers(tally.unclassified, self._unclassified)
+        _count_providers(tally.reputation, self._reputation)
 
     def providers_known(self, names: Iterable[str]) -> None:
         """Those that the rules in use name: nothing else becomes a label."""
-        self._unclassified.know(sorted({*names, NOTHING}))
+        known = sorted({*names, NOTHING})
+        self._unclassified.know(known)
+        self._reputation.know(known)
 
     def dropped(self, transport: str, reason: Drop) -> None:
         """A frame that was received and lost."""
@@ -312,6 +257,10 @@ class Metrics:
 
     def dead_letter(self, *, stored: bool) -> None:
         self._letters["stored" if stored else "buried"].inc()
+
+    def rolled_up(self, count: int, *, wanted: bool) -> None:
+        """Handed on, or let go of because the stream takes none."""
+        self._rollups["put" if wanted else "unwanted"].inc(count)
 
     def resent(self, count: int) -> None:
         self._resends.inc(count)
@@ -352,3 +301,10 @@ class Metrics:
 
     def nats_disconnected(self) -> None:
         self._nats_connected.set(0)
+
+
+def _count_providers(tally: Mapping[str | None, int], counts: Counts) -> None:
+    for provider, count in tally.items():
+        if provider is None or provider not in counts:
+            provider = NOTHING
+        counts.count(provider, count)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from schemas.vocabulary import Category
+from schemas.vocabulary import Category, EventType, Scope
 from service.core.assemble import (
     UNKNOWN_HOST,
     Event,
@@ -71,6 +71,9 @@ class PipelineConfig(BaseModel):
 
 
 _OTHER = Category.OTHER.value
+_REPUTATION = Scope.REPUTATION.value
+_FAILED = {EventType.REJECT, EventType.DEFERRED, EventType.BOUNCED}
+_SENT_BY_US = {EventType.DEFERRED, EventType.BOUNCED}
 
 _Stretch = tuple[int, list[Entry | bytes]]
 """Index of a piece, and its lines in order: those that may be failures as entries."""
@@ -97,6 +100,8 @@ class Pipeline:
         self._metrics = metrics
         self.correlation = correlation or Correlation(CorrelationConfig(), self._zone)
         self.occurrences = Occurrences(config.remembered_lines)
+        self.on_event: Callable[[Event], None] | None = None
+        """Is told of each event that goes out."""
         self.use(classifier)
 
     def use(self, classifier: Classifier) -> None:
@@ -324,8 +329,14 @@ class Pipeline:
         envelopes = []
         for event in events:
             tally.event(event.event_type)
+            if self.on_event is not None:
+                self.on_event(event)
             if event.category == _OTHER:
                 tally.unclassified_by(event.provider)
+            if event.event_type in _FAILED:
+                tally.caused_by(event.category or _OTHER)
+                if event.scope == _REPUTATION and event.event_type in _SENT_BY_US:
+                    tally.distrusted_by(event.provider)
             envelope = seal(event, self._template, batch.now)
             if receipts is not None:
                 if expected:

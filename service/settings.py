@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from service import rules_files
+from service.board.config import BoardConfig
 from service.core.classify import Classifier, RulesError
 from service.core.privacy import Privacy
 from service.core.spelling import nearest
@@ -36,7 +37,9 @@ from service.nats.config import NatsConfig
 from service.nats.sharing_config import SharingConfig
 from service.pipeline import PipelineConfig
 from service.privacy import PrivacyConfig, PrivacyError
+from service.rollup import RollupConfig
 from service.rules_files import ClassifyConfig
+from service.sources import MetricsConfig
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
 from service.web import HttpConfig
@@ -84,20 +87,29 @@ class Settings(BaseSettings):
     shutdown_timeout: float = Field(
         25.0, gt=0, le=600, description="Seconds to deliver what was read before exiting anyway."
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that share the work, at most one for each processor.",
+    )
     udp: UdpConfig = Field(default_factory=UdpConfig)
     tcp: TcpConfig = Field(default_factory=TcpConfig)
     tls: TlsConfig = Field(default_factory=TlsConfig)
     relp: RelpConfig = Field(default_factory=RelpConfig)
     relp_tls: RelpTlsConfig = Field(default_factory=RelpTlsConfig)
     http: HttpConfig = Field(default_factory=HttpConfig)
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig)
     nats: NatsConfig = Field(default_factory=NatsConfig)
     pipeline: PipelineConfig = Field(default_factory=PipelineConfig)
     classify: ClassifyConfig = Field(default_factory=ClassifyConfig)
     correlation: CorrelationConfig = Field(default_factory=CorrelationConfig)
     sharing: SharingConfig = Field(default_factory=SharingConfig)
     privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)
+    rollup: RollupConfig = Field(default_factory=RollupConfig)
     queue: MemoryQueueConfig = Field(default_factory=MemoryQueueConfig)
     spool: SpoolConfig = Field(default_factory=SpoolConfig)
+    board: BoardConfig = Field(default_factory=BoardConfig)
     log: LogConfig = Field(default_factory=LogConfig)
 
 

@@ -5,9 +5,8 @@ supervisor kill a receiver that is holding events. `/readyz` is 200 when lines c
 events have somewhere to go.
 """
 
-import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
@@ -19,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from service.address import Address, split_address
-from service.metrics import Metrics
+from service.http_server import HttpServer, bind
 
 
 class HttpConfig(BaseModel):
@@ -43,25 +42,19 @@ class WebServer:
     def __init__(
         self,
         config: HttpConfig,
-        metrics: Metrics,
-        health: Callable[[], Health],
-        before_scrape: Callable[[], None],
+        metrics: Callable[[], Awaitable[bytes]],
+        health: Callable[[], Awaitable[Health]],
     ) -> None:
+        """`metrics`: as Prometheus reads them."""
         self._host, self._port = split_address(config.listen)
         self._metrics = metrics
         self._health = health
-        self._before_scrape = before_scrape
-        self._server = _Server(self._configured())
+        self._server = HttpServer(self._configured())
         self.address = (self._host, self._port)
 
-    def bind(self) -> socket.socket:
-        """Raises `OSError`."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        try:
-            sock = socket.create_server((self._host, self._port), family=family, backlog=128)
-        except (OSError, UnicodeError) as error:  # UnicodeError: no host name can be like this
-            raise OSError(f"http {self._host}:{self._port}: {error}") from error
-        sock.setblocking(False)
+    def bind(self, held: socket.socket | None = None) -> socket.socket:
+        """`held`: a socket that listens already. Raises `OSError`."""
+        sock = held or bind("http", self._host, self._port)
         self.address = sock.getsockname()[:2]
         return sock
 
@@ -91,22 +84,14 @@ class WebServer:
         )
 
     async def _get_metrics(self, request: Request) -> Response:
-        self._before_scrape()
-        return Response(self._metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(await self._metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _get_live(self, request: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     async def _get_ready(self, request: Request) -> Response:
-        health = self._health()
+        health = await self._health()
         status = "ready" if health.ready else "not ready"
         return JSONResponse(
             {"status": status, **health.detail}, status_code=200 if health.ready else 503
         )
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """The application handles signals: this server stops when it is told to."""
-        yield

@@ -1,4 +1,5 @@
-"""The README's table of settings, from the models. `python -m tests.settings_table` rewrites it."""
+"""The table of settings in `docs/configuration.md`, from the models; `python -m
+tests.settings_table` rewrites it."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from service.settings import Settings
 
-README = Path(__file__).parents[1] / "README.md"
+CONFIGURATION = Path(__file__).parents[1] / "docs" / "configuration.md"
 _PLACE = re.compile(r"(<!-- settings[^\n]*-->\n).*?(<!-- /settings -->)", re.DOTALL)
 
 
@@ -33,9 +34,9 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(readme: str) -> str:
-    return _PLACE.sub(lambda match: match[1] + table() + match[2], readme)
+def with_table(document: str) -> str:
+    return _PLACE.sub(lambda match: match[1] + table() + match[2], document)
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    CONFIGURATION.write_text(with_table(CONFIGURATION.read_text()))

@@ -513,6 +513,7 @@ async def test_a_receiver_in_this_process(tmp_path: Path) -> None:
                     "tcp": {"listen": ["127.0.0.1:0"]},
                     "http": {"listen": "127.0.0.1:0"},
                     "nats": {"servers": [server.url]},
+                    "rollup": {"enabled": False},
                 }
             )
         )

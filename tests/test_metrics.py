@@ -5,12 +5,12 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from schemas.vocabulary import EventType, Transport
+from schemas.vocabulary import Category, EventType, Transport
 from service import __version__
 from service.app import Receiver
 from service.core.classify import builtin_classifier
 from service.core.correlate.memory import Evicted
-from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
+from service.core.outcomes import Drop, Refusal, RelpRefusal, RollupOverflow, Skip
 from service.metrics import Metrics, Tally
 from service.nats.sharing import Answered, Heard, Written
 from service.settings import fixed
@@ -40,10 +40,24 @@ CONTRACT = {
 BOUNDED = {
     "transport": {transport.value for transport in Transport},
     "type": {event_type.value for event_type in EventType},
-    "reason": {reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal, *Evicted)},
-    "result": {"ok", "duplicate", "dead", "stored", "buried", *Answered, *Heard, *Written},
+    "reason": {
+        reason.value for reason in (*Skip, *Drop, *Refusal, *RelpRefusal, *Evicted, *RollupOverflow)
+    },
+    "result": {
+        "ok",
+        "duplicate",
+        "dead",
+        "stored",
+        "buried",
+        "put",
+        "unwanted",
+        *Answered,
+        *Heard,
+        *Written,
+    },
     "version": {__version__},
     "provider": {*builtin_classifier().providers.names, "none"},
+    "category": set(Category),
 }
 
 
@@ -133,6 +147,33 @@ def test_only_providers_of_the_rules_in_use_are_labels() -> None:
     metrics.providers_known({"google", "ours"})
     metrics.processed("tcp", Tally(unclassified={"google": 1, "yahoo": 1, "hostile\n": 1}))
     assert unclassified(metrics) == {"google": 2, "none": 2, "ours": 0}
+
+
+def test_causes_are_counted_and_only_known_ones_are_labels() -> None:
+    metrics = Metrics()
+    tally = Tally()
+    for category in ("timeout", "timeout", "hostile\n", "virus"):
+        tally.caused_by(category)
+    metrics.processed("tcp", tally)
+    found = {
+        dict(labels)["category"]: number
+        for (name, labels), number in samples(metrics).items()
+        if name == "mailfault_event_categories_total"
+    }
+    assert found.keys() == set(Category)
+    assert {name: n for name, n in found.items() if n} == {"timeout": 2, "other": 1, "virus": 1}
+
+
+def test_who_distrusts_us_is_counted_by_provider() -> None:
+    metrics = Metrics()
+    metrics.providers_known({"google"})
+    tally = Tally()
+    for provider in ("google", None, "google", "hostile\n"):
+        tally.distrusted_by(provider)
+    metrics.processed("tcp", tally)
+    assert value(metrics, "reputation_total", provider="google") == 2
+    assert value(metrics, "reputation_total", provider="none") == 2
+    assert value(metrics, "reputation_total") == 4
 
 
 def test_what_happens_to_events() -> None:

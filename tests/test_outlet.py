@@ -23,6 +23,7 @@ from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
 from service.pipeline import Pipeline, PipelineConfig
+from service.sources import Sources
 from service.spool import inspection
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueueConfig
@@ -171,7 +172,7 @@ async def test_what_is_refused_for_good_becomes_a_dead_letter(tmp_path: Path) ->
         made = way(tmp_path, server.url)
         long = lines.REJECT.replace(b"bad.example>", b"bad" * 6000 + b".example>")
         pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier())
-        intake = PipelineIntake(pipeline, made.outlet)
+        intake = PipelineIntake(pipeline, made.outlet, Sources(10))
         async with made.running():
             intake.take(
                 [Frame(lines.numbered(1)), Frame(long), Frame(lines.numbered(2))], ORIGIN, NOW
@@ -487,7 +488,9 @@ async def test_a_letter_that_went_over_the_disk_told_its_sender_twice(tmp_path: 
 async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
     made = way(tmp_path, max_events=1)
     intake = PipelineIntake(
-        Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier()), made.outlet
+        Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier()),
+        made.outlet,
+        Sources(10),
     )
     intake.take([Frame(lines.HARMLESS)], ORIGIN, NOW)
     assert made.outlet.waiting == 0

@@ -129,6 +129,27 @@ def test_what_no_rule_knows_is_counted_by_provider() -> None:
     assert value(metrics, "unclassified_total") == 5
 
 
+def test_causes_are_counted_of_failures_and_reputation_of_what_we_send() -> None:
+    made, metrics = pipeline()
+    listed = lines.DEFERRED.replace(
+        b"connect to mx.example.net[192.0.2.1]:25: Connection timed out",
+        b"host mx.google.com[192.0.2.1] said: 421 4.7.0 192.0.2.9 is listed at zen.spamhaus.org",
+    ).replace(b"relay=none", b"relay=mx.google.com[192.0.2.1]:25")
+    refused = lines.REJECT.replace(
+        b"554 5.7.1 <v@other.example>: Relay access denied",
+        b"554 5.7.1 Service unavailable; Client host [192.0.2.66] blocked using zen.spamhaus.org",
+    )
+    delivered = lines.SENT.replace(b"ok@example.net", b"later@example.net")
+    for line in (lines.DEFERRED, delivered, listed, refused):
+        made.frame(Frame(line), ORIGIN, NOW)
+    assert value(metrics, "events_total", type="resolved") == 1
+    assert value(metrics, "event_categories_total", category="timeout") == 1, "not the end of it"
+    assert value(metrics, "event_categories_total", category="blocklisted_ip") == 2
+    assert value(metrics, "event_categories_total") == 3
+    assert value(metrics, "reputation_total", provider="google") == 1
+    assert value(metrics, "reputation_total") == 1, "not those whom we refuse"
+
+
 def test_another_classifier_is_for_all_lines_from_then_on() -> None:
     made, metrics = pipeline()
     table = {"id": "ours.zork", "any": "zork", "category": "timeout", "scope": "local"}

@@ -100,8 +100,8 @@ def test_a_file_that_holds_no_key(tmp_path: Path, content: bytes | None, told: s
     with pytest.raises(ConfigError, match=r"^privacy\.hash_key_file: "):
         prepare_privacy(fixed({"privacy": table}))
     variables = {"MAILFAULT_PRIVACY__SENDER": "hash", "MAILFAULT_PRIVACY__HASH_KEY_FILE": str(file)}
-    for command in ("check-config", "parse", "serve", "explain"):
-        done = run(command, settings=variables)
+    for command in ("check-config", "parse", "serve", "explain", "replay -"):
+        done = run(*command.split(), settings=variables)
         assert done.returncode == 78, command
         assert done.stdout == b""
         assert done.stderr.startswith(b"configuration: privacy.hash_key_file: "), done.stderr

@@ -1,9 +1,8 @@
-"""The README is what the software does."""
+"""The README and the reference in `docs/` are what the software does. That their commands run is
+`tests/documents/`."""
 
-import asyncio
 import json
 import re
-import sys
 from pathlib import Path
 
 import schemas
@@ -13,19 +12,23 @@ from service.core.classify.compiling import MAX_PROVIDERS, MAX_RULES, MAX_SIZE
 from service.core.classify.conditions import MAX_PHRASE
 from service.core.classify.values import MAX_LISTED
 from service.rules_files import MAX_BYTES, MAX_FILES
+from tests import events_page
 from tests.cli.run import objects, run
-from tests.nats_server import client_of, real_nats
-from tests.settings_table import README, rows, with_table
+from tests.documents.blocks import documents
+from tests.settings_table import CONFIGURATION, rows, with_table
 
-TEXT = README.read_text()
+TOP = Path(__file__).parents[1]
+README = (TOP / "README.md").read_text()
+RULES = (TOP / "docs" / "rules.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def test_the_table_of_settings_is_generated_and_fresh() -> None:
-    assert with_table(TEXT) == TEXT
+    text = CONFIGURATION.read_text()
+    assert with_table(text) == text
 
 
 def test_every_setting_is_described() -> None:
@@ -33,7 +36,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_events_are_shown_with_fields_that_exist() -> None:
-    shown = [json.loads(block) for block in blocks("json")]
+    shown = [json.loads(block) for block in blocks(README, "json")]
     assert {event["event_type"] for event in shown} == {"reject", "deferred", "bounced"}
     for event in shown:
         model = schemas.codec.MODELS[event["event_type"]]
@@ -45,9 +48,9 @@ def test_events_are_shown_with_fields_that_exist() -> None:
 
 
 def test_the_rule_of_ones_own_does_what_is_said_of_it(tmp_path: Path) -> None:
-    [rules] = [block for block in blocks("toml") if "[[rule]]" in block]
-    [config] = [block for block in blocks("toml") if "[classify]" in block]
-    [line] = blocks("log")
+    [rules] = [block for block in blocks(RULES, "toml") if "[[rule]]" in block]
+    [config] = [block for block in blocks(RULES, "toml") if "[classify]" in block]
+    [line] = blocks(RULES, "log")
     file, named = tmp_path / "rules.toml", "/etc/mailfault/rules.toml"
     assert named in rules
     assert named in config
@@ -65,9 +68,8 @@ def test_the_rule_of_ones_own_does_what_is_said_of_it(tmp_path: Path) -> None:
 
 
 def test_keys_and_bounds_of_rules_are_those_of_the_code() -> None:
-    section = TEXT.partition("### Rules of your own")[2].partition("\n### ")[0]
-    named = set(re.findall(r"`([a-z]+)`", section))
-    named |= set(re.findall(r"^([a-z]+) = ", section, re.MULTILINE))
+    named = set(re.findall(r"`([a-z]+)`", RULES))
+    named |= set(re.findall(r"^([a-z]+) = ", RULES, re.MULTILINE))
     assert set(rule.parsers([])) <= named
     for bound in (
         f"{MAX_FILES}\nfiles",
@@ -78,39 +80,51 @@ def test_keys_and_bounds_of_rules_are_those_of_the_code() -> None:
         f"{MAX_LISTED} values in a list",
         f"{MAX_PHRASE}\ncharacters in a phrase",
     ):
-        assert bound in section, bound
+        assert bound in RULES, bound
 
 
 def test_every_command_is_in_the_reference() -> None:
     names = {command.name for command in app.registered_commands}
     names |= {group.name for group in app.registered_groups}
-    assert names == set(re.findall(r"^\| `mailfault ([a-z-]+)", TEXT, re.MULTILINE))
+    assert names == set(re.findall(r"^\| `mailfault ([a-z-]+)", README, re.MULTILINE))
 
 
-async def test_the_python_subscriber_gets_an_event(tmp_path: Path) -> None:
-    [source] = blocks("python")
-    source = source.replace("mailfault_schemas", "schemas")
-    async with real_nats(tmp_path) as server, client_of(server) as client:
-        source = source.replace("nats://127.0.0.1:4222", server.url)
-        script = tmp_path / "subscriber.py"
-        script.write_text(source)
-        jetstream = client.jetstream()
-        await jetstream.add_stream(name="POSTFIX", subjects=["postfix.>"])
-        await jetstream.publish("postfix.bounced.mx1", schemas.samples.example_bytes("bounced"))
-        event = schemas.decode(schemas.samples.example_bytes("bounced"))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-u",
-            str(script),
-            cwd=README.parent,
-            env={"PYTHONPATH": str(README.parent)},
-            stdout=asyncio.subprocess.PIPE,
+def test_every_link_leads_somewhere() -> None:
+    for name in documents():
+        text = (TOP / name).read_text()
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, heading = target.partition("#")
+            if "://" in target:
+                continue
+            file = (TOP / name).parent / path if path else TOP / name
+            assert file.exists(), f"{name}: {target}"
+            if heading:
+                assert heading in headings(file.read_text()), f"{name}: {target}"
+
+
+def headings(text: str) -> set[str]:
+    """As links name them."""
+    found = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in found}
+
+
+def test_the_page_of_events_is_generated_and_fresh() -> None:
+    assert events_page.page() == events_page.PAGE.read_text()
+
+
+def test_the_page_of_events_leaves_no_field_out() -> None:
+    text = events_page.PAGE.read_text()
+    for kind, model in schemas.codec.MODELS.items():
+        table = text.partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
+        rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| (.+?) \| [^|]*\|$", table, re.MULTILINE)
+        assert {name for name, meaning in rows if "." not in name and meaning} == set(
+            model.model_fields
         )
-        assert process.stdout is not None
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), 40)
-        finally:
-            process.kill()
-            await process.wait()
-    assert event.queue_id is not None
-    assert event.queue_id in line.decode()
+
+
+def test_each_alert_has_a_section_that_says_what_to_do() -> None:
+    rules = (TOP / "deploy" / "prometheus" / "mailfault.rules.yml").read_text()
+    alerts = re.findall(r"^ *- alert: (\w+)$", rules, re.MULTILINE)
+    text = (TOP / "docs" / "operating.md").read_text()
+    assert alerts
+    assert re.findall(r"^### (Mailfault\w+)$", text, re.MULTILINE) == alerts

@@ -17,13 +17,15 @@ class Site:
         self.metrics = Metrics()
         self.health = Health(ready=True, detail={"listening": True, "nats": {"connected": False}})
         self.scrapes = 0
-        self.server = WebServer(
-            HttpConfig(listen=listen), self.metrics, lambda: self.health, self._before_scrape
-        )
+        self.server = WebServer(HttpConfig(listen=listen), self._render, self._health)
 
-    def _before_scrape(self) -> None:
+    async def _render(self) -> bytes:
         self.scrapes += 1
         self.metrics.kernel_dropped(1)
+        return self.metrics.render()
+
+    async def _health(self) -> Health:
+        return self.health
 
     async def send(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
         reader, writer = await asyncio.open_connection(*self.server.address)

@@ -1,13 +1,24 @@
 """The command line: one file a command, thin. Results go to stdout, logs to stderr.
 
 Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration, 130 interrupted
-(`serve` and `tail` end that way, with 0).
+(`serve`, `tail` and `board` end that way, with 0).
 """
 
 import typer
 
 from service import __version__
-from service.cli import check_config, demo, explain, parse, schema, serve, spool, tail
+from service.cli import (
+    board,
+    check_config,
+    demo,
+    explain,
+    parse,
+    replay,
+    schema,
+    serve,
+    spool,
+    tail,
+)
 
 app = typer.Typer(
     name="mailfault",
@@ -36,8 +47,10 @@ def _root(
 
 app.command("serve")(serve.serve)
 app.command("parse")(parse.parse)
+app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)
 app.command("tail")(tail.tail)
+app.command("board")(board.board)
 app.command("schema")(schema.schema)
 app.command("demo")(demo.demo)
 app.add_typer(spool.app, name="spool")

@@ -1,21 +1,24 @@
 """`mailfault check-config`: validate, and show what is in force."""
 
 import json
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from service.cli.configuration import check_files, load
+from service.cli.configuration import ConfigFile, check_files, load
+from service.cli.terminal import quiet_pipe
 
 
 def check_config(
-    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Validate the configuration and print what is in force, secrets hidden.
 
-    Example: mailfault check-config --config /etc/mailfault/mailfault.toml
+    Examples:
+
+      mailfault check-config --config /etc/mailfault/mailfault.toml
+      MAILFAULT_NATS__WINDOW=100 mailfault check-config | jq .nats
     """
     settings = load(config, {})
     check_files(settings)
-    typer.echo(json.dumps(settings.model_dump(mode="json"), indent=2))
+    with quiet_pipe():
+        typer.echo(json.dumps(settings.model_dump(mode="json"), indent=2))

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,6 +17,25 @@ from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
 from service.systemd import sockets
 from service.systemd.sockets import SocketsError
+
+DEFAULT_SERVER = "nats://127.0.0.1:4222"
+
+TimeZone = Annotated[
+    str | None, typer.Option(metavar="ZONE", help="Zone of stamps without one, as Europe/Berlin.")
+]
+NatsServers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--nats", metavar="URL", help="NATS server; repeatable.", show_default=DEFAULT_SERVER
+    ),
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML configuration file.")
+]
+
+PATIENCE = 1e6
+"""Seconds that lines of a file may wait for later ones. In truth it is for so many lines:
+`in_order`."""
 
 EX_CONFIG = 78
 """`sysexits.h`: something was found in an unconfigured or misconfigured state."""
@@ -60,9 +79,16 @@ def pipeline_of(checked: Settings, privacy: Privacy | None) -> Pipeline:
     """As the receiver has it, for a command that reads lines without receiving any. Files of rules
     that cannot be used are its end, as above."""
     template = SubjectTemplate(checked.nats.subject_template, checked.nats.subject_prefix)
+    bounds = checked.correlation
     correlation = Correlation(
         # What is slow for one receiver is nothing for a file: every bounce may wait.
-        checked.correlation.model_copy(update={"notice_rate": sys.maxsize}),
+        bounds.model_copy(
+            update={
+                "notice_rate": sys.maxsize,
+                "notice_wait": bounds.notice_wait and PATIENCE,
+                "removal_wait": bounds.removal_wait and PATIENCE,
+            }
+        ),
         ZoneInfo(checked.pipeline.default_timezone),
     )
     try:

@@ -26,6 +26,7 @@ from service import logs
 from service.app import Receiver
 from service.cli.demo_relp import send_relp
 from service.cli.tail import row
+from service.cli.terminal import console, quiet_pipe
 from service.nats.embedded import EmbeddedServerError
 from service.settings import fixed
 
@@ -35,13 +36,15 @@ _SECONDS = 30
 def demo() -> None:
     """Show the whole way once, bounded, with nothing to set up.
 
-    Example: mailfault demo
+    Examples:
+
+      mailfault demo
     """
     logs.configure("warning")
-    console = Console(highlight=False, soft_wrap=True)
+    out = console(soft_wrap=True)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            is_balanced = runner.run(_demo(console))
+        with quiet_pipe(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            is_balanced = runner.run(_demo(out))
     except (EmbeddedServerError, OSError, TimeoutError) as error:
         typer.echo(f"demo: {str(error) or type(error).__name__}", err=True)
         raise typer.Exit(1) from None
@@ -49,7 +52,7 @@ def demo() -> None:
         raise typer.Exit(1)
 
 
-async def _demo(console: Console) -> bool:
+async def _demo(out: Console) -> bool:
     with tempfile.TemporaryDirectory(prefix="mailfault-demo-") as folder:
         settings = fixed(
             {
@@ -59,24 +62,25 @@ async def _demo(console: Console) -> bool:
                 "relp": {"listen": ["127.0.0.1:0"]},
                 "http": {"listen": "127.0.0.1:0"},
                 "nats": {"embedded_port": 0},
+                "rollup": {"enabled": False},  # they come by the clock
             }
         )
         receiver = Receiver(settings)
         try:
             await receiver.start()
             async with asyncio.timeout(_SECONDS):
-                return await _show(console, receiver)
+                return await _show(out, receiver)
         finally:
             await receiver.stop()
 
 
-async def _show(console: Console, receiver: Receiver) -> bool:
+async def _show(out: Console, receiver: Receiver) -> bool:
     addresses = {listener.transport: listener.address for listener in receiver.listeners}
-    console.print(f"nats-server with JetStream on {receiver.nats_url}")
+    out.print(f"nats-server with JetStream on {receiver.nats_url}")
     for transport, (host, port) in addresses.items():
-        console.print(f"listening on {transport} {host}:{port}")
+        out.print(f"listening on {transport} {host}:{port}")
         await _send(transport, (host, port), _sample(transport))
-        console.print(f"  sent {len(_lines())} lines over {transport}")
+        out.print(f"  sent {len(_lines())} lines over {transport}")
     # UDP does not say when it has arrived.
     sent = len(_lines()) * len(addresses)
     while receiver.metrics.balance()["frames received"] < sent:  # noqa: ASYNC110
@@ -89,11 +93,11 @@ async def _show(console: Console, receiver: Receiver) -> bool:
         await client.close()
     subjects = Counter(subject for subject, _ in events)
     for subject in sorted(subjects):
-        console.print(f"\n[bold]{subject}[/bold]")
+        out.print(f"\n[bold]{subject}[/bold]")
         for its_subject, event in events:
             if its_subject == subject:
-                console.print(row(event))
-    return _balance(console, receiver, stored=len(events))
+                out.print(row(event))
+    return _balance(out, receiver, stored=len(events))
 
 
 @cache
@@ -139,13 +143,13 @@ async def _fetch(jetstream: JetStreamContext) -> list[tuple[str, schemas.Event]]
             return events
 
 
-def _balance(console: Console, receiver: Receiver, stored: int) -> bool:
+def _balance(out: Console, receiver: Receiver, stored: int) -> bool:
     counts = receiver.metrics.balance()
     table = Table("count", "", title="\nthe balance", title_justify="left")
     for name, number in {**counts, "events in the stream": stored}.items():
         table.add_row(str(number), name)
-    console.print(table)
+    out.print(table)
     outcomes = counts["frames with events"] + counts["lines skipped"] + counts["frames dropped"]
     is_balanced = counts["frames received"] == outcomes and counts["events"] == stored
-    console.print("balances" if is_balanced else "DOES NOT BALANCE")
+    out.print("balances" if is_balanced else "DOES NOT BALANCE")
     return is_balanced

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
 from schemas.vocabulary import Transport
-from service.cli.configuration import load, nested, pipeline_of, privacy_of
+from service.cli.configuration import ConfigFile, TimeZone, load, nested, pipeline_of, privacy_of
 from service.cli.explained import Explained, show
 from service.cli.terminal import end_quietly, json_line
 from service.core.assemble import Event
@@ -31,19 +30,22 @@ _ORIGIN = Origin(Transport.FILE.value, None)
 
 def explain(
     line: Annotated[
-        str | None, typer.Argument(help="One log line; - or nothing for standard input.")
+        str | None,
+        typer.Argument(metavar="LINE", help="One log line; - or nothing for standard input."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    timezone: Annotated[
-        str | None, typer.Option(help="Zone of stamps without one, as Europe/Berlin.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+    timezone: TimeZone = None,
+    config: ConfigFile = None,
 ) -> None:
     """Show how a line is read: framing, header, line shape, rule, and the event field by field.
 
-    A line that is no failure is told why. Exit status 1: there was one that is not understood.
+    A line that is no failure is told why. Exit status 1: there was one that is
+    not understood.
 
-    Example: grep 4ABCDE12F /var/log/mail.log | mailfault explain
+    Examples:
+
+      grep 4ABCDE12F /var/log/mail.log | mailfault explain
+      mailfault explain --json "$(tail -1 /var/log/mail.log)" | jq .rule
     """
     settings = load(config, nested(pipeline__default_timezone=timezone))
     privacy = privacy_of(settings)

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from schemas.invalid import InvalidEvent
-from service.cli.terminal import printable
+from service.cli.terminal import console, printable
 from service.core.assemble import Event
 from service.core.explain import Trace, Wire, flat, origins
 from service.core.outcomes import Drop, Malformed, Skip
@@ -132,23 +131,23 @@ def _steps(steps: Trace) -> Iterator[tuple[str, str]]:
 
 
 def show(found: Explained) -> None:
-    console = Console(highlight=False)
+    out = console()
     steps = Table.grid(padding=(0, 2, 0, 0))
     steps.add_column(style="bold", no_wrap=True)
     steps.add_column(overflow="fold")
     steps.add_row("line", str(found.number))
     for name, words in found.steps_in_words():
         steps.add_row(name, Text(printable(words)))  # not a str: markup is one
-    console.print(steps)
+    out.print(steps)
     fields = Table("field", "value", "from", box=None, padding=(0, 2, 0, 0))
     fields.columns[0].no_wrap = True
     fields.columns[1].overflow = "fold"
     for name, value, origin in found.fields():
         fields.add_row(name, Text(_short(name, value)), Text(origin, style="dim"))
     if fields.row_count:
-        console.print()
-        console.print(fields)
-    console.print()
+        out.print()
+        out.print(fields)
+    out.print()
 
 
 def _short(name: str, value: Any) -> str:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
 import zstandard
 
@@ -16,26 +16,32 @@ from service.cli.zstd_file import ZstdFile
 from service.core.framing.base import Frame
 
 
+class OpenLog(NamedTuple):
+    text: IO[bytes]
+    """What stands in it, decompressed."""
+    stored: IO[bytes]
+    """The same as it is stored: `tell()` says how far it has been read."""
+
+
 @contextmanager
-def open_log(path: str) -> Iterator[IO[bytes]]:
+def open_log(path: str) -> Iterator[OpenLog]:
     """`-` is standard input. Raises `OSError`, also for a file that is not what its name says."""
     if path == "-":
-        yield sys.stdin.buffer
+        yield OpenLog(sys.stdin.buffer, sys.stdin.buffer)
         return
     suffix = Path(path).suffix
     try:
-        if suffix == ".gz":
-            with gzip.open(path, "rb") as file:
-                yield cast(BinaryIO, file)
-        elif suffix == ".xz":
-            with lzma.open(path, "rb") as file:
-                yield file
-        elif suffix == ".zst":
-            with open(path, "rb") as packed:
-                yield io.BufferedReader(ZstdFile(packed))
-        else:
-            with open(path, "rb") as file:
-                yield file
+        with open(path, "rb") as stored:
+            if suffix == ".gz":
+                with gzip.GzipFile(fileobj=stored) as file:
+                    yield OpenLog(cast(BinaryIO, file), stored)
+            elif suffix == ".xz":
+                with lzma.open(stored) as file:
+                    yield OpenLog(file, stored)
+            elif suffix == ".zst":
+                yield OpenLog(io.BufferedReader(ZstdFile(stored)), stored)
+            else:
+                yield OpenLog(stored, stored)
     except (
         gzip.BadGzipFile,
         zlib.error,

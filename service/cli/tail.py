@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Annotated
 
 import nats
@@ -20,16 +19,21 @@ from rich.text import Text
 
 import schemas
 from schemas.vocabulary import EventType
-from service.cli.configuration import load, nested
-from service.cli.terminal import end_quietly, json_line, printable
+from service.cli.ago import ago
+from service.cli.configuration import DEFAULT_SERVER, ConfigFile, NatsServers, load, nested
+from service.cli.terminal import console, end_quietly, json_line, printable
 from service.nats.client import new_client
 from service.nats.config import CredentialsError, NatsConfig
 
-_SINCE = re.compile(r"([0-9]{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_STYLES = {"reject": "yellow", "deferred": "cyan", "bounced": "red", "resolved": "green"}
-_DEFAULT_SERVER = "nats://127.0.0.1:4222"
+_STYLES = {
+    "rollup": "blue",
+    "reject": "yellow",
+    "deferred": "cyan",
+    "bounced": "red",
+    "resolved": "green",
+}
 _FIELD_WIDTH = 120
+_INDENT = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class _Wanted:
     domain: str | None
 
     def takes(self, event: schemas.Event) -> bool:
+        if isinstance(event, schemas.RollupEvent) and EventType.ROLLUP not in self.types:
+            return False  # numbers, for who asks for them
         return (
             (not self.types or event.event_type in self.types)
             and self.mta in (None, event.mta.host.lower(), schemas.mta_token(event.mta.host))
@@ -52,24 +58,35 @@ class _Wanted:
 
 def tail(
     types: Annotated[
-        list[EventType] | None, typer.Option("--type", help="Event type; repeatable.")
+        list[EventType] | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help=f"{', '.join(EventType)}; repeatable. Roll-ups are shown only when asked for.",
+        ),
     ] = None,
-    mta: Annotated[str | None, typer.Option(help="Reporting host.")] = None,
-    category: Annotated[str | None, typer.Option(help="Cause, as unknown_user.")] = None,
-    domain: Annotated[str | None, typer.Option(help="Recipient domain.")] = None,
+    mta: Annotated[str | None, typer.Option(metavar="HOST", help="Reporting host.")] = None,
+    category: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Cause, as unknown_user.")
+    ] = None,
+    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Recipient domain.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Start that long ago, as 30m or 1h; else with new events.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Start that long ago, as 30m or 1h; else with new events."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The events as they are.")] = False,
-    server: Annotated[
-        list[str] | None,
-        typer.Option("--nats", help="NATS server; repeatable.", show_default=_DEFAULT_SERVER),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+    server: NatsServers = None,
+    config: ConfigFile = None,
 ) -> None:
     """Show events as they are published, until Ctrl-C.
 
-    Example: mailfault tail --type bounced --since 1h
+    Examples:
+
+      mailfault tail --type bounced --type deferred --since 1h
+      mailfault tail --mta mx1.example.org --category rate_limited
+      mailfault tail --domain example.net --json | jq -r .response
     """
     settings = load(config, nested(nats__servers=server)).nats
     wanted = _Wanted(
@@ -93,16 +110,9 @@ def tail(
         raise typer.Exit(1) from None
 
 
-def _ago(value: str) -> timedelta:
-    match = _SINCE.fullmatch(value)
-    if match is None:
-        raise typer.BadParameter("--since takes a number and s, m, h or d, as 30m or 1h")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
 def _start(since: str) -> datetime:
     try:
-        return datetime.now(UTC) - _ago(since)
+        return datetime.now(UTC) - ago(since)
     except OverflowError:
         raise typer.BadParameter("--since is before the first of years") from None
 
@@ -112,18 +122,19 @@ async def _tail(
 ) -> None:
     client = new_client(settings)
     await client.connect(
-        servers=settings.servers or [_DEFAULT_SERVER],
+        servers=settings.servers or [DEFAULT_SERVER],
         name="mailfault-tail",
         connect_timeout=int(settings.connect_timeout),
         max_reconnect_attempts=-1,
         allow_reconnect=True,
+        inbox_prefix=settings.inbox_prefix,
         error_cb=_say_error,
         **settings.credentials(),
     )
     try:
         jetstream = client.jetstream()
         await jetstream.stream_info(settings.stream.name)
-        console = Console(highlight=False, soft_wrap=True)
+        out = console(soft_wrap=True)
         subscription = await jetstream.subscribe(
             settings.stream_subject,
             stream=settings.stream.name,
@@ -131,7 +142,7 @@ async def _tail(
             config=_from(start),
         )
         async for message in subscription.messages:
-            _show(message, wanted, console, as_json)
+            _show(message, wanted, out, as_json)
     finally:
         with contextlib.suppress(NatsError, OSError):
             await client.close()
@@ -147,7 +158,7 @@ async def _say_error(error: Exception) -> None:
     typer.echo(f"tail: {printable(str(error)) or type(error).__name__}", err=True)
 
 
-def _show(message: Msg, wanted: _Wanted, console: Console, as_json: bool) -> None:
+def _show(message: Msg, wanted: _Wanted, out: Console, as_json: bool) -> None:
     try:
         event = schemas.decode(message.data)
     except schemas.DecodeError as error:
@@ -158,14 +169,26 @@ def _show(message: Msg, wanted: _Wanted, console: Console, as_json: bool) -> Non
     if as_json:
         sys.stdout.buffer.write(json_line(message.data.decode()).encode() + b"\n")
         sys.stdout.buffer.flush()
-    else:
-        console.print(row(event))
+    elif out.is_terminal:
+        for line in folded(row(event), out):
+            out.print(line)
+    else:  # for grep and the like
+        out.print(row(event))
+
+
+def folded(row: Text, out: Console) -> Iterator[Text]:
+    """A row that is too long for the terminal as several, the first one to the left of the others:
+    between them events would not be told apart."""
+    for number, line in enumerate(row.wrap(out, max(out.width - _INDENT, 1), overflow="fold")):
+        yield Text(" " * _INDENT).append_text(line) if number else line
 
 
 def row(event: schemas.Event) -> Text:
     """One event on one line: when, what, where, whose, why."""
+    if isinstance(event, schemas.RollupEvent):
+        return _numbers(event)
     code = event.enhanced_code or (str(event.smtp_code) if event.smtp_code else "-")
-    row = Text(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
+    row = Text().append(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
     row.append(f"{event.event_type:<8} ", style=_STYLES.get(event.event_type, "magenta"))
     for part in (
         event.mta.host,
@@ -176,4 +199,12 @@ def row(event: schemas.Event) -> Text:
     ):
         row.append(printable(part)[:_FIELD_WIDTH] + "  ")
     row.append(printable(event.response or ""), style="dim")
+    return row
+
+
+def _numbers(event: schemas.RollupEvent) -> Text:
+    row = Text().append(event.event_time.strftime("%Y-%m-%d %H:%M:%S "), style="dim")
+    row.append(f"{event.event_type:<8} ", style=_STYLES[event.event_type])
+    row.append(printable(event.mta.host)[:_FIELD_WIDTH] + "  ")
+    row.append(", ".join(f"{kind} {counts.total:,}" for kind, counts in event.counts.items()))
     return row

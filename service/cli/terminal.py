@@ -3,12 +3,22 @@
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
+from rich.console import Console
 
 _OUTSIDE_STRINGS = re.compile(r"[\t\n\r]")
 """Space between the tokens of a JSON text: inside its strings these are escaped (RFC 8259 7)."""
+
+
+def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
+    """Styled on a terminal only, and nowhere with NO_COLOR (no-color.org): no bold either, which
+    rich would keep."""
+    plain = {"color_system": None} if os.environ.get("NO_COLOR") else {}
+    return Console(stderr=stderr, soft_wrap=soft_wrap, highlight=False, **plain)  # type: ignore[arg-type]
 
 
 def printable(text: str) -> str:
@@ -35,3 +45,14 @@ def end_quietly() -> NoReturn:
     in the buffer goes nowhere, else the interpreter's last flush would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(0)
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """For a command that only writes: as `end_quietly`, also where the last of it is written only
+    at the end."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        end_quietly()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from string import Formatter
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_origin
 from urllib.parse import quote
 
 import orjson
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from schemas.base import SCHEMA_VERSION, EventBase, Mta
 from schemas.codec import MODELS
 from schemas.subjects import mta_token
-from service.core.assemble import NAME_MAX, Event
+from service.core.assemble import NAME_MAX
 from service.core.identity import ID_BYTES
 
 FIELDS = ("prefix", "type", "mta", "instance", "category", "recipient_domain")
@@ -84,7 +84,7 @@ class SubjectTemplate:
         self._names = frozenset(names)
         self._shared: dict[tuple[str, int], _Shared] = {}
 
-    def subject(self, event: Event) -> str:
+    def subject(self, event: EventBase) -> str:
         mta = mta_token(event.mta.host)
         if self._plain:
             return f"{self._prefix}.{event.event_type}.{mta}"
@@ -133,7 +133,7 @@ class _Shared(NamedTuple):
     """Kept, so that no other object can have its identity."""
 
 
-def seal(event: Event, template: SubjectTemplate, received: float) -> Envelope:
+def seal(event: EventBase, template: SubjectTemplate, received: float) -> Envelope:
     """Serialise an event and address it."""
     # Looked up once: each attribute of a model is a search of its own.
     fields = event.__dict__
@@ -170,6 +170,7 @@ def _inner(model: type[EventBase]) -> tuple[str, ...]:
         name
         for name, field in model.model_fields.items()
         if name != "mta"
+        and get_origin(field.annotation) is not dict
         and any(
             isinstance(kind, type) and issubclass(kind, BaseModel)
             for kind in (field.annotation, *get_args(field.annotation))

@@ -12,6 +12,9 @@ Bounded: of at least the last `bound` lines that were asked about, in all stream
 how often each was seen; what is older is forgotten, and the next equal line is a first one.
 """
 
+import re
+
+_FRACTION = re.compile(r"[.,](\d*)")
 _Key = tuple[int, str]
 
 
@@ -42,5 +45,9 @@ class Occurrences:
 
 def is_told_apart(stamp: str) -> bool:
     """Whether a stamp is so fine that equal lines with it are one line, sent again: fractions of a
-    second, or journald's microseconds."""
-    return "." in stamp or "," in stamp or (len(stamp) > 10 and stamp.isdecimal())
+    second, or journald's microseconds. A fraction of zeros tells nothing: syslog-ng writes it where
+    it was given whole seconds."""
+    fraction = _FRACTION.search(stamp)
+    if fraction is None:
+        return len(stamp) > 10 and stamp.isdecimal()
+    return bool(fraction[1].strip("0"))

@@ -99,3 +99,12 @@ class RelpRefusal(StrEnum):
     """`open` without a protocol version, or without the command `syslog`."""
     ANSWERS_UNREAD = "answers_unread"
     """The peer did not read its answers, and the buffer for them is full."""
+
+
+class RollupOverflow(StrEnum):
+    """Why an event is missing in the roll-ups, or in part of one."""
+
+    MTAS = "mtas"
+    """More hosts than are told apart: it is in none."""
+    CAUSES = "causes"
+    """More causes than are told apart: it is only in the total of its type."""

@@ -27,7 +27,11 @@ class _Place(NamedTuple):
 
 
 class InheritedSockets:
-    def __init__(self, sockets: Sequence[NamedSocket] = ()) -> None:
+    def __init__(
+        self, sockets: Sequence[NamedSocket] = (), http: socket.socket | None = None
+    ) -> None:
+        """`http`: for metrics and health, listening; of a worker."""
+        self.http = http
         self._problems: list[str] = []
         self._placed: dict[_Place, NamedSocket] = {}
         for named in sockets:

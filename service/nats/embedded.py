@@ -6,7 +6,6 @@ this process, and killed by the kernel should this process be killed.
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -21,6 +20,8 @@ from typing import IO
 
 import structlog
 
+from service import lifeline
+
 log = structlog.get_logger(__name__)
 
 _START_SECONDS = 120.0
@@ -33,7 +34,6 @@ _LOCK_SECONDS = 2.0
 """A server that is killed with its receiver needs a moment to be gone."""
 _GREETING_SECONDS = 5.0
 _LOG_TAIL_BYTES = 4096
-_PR_SET_PDEATHSIG = 1
 
 
 class EmbeddedServerError(RuntimeError):
@@ -135,7 +135,7 @@ class EmbeddedServer:
                 # As long as it lives it holds the lock too: no second server on this store.
                 pass_fds=(self._lock.fileno(),),
                 start_new_session=True,  # a terminal's Ctrl-C is for us, we stop it in order
-                preexec_fn=partial(_die_with, os.getpid()),
+                preexec_fn=partial(lifeline.bind_to, os.getpid(), signal.SIGKILL),
             )
         ready = asyncio.create_task(self._until_greeting())
         ended = asyncio.create_task(process.wait())
@@ -279,14 +279,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)
-
-
-def _die_with(parent: int) -> None:
-    """Runs in the child between fork and exec (prctl(2)): Linux only, elsewhere it does nothing."""
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent went before we could ask
-            os._exit(1)

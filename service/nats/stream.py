@@ -17,7 +17,7 @@ from nats.js.api import (
     StreamInfo,
 )
 
-from schemas.vocabulary import EventType
+from schemas.vocabulary import MAIL_EVENTS, EventType
 from service.nats.client import obey_cancellation
 from service.nats.config import NatsConfig
 
@@ -43,6 +43,7 @@ class StreamReport:
     created: bool = False
     findings: tuple[str, ...] = ()
     """What is not as recommended, for the log."""
+    takes_rollups: bool = True
 
 
 async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
@@ -86,12 +87,15 @@ def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
     found = info.config
     findings = []
     state = StreamState.READY
-    if not _takes(found.subjects or (), config):
+    subjects = found.subjects or ()
+    takes_rollups = _takes(subjects, config, [EventType.ROLLUP])
+    if not _takes(subjects, config, MAIL_EVENTS):
         state = StreamState.UNSUITABLE
         findings.append(
-            f"takes {', '.join(found.subjects or ()) or 'no subjects'}, "
-            f"not all of {config.stream_subject}"
+            f"takes {', '.join(subjects) or 'no subjects'}, not all of {config.stream_subject}"
         )
+    elif not takes_rollups:
+        findings.append("takes events, and no roll-ups: these are not published")
     if found.sealed:
         state = StreamState.UNSUITABLE
         findings.append("is sealed: it takes no more events")
@@ -109,14 +113,16 @@ def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
         findings.append(f"keeps {found.max_msgs_per_subject} events of a subject, not all")
     if found.storage == StorageType.MEMORY:
         findings.append("memory storage: acknowledged events do not survive a server restart")
-    return StreamReport(state, findings=tuple(findings))
+    return StreamReport(state, findings=tuple(findings), takes_rollups=takes_rollups)
 
 
-def _takes(subjects: Iterable[str], config: NatsConfig) -> bool:
-    """Every subject the template can give, of every event type."""
+def _takes(subjects: Iterable[str], config: NatsConfig, event_types: Iterable[EventType]) -> bool:
+    """Every subject the template can give, of these event types."""
     fields = {"prefix": config.subject_prefix, "instance": "*", "category": "*"}
     fields |= {"mta": "*", "recipient_domain": "*"}
-    wanted = [config.subject_template.format(type=event_type, **fields) for event_type in EventType]
+    wanted = [
+        config.subject_template.format(type=event_type, **fields) for event_type in event_types
+    ]
     return all(any(_covers(subject, want) for subject in subjects) for want in wanted)
 
 

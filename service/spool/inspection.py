@@ -6,6 +6,7 @@ runs finds the events within a second.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,21 @@ def status(path: Path) -> Status:
                 if not found.name.endswith(("-wal", "-shm"))
             ),
         )
+
+
+def together(found: Sequence[Status]) -> Status:
+    """Of the spools of several workers."""
+    dead_letters: Counter[str] = Counter()
+    for one in found:
+        dead_letters.update(one.dead_letters)
+    return Status(
+        sum(one.events for one in found),
+        sum(one.bytes for one in found),
+        min((one.oldest for one in found if one.oldest is not None), default=None),
+        dict(dead_letters.most_common()),
+        sum(one.file_bytes for one in found),
+        [path for one in found for path in one.set_aside],
+    )
 
 
 def events(path: Path) -> Iterator[Envelope | None]:

@@ -29,13 +29,6 @@ def test_options_of_the_contract() -> None:
     assert not set(NOT_YET) & set(told), "move it to CONTRACT"
 
 
-@pytest.mark.parametrize("command", ["serve", "parse", "tail", "schema", "check-config", "demo"])
-def test_the_help_of_each_command_has_an_example(command: str) -> None:
-    done = run(command, "--help")
-    assert done.returncode == 0
-    assert f"Example: mailfault {command}".encode() in done.stdout
-
-
 def test_version() -> None:
     done = run_process("--version")
     assert done.returncode == 0

@@ -238,15 +238,36 @@ class TestTrouble:
         assert (done.returncode, done.stdout) == (78, b"")
 
 
-@pytest.mark.parametrize("command", ["status", "export", "requeue"])
-def test_help_shows_an_example(command: str) -> None:
-    done = run("spool", command, "--help")
-    assert done.returncode == 0
-    assert f"Example: mailfault spool {command}".encode() in done.stdout
-
-
 async def test_the_data_directory_may_come_from_the_configuration(tmp_path: Path) -> None:
     await with_letters(tmp_path / "there")
     file = tmp_path / "c.toml"
     file.write_text(f'data_dir = "{tmp_path}/there"\n')
     assert run("spool", "status", "--config", file).returncode == 0
+
+
+class TestWorkers:
+    """Each has a spool of its own."""
+
+    async def test_all_are_looked_at(self, tmp_path: Path) -> None:
+        other = tmp_path / "workers" / "1"
+        await with_letters(tmp_path)
+        await with_letters(other)
+        (tmp_path / "workers" / "2").mkdir()  # it has none yet
+        shown = status(tmp_path)
+        assert shown["events"] == 4
+        assert shown["dead_letters"] == {"no_stream": 4, "too_large": 2}
+        assert shown["oldest"] == status(other)["oldest"]
+        assert len(objects(spool(tmp_path, "export").stdout)) == 4
+        assert len(objects(spool(tmp_path, "export", "--dead").stdout)) == 6
+        done = spool(tmp_path, "requeue", "--reason", "no_stream")
+        assert done.stdout == b"4 put back\n"
+        assert status(other)["events"] == 4
+
+    async def test_ids_are_those_of_one(self, tmp_path: Path) -> None:
+        other = tmp_path / "workers" / "1"
+        await with_letters(tmp_path)
+        await with_letters(other)
+        done = spool(tmp_path, "requeue", "1")
+        assert done.returncode == 2
+        assert str(other).encode() in b"".join(done.stderr.split()).replace(b"\xe2\x94\x82", b"")
+        assert spool(other, "requeue", "1").stdout == b"1 put back\n"

@@ -169,6 +169,18 @@ async def test_filters(tmp_path: Path, arguments: list[str], expected: list[int]
     assert (status, rest, said) == (0, "", "")
 
 
+async def test_rollups_are_for_those_who_ask(tmp_path: Path) -> None:
+    event = schemas.samples.example(schemas.RollupEvent)
+    rollup = Envelope("postfix.rollup.mx1", event.event_id, "rollup", schemas.encode(event))
+    async with stream(tmp_path) as (server, client):
+        await publish(client, rollup, ALL[0])
+        async with tail(server, "--since", "1h") as tailing:
+            assert " reject " in await tailing.line()
+        async with tail(server, "--since", "1h", "--type", "rollup") as tailing:
+            numbers = await tailing.line()
+    assert numbers == "2026-11-23 19:34:00 rollup   mx1.example.org  reject 14, deferred 4\n"
+
+
 async def test_hostile_text_does_not_drive_the_terminal(tmp_path: Path) -> None:
     """Rows nor JSON; what a stranger publishes neither."""
     line = lines.REJECT.replace(b"Relay access denied", HOSTILE.encode()).replace(

@@ -21,6 +21,7 @@ class House:
     subscriber: Subscriber
     cleanup: AsyncExitStack = field(repr=False)
     _receiver: Receiver | None = None
+    _others: int = 0
 
     @property
     def receiver(self) -> Receiver:
@@ -44,8 +45,15 @@ class House:
         """A new one on the same TCP and RELP ports; the old one must have been stopped."""
         await self._start(self.receiver.ports, MappingProxyType({}))
 
-    async def _start(self, ports: Mapping[str, int], env: Mapping[str, str]) -> Receiver:
-        receiver = await Receiver.start(self.directory / "data", self.nats_url, ports, env)
+    async def start_another_receiver(self) -> None:
+        """With data of its own, on the ports of one that is gone."""
+        self._others += 1
+        await self._start(self.receiver.ports, MappingProxyType({}), f"data{self._others}")
+
+    async def _start(
+        self, ports: Mapping[str, int], env: Mapping[str, str], data: str = "data"
+    ) -> Receiver:
+        receiver = await Receiver.start(self.directory / data, self.nats_url, ports, env)
         self.cleanup.push_async_callback(receiver.child.stop)
         self._receiver = receiver
         return receiver

@@ -1,8 +1,9 @@
 """The Debian packages these tests drive: found, else installed where that is possible, else a skip
 that says what to install (and a skip fails in CI, `tests/no_skip.py`).
 
-Only root on Debian or Ubuntu can install. Services of the packages are not started, and Postfix is
-installed without a configuration: the tests bring their own.
+Only root on Debian or Ubuntu can install. What conflicts with another one of them (syslog-ng with
+rsyslog) is unpacked into a directory instead. Services of the packages are not started, and Postfix
+is installed without a configuration: the tests bring their own.
 """
 
 import fcntl
@@ -43,6 +44,31 @@ def _require(name: str, package: str, find: Callable[[], Path | None]) -> Path:
     return found
 
 
+def require_unpacked(program: str, packages: tuple[str, ...]) -> Path:
+    """The root of a tree that holds the program and its libraries, for a package that cannot be
+    installed beside another one: fetched and unpacked, not installed."""
+    root = Path(tempfile.gettempdir()) / f"mailfault-e2e-{packages[0]}-{os.geteuid()}"
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if next(root.rglob(program), None) is None and shutil.which("apt-get"):
+            _unpack(packages, root)
+    if next(root.rglob(program), None) is None:
+        pytest.skip(f"{program} cannot be had: apt-get download {' '.join(packages)}, as on Debian")
+    return root
+
+
+def _unpack(packages: tuple[str, ...], root: Path) -> None:
+    root.mkdir(exist_ok=True, mode=0o755)
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["apt-get", "download", "-qq", *packages]
+        _run(command, cwd=folder)
+        if not list(Path(folder).glob("*.deb")):
+            _run(["apt-get", "update", "-qq"])  # only root can
+            _run(command, cwd=folder)
+        for package in Path(folder).glob("*.deb"):
+            _run(["dpkg-deb", "--extract", str(package), str(root)])
+
+
 def require_root(why: str) -> None:
     if os.geteuid() != 0:
         pytest.skip(f"{why}: run the tests as root (in a container, say)")
@@ -66,13 +92,14 @@ def _install(package: str, find: Callable[[], Path | None]) -> Path | None:
     return find()
 
 
-def _run(command: list[str], stdin: str = "") -> None:
+def _run(command: list[str], stdin: str = "", cwd: str | None = None) -> None:
     subprocess.run(
         command,
         input=stdin,
         text=True,
         check=False,  # whether the program is there afterwards is the test
         stdout=subprocess.DEVNULL,
+        cwd=cwd,
         timeout=_INSTALL_SECONDS,
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
     )

@@ -43,7 +43,7 @@ class Postfix:
         """`files`: what goes into its configuration directory, `config_directory(directory)`.
         `ports`: where it listens, as the files say."""
         program = require_postfix()
-        _lay_out(directory, files)
+        lay_out(directory, files)
         child = await Child.start(program, "-c", config_directory(directory), "start-fg")
         try:
             pid = await child.until(_master_pid)
@@ -136,7 +136,7 @@ def own_places(directory: Path) -> str:
     )
 
 
-def _lay_out(directory: Path, files: Mapping[str, str]) -> None:
+def lay_out(directory: Path, files: Mapping[str, str]) -> None:
     config = config_directory(directory)
     for path in (config, directory / "queue", directory / "data"):
         path.mkdir(parents=True)

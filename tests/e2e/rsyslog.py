@@ -7,9 +7,10 @@ is what /dev/log is to programs on this host. Ready is when rsyslogd itself says
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -46,21 +47,51 @@ class Form:
 
     @property
     def is_relp(self) -> bool:
-        return "relp" in self.snippet
+        return "relp" in self.snippet or "maillog" in self.snippet
 
     def render(self, host: str, port: int) -> str:
-        text = (SNIPPETS / self.snippet).read_text(encoding="utf-8")
-        sample_port = "2514" if self.is_relp else "5514"
-        wanted = (
+        return self._edited(
             ('target="127.0.0.1"', f'target="{host}"'),
-            (f'port="{sample_port}"', f'port="{port}"'),
+            (f'port="{self._sample_port}"', f'port="{port}"'),
             # A receiver that comes back is found within a second, not five.
             ('action.resumeInterval="5"', 'action.resumeInterval="1"'),
-            *self.edits,
         )
-        for old, new in wanted:
-            assert text.count(old) == 1, f"{self.snippet}: not once in it: {old}"
+
+    @property
+    def _sample_port(self) -> str:
+        """As the shipped file has it."""
+        if self.snippet == "50-mailfault-relp-tls.conf":
+            return "2515"
+        return "2514" if self.is_relp else "5514"
+
+    def _edited(self, *edits: tuple[str, str], times: int = 1) -> str:
+        text = (SNIPPETS / self.snippet).read_text(encoding="utf-8")
+        for old, new in (*edits, *self.edits):
+            assert text.count(old) == times, f"{self.snippet}: not {times} times in it: {old}"
             text = text.replace(old, new)
+        return text
+
+
+@dataclass(frozen=True)
+class FailoverForm(Form):
+    """A shipped file with two receivers on this host: the second has a port of its own."""
+
+    second: int = field(default=0)
+
+    @property
+    def is_relp(self) -> bool:
+        return "tcp" not in self.snippet
+
+    def render(self, host: str, port: int) -> str:
+        text = self._edited(
+            ('action.resumeInterval="5"', 'action.resumeInterval="1"'),
+            ('action.resumeIntervalMax="5"', 'action.resumeIntervalMax="1"'),
+            times=2,
+        )
+        for sample, own in (("127.0.0.1", port), ("127.0.0.2", self.second)):
+            pattern = rf'target="{re.escape(sample)}"(\s+)port="{self._sample_port}"'
+            text, count = re.subn(pattern, rf'target="{host}"\1port="{own}"', text)
+            assert count == 1, f"{self.snippet}: not once in it: {sample}"
         return text
 
 

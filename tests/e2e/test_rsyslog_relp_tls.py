@@ -19,20 +19,23 @@ def house(empty_house: House) -> House:
     return empty_house
 
 
-GNUTLS = 'module(load="omrelp")'
+SHIPPED = 'module(load="omrelp")'
+GNUTLS = 'module(load="omrelp" tls.tlslib="gnutls")'
 OPENSSL = 'module(load="omrelp" tls.tlslib="openssl")'
 LINES = 300
 
 
 def form(site: Site, sender: Identity, library: str, auth_mode: str, permitted: str) -> Form:
-    """The shipped file with the words its comment tells to put in."""
-    words = (
-        f'tls="on" tls.caCert="{site.authority.cert_file}"'
-        f' tls.myCert="{sender.cert_file}" tls.myPrivKey="{sender.key_file}"'
-        f' tls.authMode="{auth_mode}" tls.permittedPeer=["{permitted}"]'
+    """The shipped file with the certificates of a test."""
+    edits = (
+        (SHIPPED, library),
+        ("/etc/rsyslog.d/tls/ca.pem", str(site.authority.cert_file)),
+        ("/etc/rsyslog.d/tls/cert.pem", str(sender.cert_file)),
+        ("/etc/rsyslog.d/tls/key.pem", str(sender.key_file)),
+        ('tls.authMode="name"', f'tls.authMode="{auth_mode}"'),
+        ("mailfault.example.net", permitted),
     )
-    edits = ((GNUTLS, library), ('    timeout="30"', f'    {words}\n    timeout="30"'))
-    return Form("relp-tls", "50-mailfault-relp.conf", edits)
+    return Form("relp-tls", "50-mailfault-relp-tls.conf", edits)
 
 
 def settings(site: Site, auth_mode: str, permitted: str) -> dict[str, str]:
@@ -56,7 +59,9 @@ def sha1(identity: Identity) -> str:
     return "SHA1:" + identity.certificate.fingerprint(hashes.SHA1()).hex(":").upper()
 
 
-@pytest.mark.parametrize("library", [GNUTLS, OPENSSL], ids=["gnutls", "openssl"])
+@pytest.mark.parametrize(
+    "library", [SHIPPED, GNUTLS, OPENSSL], ids=["shipped", "gnutls", "openssl"]
+)
 @pytest.mark.parametrize("auth_mode", ["x509/name", "x509/fingerprint", "x509/certvalid"])
 async def test_lines_are_acknowledged_over_tls(house: House, library: str, auth_mode: str) -> None:
     site = Site.build(house.directory / "tls")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.packages import require_program, require_rsyslog_module
 from tests.e2e.rsyslog import SNIPPETS
+from tests.listeners.certificates import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(360)]
 
@@ -19,6 +20,14 @@ def check(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
         require_rsyslog_module("omrelp", "rsyslog-relp")
     if "gtls" in config:
         require_rsyslog_module("lmnsd_gtls", "rsyslog-gnutls")
+    if "/etc/rsyslog.d/tls/" in config:
+        site = Site.build(directory / "tls")
+        for name, file in (
+            ("ca.pem", site.authority.cert_file),
+            ("cert.pem", site.client.cert_file),
+            ("key.pem", site.client.key_file),
+        ):
+            config = config.replace(f"/etc/rsyslog.d/tls/{name}", str(file))
     path = directory / "rsyslog.conf"
     path.write_text(f'global(workDirectory="{directory}")\n{config}', encoding="utf-8")
     return subprocess.run(
@@ -30,7 +39,10 @@ def check(config: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_files_are_found() -> None:
-    assert len(FILES) >= 5
+    assert {file.stem.removeprefix("50-mailfault-") for file in FILES} == {
+        "udp", "tcp", "tcp-octet", "rfc5424", "tls", "relp", "relp-tls", "maillog-file",
+        "failover", "failover-tcp",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -148,11 +148,21 @@ def _config_bytes(answer: bytes) -> bytes:
             {
                 "subjects": [
                     f"postfix.{name}.*"
-                    for name in ("reject", "deferred", "bounced", "resolved", "invalid")
+                    for name in ("reject", "deferred", "bounced", "resolved", "invalid", "rollup")
                 ]
             },
             StreamState.READY,
             None,
+        ),
+        (
+            {
+                "subjects": [
+                    f"postfix.{name}.*"
+                    for name in ("reject", "deferred", "bounced", "resolved", "invalid")
+                ]
+            },
+            StreamState.READY,
+            "takes events, and no roll-ups: these are not published",
         ),
         ({"duplicate_window": 3600 * _SECOND}, StreamState.READY, None),
         (

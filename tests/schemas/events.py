@@ -155,6 +155,23 @@ FIELDS: dict[EventType, Fields] = {
         "detail": _or_null(texts),
         "raw_base64": st.sampled_from(["", "AA==", "AAA=", "AAAA", "+/+/"]),
     },
+    EventType.ROLLUP: {
+        **_base,
+        "receiver": st.text(min_size=1, max_size=20),
+        "period": st.fixed_dictionaries({"start": times, "end": times}),
+        "counts": st.dictionaries(
+            _word(EventType),
+            st.fixed_dictionaries(
+                {
+                    "total": counts,
+                    "categories": st.dictionaries(_word(Category), counts, max_size=4),
+                    "scopes": st.dictionaries(_word(Scope), counts, max_size=4),
+                    "providers": st.dictionaries(unknown_words, counts, max_size=3),
+                }
+            ),
+            max_size=5,
+        ),
+    },
 }
 
 event_inputs = st.one_of(

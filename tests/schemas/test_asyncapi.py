@@ -1,16 +1,28 @@
-"""The AsyncAPI document against the contract and against itself."""
+"""The AsyncAPI document against the contract, against itself, and against AsyncAPI's own schema.
 
+`asyncapi-3.0.0.json.gz` is `schemas/3.0.0-without-$id.json` of the npm package @asyncapi/specs
+6.11.1 (Apache-2.0, the AsyncAPI Initiative), unchanged but for the compression.
+"""
+
+import copy
+import gzip
 import json
 from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from schemas import EventType, decode, subject_for
 from schemas.asyncapi import document
 from schemas.codec import MODELS
 
 DOCUMENT = document()
+OFFICIAL = Draft7Validator(
+    json.loads(gzip.decompress(Path(__file__).with_name("asyncapi-3.0.0.json.gz").read_bytes()))
+)
 
 
 def references(node: Any) -> Iterator[str]:
@@ -31,6 +43,33 @@ def resolve(reference: str) -> Any:
     for step in path:
         node = node[step]
     return node
+
+
+def test_it_is_a_document_of_asyncapi_3_0() -> None:
+    assert DOCUMENT["asyncapi"] == "3.0.0"
+    assert [error.message for error in OFFICIAL.iter_errors(DOCUMENT)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("asyncapi", "3.0"),
+        ("info/version", 1),
+        ("channels/bounced/address", 7),
+        ("channels/bounced/parameters/mta/examples", "mx1"),
+        ("operations/publish-bounced/action", "publish"),
+        ("operations/publish-bounced/channel", None),
+        ("components/messages/bounced/headers", 7),
+        ("components/schemas/BouncedEvent/properties/queue_id/type", "text"),
+    ],
+)
+def test_the_official_schema_would_tell(path: str, wrong: object) -> None:
+    broken = copy.deepcopy(DOCUMENT)
+    *place, name = path.split("/")
+    holder = reduce(lambda node, step: node[step], place, broken)
+    assert name in holder
+    holder[name] = wrong
+    assert not OFFICIAL.is_valid(broken)
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -8,10 +8,13 @@ from pydantic import BaseModel, ValidationError
 from schemas import Category, Client, EventType, Message, Mta, RejectEvent
 from schemas.codec import MODELS
 from schemas.delivery import Delays, Notice, Relay, RemoteReply
+from schemas.rollup import Period, TypeCounts
 from schemas.samples import example
 from tests.schemas.events import FIELDS
 
-PARTS: list[type[BaseModel]] = [Mta, Client, Message, Relay, Delays, RemoteReply, Notice]
+PARTS: list[type[BaseModel]] = [
+    *(Mta, Client, Message, Relay, Delays, RemoteReply, Notice, Period, TypeCounts)
+]
 
 EVERY_EVENT = """
     schema_version event_id event_type event_time received_at time_quality mta queue_id sender
@@ -26,6 +29,7 @@ OF_TYPE = {
     "first_deferred_at notice backscatter_risk",
     EventType.RESOLVED: "status outcome attempt attempts first_deferred_at age",
     EventType.INVALID: "reason detail raw_base64",
+    EventType.ROLLUP: "receiver period counts",
 }
 
 

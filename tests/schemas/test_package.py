@@ -37,7 +37,7 @@ def test_the_subscriber_of_the_docstring_is_the_one_of_the_readme() -> None:
 
 
 def test_the_other_code_of_the_readme_works() -> None:
-    _, match, testing = code_blocks((FOLDER / "README.md").read_text())
+    *_, match, testing = code_blocks((FOLDER / "README.md").read_text())
     removed: list[str] = []
 
     class List:
@@ -58,7 +58,7 @@ def test_the_other_code_of_the_readme_works() -> None:
 
 def test_imports_inside_are_relative() -> None:
     """So that the files work under both names."""
-    for file in FOLDER.glob("*.py"):
+    for file in FOLDER.rglob("*.py"):
         assert not re.search(r"^(?:from|import) (?:schemas|service)\b", file.read_text(), re.M)
 
 

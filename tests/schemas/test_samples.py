@@ -12,6 +12,8 @@ from schemas import BouncedEvent, DeferredEvent, EventType, RejectEvent, encode
 from schemas.codec import MODELS
 from schemas.samples import example, example_bytes
 
+OF_LINES = [kind for kind in EventType if kind is not EventType.ROLLUP]
+
 DOCUMENTATION = [
     ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
 ]
@@ -27,7 +29,7 @@ def test_an_example_is_what_encode_writes(kind: EventType) -> None:
     assert list(json.loads(example_bytes(kind)).items()) == list(written.items())
 
 
-@pytest.mark.parametrize("kind", EventType)
+@pytest.mark.parametrize("kind", OF_LINES)
 def test_an_example_names_nobody_real(kind: EventType) -> None:
     text = example_bytes(kind).decode()
     addresses = ADDRESS.findall(text)
@@ -38,7 +40,7 @@ def test_an_example_names_nobody_real(kind: EventType) -> None:
         assert domain.endswith(("example.org", "example.com", "example.net")), domain
 
 
-@pytest.mark.parametrize("kind", EventType)
+@pytest.mark.parametrize("kind", OF_LINES)
 def test_an_example_says_what_its_line_says(kind: EventType) -> None:
     fields = json.loads(example_bytes(kind))
     raw = fields["raw"]

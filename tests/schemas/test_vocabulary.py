@@ -31,7 +31,7 @@ def test_every_enum_and_every_word_is_documented(enum: type[StrEnum]) -> None:
 @pytest.mark.parametrize(
     ("enum", "words"),
     [
-        (vocabulary.EventType, "reject deferred bounced resolved invalid"),
+        (vocabulary.EventType, "reject deferred bounced resolved invalid rollup"),
         (vocabulary.Severity, "permanent temporary"),
         (vocabulary.TimeQuality, "exact inferred received"),
         (vocabulary.Transport, "udp tcp tls relp relp-tls file"),
@@ -47,3 +47,7 @@ def test_every_enum_and_every_word_is_documented(enum: type[StrEnum]) -> None:
 def test_the_words_promised_are_there(enum: type[StrEnum], words: str) -> None:
     """More may come; none of these may go."""
     assert {*words.split()} <= {member.value for member in enum}
+
+
+def test_the_types_of_mail_are_all_but_the_sums_of_them() -> None:
+    assert {*vocabulary.EventType} - {*vocabulary.MAIL_EVENTS} == {vocabulary.EventType.ROLLUP}

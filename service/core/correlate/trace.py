@@ -45,16 +45,17 @@ _TELLING = (
     % b"|".join(_ALL_OPENINGS)
 )
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
-# is asked once. A stamp is kept, so its length and its characters are bounded. Groups: stamp, host,
-# tag, queue id, opening, text.
+# is asked once. A stamp is kept, so its length and its characters are bounded. Groups: stamp, host
+# and tag, queue id, opening, text. (What may be absent is written as an alternative: `re` repeats a
+# group more dearly.)
 _COMMON = re.compile(
-    rb"(?:<[0-9]{1,3}>)?([0-9]{4}-[-+.,:0-9TZ]{5,30}|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
-    rb"([^ :/[\]]+) ([^ ]+): "
-    rb"(?: *(?:%b)?%b)?" % (BOM.encode(), _TELLING),
+    rb"(?:<[0-9]{1,3}>|)([0-9]{4}-[-+.,:0-9TZ]{5,30}|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
+    rb"([^ :/[\]]+ [^ ]+): "
+    rb"(?: *(?:%b|)%b|)" % (BOM.encode(), _TELLING),
     re.DOTALL,
 )
 match_common = _COMMON.match
-TELLS_NOTHING = 3
+TELLS_NOTHING = 2
 """The `lastindex` of its match where a line has the common header and tells of no message."""
 _TOLD = re.compile(_TELLING, re.DOTALL)
 _MENTIONS = (*(opening for opening in _ALL_OPENINGS if opening != TO), b"to=")
@@ -123,8 +124,10 @@ class Traces:
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._queues: dict[tuple[bytes, bytes], Queue | None] = {}
+        self._queues: dict[bytes, Queue | None] = {}
         """By host and tag as they stand in the line; None for a program that is not Postfix."""
+        self._programs: dict[bytes, Queue | None] = {}
+        """The same by host and program of RFC 5424."""
         self._instances: dict[str, tuple[Queue, ...]] = {}
         """All queues seen of a host."""
 
@@ -139,8 +142,7 @@ class Traces:
         the line names none."""
         if match is None:
             return self._other_form(line, received_at, sender)
-        stamp, host, tag, queue_id, opening, text = match.groups()
-        origin = (host, tag)
+        stamp, origin, queue_id, opening, text = match.groups()
         queue = self._queues.get(origin)
         if queue is None:
             if origin not in self._queues and not self._learn(origin):
@@ -163,22 +165,25 @@ class Traces:
         stamp, host, program, text = found
         if text.startswith(_NOQUEUE):
             return self._with_care(line, received_at, sender)
-        origin = (host, program)
-        if origin not in self._queues:
-            if len(host) + len(program) > _LONGEST_ORIGIN:
+        origin = b"%b %b" % (host, program)  # neither has a space in it
+        if origin not in self._programs:
+            if len(origin) > _LONGEST_ORIGIN:
                 return self._with_care(line, received_at, sender)
-            self._remember(origin, _decoded(host), _decoded(program))
-        queue = self._queues[origin]
+            if len(self._programs) >= _REMEMBERED:
+                self._programs.clear()
+            self._programs[origin] = self._queue(_decoded(host), _decoded(program))
+        queue = self._programs[origin]
         return None if queue is None else _trace(queue, stamp, text)
 
-    def _learn(self, origin: tuple[bytes, bytes]) -> bool:
+    def _learn(self, origin: bytes) -> bool:
         """Whether host and tag are in the common form, so that they are remembered."""
-        text = _decoded(b"%b %b: " % origin)
-        found = parse_origin(text) if len(text) <= _LONGEST_ORIGIN else None
+        found = parse_origin(_decoded(origin + b": ")) if len(origin) <= _LONGEST_ORIGIN else None
         if found is None:
             return False
+        if len(self._queues) >= _REMEMBERED:
+            self._queues.clear()
         host, tag, _ = found
-        self._remember(origin, host, tag)
+        self._queues[origin] = self._queue(host, tag)
         return True
 
     def _with_care(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
@@ -187,7 +192,7 @@ class Traces:
         message = parse_message(line, received_at=received_at, zone=self._zone)
         if message is None:
             return None
-        queue = self._remember(None, message.host or sender, message.tag)
+        queue = self._queue(message.host or sender, message.tag)
         text = message.text.encode("utf-8", "replace")
         if queue is None:
             return None
@@ -200,14 +205,13 @@ class Traces:
             return None
         return queue, queue.session(message.tag, message.pid), *trace[2:]
 
-    def _remember(self, origin: tuple[bytes, bytes] | None, host: str, tag: str) -> Queue | None:
+    def _queue(self, host: str, tag: str) -> Queue | None:
+        """None: of a program that is not Postfix."""
         identity = identify(tag) if len(tag) <= MAX_TAG else None
-        queue = None if identity is None else queue_of(host, identity.instance)
-        if len(self._queues) >= _REMEMBERED:
-            self._queues.clear()
-        if origin is not None:
-            self._queues[origin] = queue
-        if queue is not None and len(host) <= _LONGEST_ORIGIN:
+        if identity is None:
+            return None
+        queue = queue_of(host, identity.instance)
+        if len(host) <= _LONGEST_ORIGIN:
             if len(self._instances) >= _REMEMBERED:
                 self._instances.clear()
             seen = self._instances.get(queue.host, ())

@@ -51,6 +51,9 @@ _ALWAYS = {
     "raw_base64": "the line",
     "reason": "parser",
     "detail": "parser",
+    "receiver": "settings",
+    "period": "receiver: clock",
+    "counts": "events made",
 }
 _REJECT = {
     "sender": "line: from=<...>",

@@ -1,0 +1,1 @@
+"""Ready-made subscribers: each file is a program of its own, to be run and copied."""
