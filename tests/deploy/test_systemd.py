@@ -118,6 +118,7 @@ def drop_ins(ports: dict[str, int], nats_port: int, secrets: list[str]) -> dict[
     settings = {
         "HTTP__LISTEN": f"127.0.0.1:{ports['http']}",
         "NATS__SERVERS": f"nats://127.0.0.1:{nats_port}",
+        "ROLLUP__ENABLED": "false",
         "NATS__USER": "mailfault",
         "NATS__PASSWORD_FILE": "%d/nats.password",
         "TLS__CERT_FILE": "%d/cert.pem",

@@ -100,7 +100,7 @@ async def launch(
         stderr=asyncio.subprocess.PIPE,
         cwd=home,
         pass_fds=numbers,
-        env={**listen, **(env or {})},
+        env={**listen, "MAILFAULT_ROLLUP__ENABLED": "false", **(env or {})},
     )
 
 
