@@ -32,7 +32,7 @@ umount /sys/fs/cgroup/unified 2>/dev/null
 echo held
 exec sleep infinity
 """
-_SECONDS = 400
+_SECONDS = 600
 _LOCAL_OPTIONS = ("find-links", "extra-index-url", "index-url")
 _PLAIN_OPTIONS = ("trusted-host", "timeout", "proxy", "retries")
 
@@ -89,7 +89,7 @@ class Engine:
 
     def build(self, dockerfile: str, context: str, tag: str) -> None:
         # Docker's own format: OCI's has no health check.
-        options = ["--isolation=chroot", "--network=host", "--format=docker", "--quiet"]
+        options = ["--isolation=chroot", "--network=host", "--format=docker", "--layers=false"]
         self.podman(
             *("build", *options, f"--build-arg=BASE={BASE}", *self._pip_options()),
             *("--tag", tag, "--file", TOP / dockerfile, TOP / context),

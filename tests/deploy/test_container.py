@@ -19,7 +19,7 @@ from tests.deploy import compose
 from tests.deploy.engine import BASE, RUN, Engine
 from tests.e2e.child import Child
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 MAX_ADDED_BYTES = 120_000_000
 """What the receiver and all it needs may add to a base image with Python."""
@@ -81,7 +81,8 @@ async def until_healthy(engine: Engine, name: str, seconds: float = 90) -> None:
 
 async def events(engine: Engine, image: str, count: int) -> list[dict[str, object]]:
     """As the image's own `mailfault tail` shows them."""
-    options = ("run", "--name=tail", *RUN, image, "tail", "--since=1h", "--json")
+    types = ("--type=reject", "--type=deferred", "--type=bounced")
+    options = ("run", "--name=tail", *RUN, image, "tail", "--since=1h", "--json", *types)
     tail = await Child.start(*engine.command(*options, network=True))
     found: list[dict[str, object]] = []
     async with asyncio.timeout(90):

@@ -57,6 +57,11 @@ class Told:
                 if message.startswith(start):
                     return message
 
+    async def read_on(self) -> None:
+        """Until cancelled. A few unread messages fill a UNIX socket, and who sends waits."""
+        while True:
+            await asyncio.get_running_loop().sock_recv(self._sock, 4096)
+
     def is_silent(self) -> bool:
         """Nothing lies there unread."""
         try:
@@ -95,7 +100,7 @@ async def launch(
         stderr=asyncio.subprocess.PIPE,
         cwd=home,
         pass_fds=numbers,
-        env={**listen, **(env or {})},
+        env={**listen, "MAILFAULT_ROLLUP__ENABLED": "false", **(env or {})},
     )
 
 

@@ -1,0 +1,54 @@
+"""`docs/install.md`: what it says to install is there, and where it says things listen, they do."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.deploy.engine import TOP
+from tests.deploy.test_image import read
+
+TEXT = read("docs/install.md")
+SYSTEMD, CONTAINER = TEXT.split("\n## ")[1:]
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_files_are_installed_where_the_unit_looks(tmp_path: Path) -> None:
+    (block,) = blocks(SYSTEMD)
+    (tmp_path / "etc" / "systemd" / "system").mkdir(parents=True)
+    commands = [line for line in block.splitlines() if line.startswith("install ")]
+    script = "\n".join(commands).replace(" /etc/", f" {tmp_path}/etc/")
+    subprocess.run(["sh", "-eu", "-c", script], cwd=TOP, check=True)
+    installed = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    shipped = {path.name for path in (TOP / "deploy" / "systemd").iterdir()}
+    units = {name for name in shipped if name.endswith((".service", ".socket"))}
+    assert installed == {
+        "etc/sysusers.d/mailfault.conf",
+        "etc/mailfault/mailfault.toml",
+        *(f"etc/systemd/system/{name}" for name in units),
+    }
+    service = read("deploy/systemd/mailfault.service")
+    assert "--config /etc/mailfault/mailfault.toml\n" in service
+    assert "ExecStart=/opt/mailfault/bin/mailfault " in service
+    assert "python3 -m venv /opt/mailfault\n" in block
+    for name in re.findall(r"--requirement (\S+)", block):
+        assert (TOP / name).is_file()
+
+
+def test_the_table_of_sockets() -> None:
+    said = re.findall(r"^\| `(mailfault-\S+\.socket)` \| (UDP|TCP) (\d+) \|", SYSTEMD, re.MULTILINE)
+    units = (TOP / "deploy" / "systemd").glob("*.socket")
+    assert {name for name, _, _ in said} == {unit.name for unit in units}
+    for name, protocol, port in said:
+        kind = {"UDP": "ListenDatagram", "TCP": "ListenStream"}[protocol]
+        assert f"\n{kind}={port}\n" in read(f"deploy/systemd/{name}")
+
+
+def test_the_ports_of_the_container() -> None:
+    dockerfile = read("deploy/Dockerfile")
+    published = re.findall(r"--publish \d+:(\d+)(/udp|/tcp|)", CONTAINER)
+    assert len(published) == 3
+    for port, protocol in published:
+        assert f" {port}{protocol or '/tcp'}" in dockerfile
