@@ -93,6 +93,7 @@ async def fleet(
             settings = fixed(
                 {
                     "data_dir": home / f"receiver{number}",
+                    "rollup": {"enabled": False},  # they come by the clock
                     "tcp": {"listen": ["127.0.0.1:0"]},
                     "http": {"listen": "127.0.0.1:0"},
                     **{name: table for name, table in tables.items() if name != "nats"},

@@ -123,6 +123,8 @@ class BucketSharing:
         self._is_muted = False
         """We may not write there, so nobody hears us; without a bucket others do all the same."""
         self._look_wanted = asyncio.Event()
+        self._is_looked_at = False
+        """On this connection: before that the bucket may not exist, and what is written is lost."""
         self._to_ask: dict[bytes, str] = {}
         """Keys of the bucket by those of the correlator."""
         self._has_to_ask = asyncio.Event()
@@ -190,10 +192,10 @@ class BucketSharing:
         everything = subject_of(self._config.bucket, ">")
         await client.subscribe(everything, future=Inbox(self._hear))
         self._client = client
+        self._is_looked_at = False
         self._correlator.doubt(int(time()))
         self._proof_due, self._proof_deadline = 0.0, None
         self._look_wanted.set()
-        self._has_unwritten.set()
 
     def detach(self) -> None:
         self._client = None
@@ -236,6 +238,8 @@ class BucketSharing:
                 obey_cancellation()
                 if client is self._client:
                     self._report = report
+                    self._is_looked_at = True
+                    self._has_unwritten.set()
                     self._is_readable = report.is_readable
                     self._silent = 0
                     self._proof_due = 0.0  # the next write shows whether it takes any
@@ -409,8 +413,8 @@ class BucketSharing:
         size = 0
         while self._unwritten and size < _BYTES_AT_ONCE:
             client = self._client
-            if client is None:
-                return size  # `attach` goes on
+            if client is None or not self._is_looked_at:
+                return size  # `_look` goes on, on this connection or the next
             if client.pending_data_size > _UNSENT_BYTES:
                 break
             key = next(iter(self._unwritten))

@@ -63,8 +63,10 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiver(server: RealNats, **settings: Any) -> AsyncIterator[Receiver]:
-    made = Receiver(**settings)
+async def receiver(
+    server: RealNats, made: Receiver | None = None, **settings: Any
+) -> AsyncIterator[Receiver]:
+    made = made or Receiver(**settings)
     running = asyncio.create_task(made.sharing.run())
     try:
         async with client_of(server, allow_reconnect=False, no_echo=True) as client:
@@ -91,6 +93,20 @@ async def test_one_tells_and_another_asks(tmp_path: Path) -> None:
         assert other.correlator.is_awaited(KEY)
         await other.answered(QUEUE.key("0000000F"))
         assert other.sharing.answered[Answered.MISSING] == 1
+
+
+async def test_news_that_are_there_before_the_bucket_are_told_once_it_is(tmp_path: Path) -> None:
+    early = Receiver()
+    early.defer()
+    async with (
+        real_nats(tmp_path) as server,
+        receiver(server, early) as one,
+        client_of(server) as client,
+    ):
+        await until(lambda: one.sharing.written[Written.PUT])
+        await one.sharing.client.flush()  # type: ignore[union-attr]
+        assert b"r@example.com" in (await stored(client)).data
+        assert one.sharing.state["writable"]
 
 
 async def test_an_end_leaves_a_mark_that_the_server_forgets(tmp_path: Path) -> None:
