@@ -8,6 +8,7 @@ import typer
 
 from service import __version__
 from service.cli import check_config, demo, explain, parse, replay, schema, serve, spool, tail
+from service.core import assemble
 
 app = typer.Typer(
     name="mailfault",
@@ -21,7 +22,8 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mailfault {__version__}")
+        compiled = "" if assemble.__file__.endswith(".py") else " (core compiled)"
+        typer.echo(f"mailfault {__version__}{compiled}")
         raise typer.Exit
 
 
