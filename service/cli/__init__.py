@@ -19,6 +19,7 @@ from service.cli import (
     spool,
     tail,
 )
+from service.core import assemble
 
 app = typer.Typer(
     name="mailfault",
@@ -32,7 +33,8 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mailfault {__version__}")
+        compiled = "" if assemble.__file__.endswith(".py") else " (core compiled)"
+        typer.echo(f"mailfault {__version__}{compiled}")
         raise typer.Exit
 
 

@@ -66,7 +66,7 @@ class Ending:
     """Why, where a last attempt failed."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Line:
     """One line with everything known of it before its meaning."""
 
@@ -82,6 +82,28 @@ class Line:
 
     id: str = field(default="", init=False)
     """Of its first event, once `event_id` was asked."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        raw: bytes,
+        message: SyslogMessage,
+        received_at: datetime,
+        transport: str,
+        source_ip: str | None,
+        truncated: bool,
+        keep_raw: bool,
+        before: Callable[[str], int] | None = None,
+    ) -> None:
+        self.raw = raw
+        self.message = message
+        self.received_at = received_at
+        self.transport = transport
+        self.source_ip = source_ip
+        self.truncated = truncated
+        self.keep_raw = keep_raw
+        self.before = before
+        self.id = ""
 
     @property
     def host(self) -> str:

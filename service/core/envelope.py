@@ -28,7 +28,7 @@ _REMEMBERED = 4096
 _LITERAL = re.compile(r"[A-Za-z0-9_.-]*")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, init=False)
 class Envelope:
     """One event, ready to publish. Compared by identity: a resend is the same object."""
 
@@ -47,6 +47,27 @@ class Envelope:
     dead letter in its place is."""
     row: int | None = None
     """Its place in the spool; None while it is in memory only."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        subject: str,
+        message_id: str,
+        event_type: str,
+        body: bytes,
+        header_lines: str = "",
+        received: float = 0.0,
+        on_durable: Callable[[], None] | None = None,
+        row: int | None = None,
+    ) -> None:
+        self.subject = subject
+        self.message_id = message_id
+        self.event_type = event_type
+        self.body = body
+        self.header_lines = header_lines
+        self.received = received
+        self.on_durable = on_durable
+        self.row = row
 
 
 class SubjectTemplate:

@@ -6,7 +6,7 @@ from service.core.outcomes import Malformed, Skip
 from service.core.postfix.facts import Delivery, Facts, Record
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Failure:
     """A failure of mail."""
 
@@ -15,6 +15,17 @@ class Failure:
     repeats: int = 1
     """How often the line happened: a relay may have folded repeats into one
     (`message repeated 2 times: [ ... ]`)."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        record: Record,
+        facts: Facts,
+        repeats: int = 1,
+    ) -> None:
+        self.record = record
+        self.facts = facts
+        self.repeats = repeats
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 TimeQuality = Literal["exact", "inferred", "received"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class SyslogMessage:
     stamp: str
     """The time stamp exactly as it stands in the line; empty where there is none."""
@@ -24,3 +24,22 @@ class SyslogMessage:
     """None where absent, not a number, or possibly cut (a tag of exactly 32 characters)."""
     text: str
     """The message proper, without the separator after the tag."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        stamp: str,
+        time: datetime,
+        time_quality: TimeQuality,
+        host: str | None,
+        tag: str,
+        pid: int | None,
+        text: str,
+    ) -> None:
+        self.stamp = stamp
+        self.time = time
+        self.time_quality = time_quality
+        self.host = host
+        self.tag = tag
+        self.pid = pid
+        self.text = text

@@ -140,7 +140,7 @@ def _client(origin: re.Match[str]) -> Client | None:
     return Client(known(name), known(ip), port(digits)) if name else None
 
 
-SHAPES = (
+SHAPES: tuple[Shape, ...] = (
     Shape("reject:", _read),
     Shape("milter-header-reject:", _read),
     Shape("milter-body-reject:", _read),

@@ -172,5 +172,5 @@ def _without_status(line: Line) -> Reading:
     return Skip.NOT_A_FAILURE
 
 
-SHAPES = (Shape("to=", _read),)
+SHAPES: tuple[Shape, ...] = (Shape("to=", _read),)
 """They read successes, too: of kind `sent`."""

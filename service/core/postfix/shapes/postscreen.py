@@ -155,4 +155,4 @@ def _is_unchecked(address: str) -> bool:
     return _UNCHECKED.fullmatch(address) is not None
 
 
-SHAPES = (Shape("reject:", _read),)
+SHAPES: tuple[Shape, ...] = (Shape("reject:", _read),)

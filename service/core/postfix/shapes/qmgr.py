@@ -55,7 +55,7 @@ def _read_status(line: Line) -> Reading:
     return Delivery(kind=KINDS[status], status=status, response=reason, truncated=line.truncated)
 
 
-SHAPES = (
+SHAPES: tuple[Shape, ...] = (
     Shape("from=", _read_sender),
     Shape("status=", _read_status),
 )

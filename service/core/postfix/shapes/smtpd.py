@@ -194,7 +194,7 @@ def read_warning(text: str, truncated: bool) -> Reading | None:
     )
 
 
-SHAPES = (
+SHAPES: tuple[Shape, ...] = (
     Shape("reject:", _read),
     Shape("milter-reject:", _read),
     Shape("proxy-reject:", _read_proxy),

@@ -1,0 +1,61 @@
+"""A wheel whose core is compiled: built, installed elsewhere, and held to what the sources are held
+to, which is the corpus of lines and the pipeline's properties."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TESTS = ("tests/test_corpus.py", "tests/test_pipeline.py", "tests/core/test_assemble.py")
+UNFIT = ("tests/test_pipeline.py::TestDefect",)
+"""They hand in bytes of a class of their own; compiled code calls no method of such."""
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        pytest.skip("needs Python's headers: apt-get install python3-dev gcc")
+    folder = tmp_path_factory.mktemp("compiled")
+    into = str(folder / "wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", into]
+    run(build, {"MAILFAULT_COMPILE": "1"})
+    (wheel,) = (folder / "wheel").iterdir()
+    assert not wheel.name.endswith("-none-any.whl")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-index"]
+    run([*pip, "--no-deps", "--target", folder / "site", wheel], {})
+    return folder / "site"
+
+
+def run(command: Sequence[str | Path], more: dict[str, str]) -> str:
+    # Nothing of the measured process: these sources are others.
+    given = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    done = subprocess.run(
+        command, cwd=ROOT, env={**given, **more}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_compiled_core_gives_what_the_sources_give(site: Path) -> None:
+    # `-P` and `append`: or the sources of this directory would come before those installed.
+    pytest_run = [sys.executable, "-P", "-m", "pytest", "--import-mode=append", "-q"]
+    deselected = [f"--deselect={name}" for name in UNFIT]
+    run([*pytest_run, "-p", "no:cacheprovider", *deselected, *TESTS], {"PYTHONPATH": str(site)})
+
+
+def test_the_installed_program_says_that_it_is_compiled(site: Path) -> None:
+    version = [sys.executable, "-P", "-m", "service", "--version"]
+    assert run(version, {"PYTHONPATH": str(site)}).rstrip().endswith("(core compiled)")
+    assert "compiled" not in run(version, {"PYTHONPATH": str(ROOT)})
+
+
+def test_nothing_compiled_lies_beside_the_sources(site: Path) -> None:
+    assert list((site / "service").rglob("*.so"))
+    assert not list((ROOT / "service").rglob("*.so"))
