@@ -6,18 +6,14 @@ notice that Postfix sends of it, and what is told of a message that began elsewh
 the other receivers know. Nothing here does IO or reads a clock; times are Unix times, seconds.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from collections.abc import Callable
+from datetime import tzinfo
 from math import inf
 from typing import Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from schemas.delivery import Notice as NoticeOfBounce
-from service.core.assemble import Ending, Event, Line, event_id
-from service.core.classify import Verdict
-from service.core.context import NO_CONTEXT, Context, backscatter_risk, context_of
+from service.core.assemble import Ending, Line, event_id
+from service.core.context import backscatter_risk, context_of
 from service.core.correlate.correlator import READERS, Correlator, News, Notice
 from service.core.correlate.memory import Bounds
 from service.core.correlate.story import Story
@@ -29,15 +25,15 @@ from service.core.correlate.trace import (
     match_common,
     queue_of,
 )
-from service.core.correlate.waiting import Waiting
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
 from service.core.postfix.facts import Delivery, Record, Reject
-from service.core.postfix.result import Failure, Success, Unparsed
+from service.core.postfix.result import Failure, Success
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
 from service.core.syslog.timestamp import stamp_time
-from service.received import Origin, Receipts
+from service.correlation_config import CorrelationConfig
+from service.jobs import Batch, Entry, Heard, Job, Outcome, Released
 from service.waitroom import Waitroom
 
 _T = TypeVar("_T")
@@ -49,70 +45,6 @@ _EXPIRIES = frozenset({"expired", "force-expired"})
 _POSTSUPER = "postsuper"
 _LOCAL = "local"
 _PROXY_REJECT = "proxy-reject"
-_DAY = 86_400
-
-
-class CorrelationConfig(BaseModel):
-    """What is remembered of messages, so that a failure tells whose message failed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    enabled: bool = Field(
-        True,
-        description="Off: events say what their own line says, and there are none of recipients "
-        "that were deferred and have ended. Lines that are no failure are then not even read.",
-    )
-    max_messages: int = Field(
-        1_000_000,
-        ge=1,
-        le=100_000_000,
-        description="Messages remembered; about 300 bytes each. The oldest go first.",
-    )
-    max_bytes: int = Field(
-        402_653_184,
-        ge=65_536,
-        description="Bytes these may take, and as many again those of deferred recipients.",
-    )
-    max_age: int = Field(
-        6 * _DAY,
-        ge=60,
-        description="Seconds a message is remembered that is not seen to leave the queue. Postfix "
-        "keeps mail for five days (`maximal_queue_lifetime`).",
-    )
-    snapshot_interval: float = Field(
-        300.0,
-        ge=0,
-        le=86_400,
-        description="Seconds between snapshots of what is remembered, under the data directory; "
-        "one is written when stopping, too. 0: only then.",
-    )
-    notice_wait: float = Field(
-        0.25,
-        ge=0,
-        le=60,
-        description="Seconds a `bounced` event waits for the line that names its non-delivery "
-        "notice; 0: not at all.",
-    )
-    notice_rate: int = Field(
-        20,
-        ge=1,
-        le=1_000_000,
-        description="Bounces a second above which none waits: then being quick matters more.",
-    )
-    max_held: int = Field(
-        10_000,
-        ge=1,
-        le=1_000_000,
-        description="Lines that may wait at once, for a notice or for other receivers.",
-    )
-    removal_wait: float = Field(
-        1.0,
-        ge=0,
-        le=60,
-        description="Seconds after a message left the queue in which the last line of a deferred "
-        "recipient may still come, before it counts as removed; and after local(8) served one "
-        "target of an alias in which another one may still fail.",
-    )
 
 
 class Sharing(Protocol):
@@ -125,67 +57,6 @@ class Sharing(Protocol):
     def changed(self, queue: Queue, key: bytes) -> None:
         """A recipient was deferred or has ended, or the message is gone."""
         ...
-
-
-@dataclass(slots=True)
-class Batch:
-    """What the lines of one read have in common."""
-
-    origin: Origin
-    received_at: datetime
-    written_at: datetime
-    """The time that stamps without a year are near to."""
-    receipts: Receipts | None
-    now: float
-    """`received_at`."""
-    seconds: int
-    """`written_at`."""
-    stamp: bytes
-    """The same, as it is kept."""
-    sender: str
-    """Who is taken for the host where a line names none."""
-    keep_raw: bool
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One line that says something."""
-
-    raw: bytes
-    truncated: bool
-    piece: int
-    batch: Batch
-    heard: "Heard | None" = None
-    """Of a line that told of a message."""
-    line: Line | None = None
-    parsed: Failure | Unparsed | Exception | Skip | None = None
-    """Of a line that may be a failure."""
-    verdict: Verdict | None = None
-    done: Callable[[list[Event] | Skip], None] | None = None
-    """Who waits for what became of it, where it is no listener."""
-
-
-@dataclass(slots=True)
-class Job:
-    """What the events of one line are made of."""
-
-    line: Line
-    parsed: Failure | Unparsed | Exception | None
-    """None: the line is no failure; it ends the waiting of recipients."""
-    verdict: Verdict | None = None
-    context: Context = NO_CONTEXT
-    record: Record | None = None
-    """Of a line that is no failure."""
-    expired: Sequence[Waiting] = ()
-    """The recipients of a message that expired: one `bounced` event each."""
-    endings: Sequence[Ending] = ()
-
-
-Outcome = Job | Skip
-Heard = tuple[Trace, News]
-
-
-Released = tuple[Entry, Outcome]
 
 
 class Correlation:

@@ -6,7 +6,8 @@ In: the parts of a receiver. Out: nothing; the metrics know them afterwards.
 from collections.abc import Mapping, Sequence
 from time import time
 
-from service.correlation import Correlation, CorrelationConfig
+from service.correlation import Correlation
+from service.correlation_config import CorrelationConfig
 from service.listeners.relp import RelpListener
 from service.listeners.stream import StreamServer
 from service.listeners.tls_context import ServerTls

@@ -5,70 +5,31 @@ event(s), a skip with a reason or a drop with a reason, and is counted as exactl
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
 from schemas.vocabulary import Category, EventType, Scope
-from service.core.assemble import (
-    UNKNOWN_HOST,
-    Event,
-    Line,
-    assemble,
-    assemble_invalid,
-    assemble_resolved,
-    event_id,
-)
-from service.core.classify import Classifier, Verdict
-from service.core.context import utc
+from service.core.assemble import UNKNOWN_HOST, Event, Line
+from service.core.classify import Classifier
 from service.core.correlate.memory import stamp_of
-from service.core.correlate.waiting import Waiting
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
-from service.core.identity import derived_id
 from service.core.occurrences import Occurrences, is_told_apart
-from service.core.outcomes import Malformed, Skip
+from service.core.outcomes import Skip
 from service.core.postfix import parse
-from service.core.postfix.facts import Delivery, Record
 from service.core.postfix.markers import candidates, is_candidate
-from service.core.postfix.result import Failure, Parsed, Unparsed
+from service.core.postfix.result import Failure, Parsed
 from service.core.privacy import Privacy
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
-from service.correlation import Batch, Correlation, CorrelationConfig, Entry, Job
+from service.correlation import Correlation
+from service.correlation_config import CorrelationConfig
+from service.jobs import Batch, Entry, Job
+from service.making import make, unread
 from service.metrics import Metrics, Tally
+from service.pipeline_config import PipelineConfig
 from service.received import Origin, Receipts
-
-
-class PipelineConfig(BaseModel):
-    """How lines are read."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    default_timezone: str = Field(
-        "UTC", description="Zone of stamps that name none, as `Europe/Berlin`."
-    )
-    keep_raw: bool = Field(True, description="Put the line as received into each event (`raw`).")
-    remembered_lines: int = Field(
-        65_536,
-        ge=1,
-        le=10_000_000,
-        description="Failure lines with stamps of whole seconds of which is remembered how often "
-        "each came in, so that equal ones stay events of their own; some 200 bytes each.",
-    )
-
-    @field_validator("default_timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
-            raise ValueError(f"no time zone {value!r}; use a name as 'Europe/Berlin'") from error
-        return value
-
 
 _OTHER = Category.OTHER.value
 _REPUTATION = Scope.REPUTATION.value
@@ -267,7 +228,7 @@ class Pipeline:
             if isinstance(parsed, Failure):
                 entry.verdict = self._classify(parsed.facts)
         except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
-            message, parsed = _unread(raw, batch.received_at), error
+            message, parsed = unread(raw, batch.received_at), error
         line = self._line(entry, message)
         if origin.stream is not None and not is_told_apart(message.stamp):
             line.before = partial(self.occurrences.before, origin.stream)
@@ -300,7 +261,7 @@ class Pipeline:
         try:
             return self.correlation.follow(entry)
         except Exception as error:  # noqa: BLE001  # as above
-            message = _unread(entry.raw, entry.batch.received_at)
+            message = unread(entry.raw, entry.batch.received_at)
             return Job(self._line(entry, message), error)
 
     def _line(self, entry: Entry, message: SyslogMessage) -> Line:
@@ -316,7 +277,7 @@ class Pipeline:
         )
 
     def _make(self, job: Job) -> list[Event]:
-        events = _make(job)
+        events = make(job)
         return events if self._privacy is None else self._privacy.treat(events)
 
     def _seal(
@@ -376,72 +337,3 @@ def _lines(block: Block, found: dict[int, Entry]) -> list[Entry | bytes]:
     for number, entry in found.items():
         lines[number] = entry
     return lines
-
-
-def _unread(raw: bytes, received_at: datetime) -> SyslogMessage:
-    # The whole line as its text, so that different lines have different ids.
-    text = raw.decode("utf-8", "replace")
-    return SyslogMessage("", received_at, "received", None, "", None, text)
-
-
-def _make(job: Job) -> list[Event]:
-    line, parsed = job.line, job.parsed
-    try:
-        if isinstance(parsed, Exception):
-            raise parsed
-        return _events(job, parsed)
-    except Exception as error:  # noqa: BLE001
-        line.message = _unread(line.raw, line.received_at)
-        line.id = ""
-        detail = type(error).__name__
-        return [assemble_invalid(line, None, Malformed.PARSER_FAILED, detail)]
-
-
-def _events(job: Job, parsed: Failure | Unparsed | None) -> list[Event]:
-    line = job.line
-    if isinstance(parsed, Unparsed):
-        return [assemble_invalid(line, parsed.record, parsed.reason)]
-    try:
-        events: list[Event] = [] if parsed is None else _failures(job, parsed)
-        record = job.record if parsed is None else parsed.record
-        if record is not None and job.endings:
-            events += [
-                assemble_resolved(line, record, ending, job.context) for ending in job.endings
-            ]
-        return events
-    except ValidationError as error:
-        return [assemble_invalid(line, None, Malformed.INVALID_EVENT, _explain(error))]
-
-
-def _failures(job: Job, failure: Failure) -> list[Event]:
-    line, record, facts, verdict = job.line, failure.record, failure.facts, job.verdict
-    assert verdict is not None  # noqa: S101
-    if job.expired and isinstance(facts, Delivery):
-        return [_expired(job, record, facts, verdict, waiting) for waiting in job.expired]
-    if failure.repeats == 1:
-        return [assemble(line, record, facts, verdict, job.context)]
-    return [
-        assemble(line, record, facts, verdict, job.context, event_id(line, repeat))
-        for repeat in range(failure.repeats)
-    ]
-
-
-def _expired(
-    job: Job, record: Record, facts: Delivery, verdict: Verdict, waiting: Waiting
-) -> Event:
-    """The line names no recipient: each that waited has one event of its own."""
-    line = job.line
-    own = replace(facts, recipient=waiting.recipient, original_recipient=waiting.original_recipient)
-    context = job.context._replace(
-        attempt=waiting.attempt,
-        first_deferred_at=utc(waiting.since),
-    )
-    name = derived_id(event_id(line), "bounced", waiting.recipient)
-    return assemble(line, record, own, verdict, context, name)
-
-
-def _explain(error: ValidationError) -> str:
-    """Fields and rules, without the values: they are personal data and may be hostile."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
-    )

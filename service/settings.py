@@ -24,7 +24,7 @@ from service.board.config import BoardConfig
 from service.core.classify import Classifier, RulesError
 from service.core.privacy import Privacy
 from service.core.spelling import nearest
-from service.correlation import CorrelationConfig
+from service.correlation_config import CorrelationConfig
 from service.listeners import tls_context
 from service.listeners.inherited import TABLES, InheritedSockets
 from service.listeners.relp_config import RelpConfig, RelpTlsConfig
@@ -35,7 +35,7 @@ from service.listeners.tls_context import Identity
 from service.listeners.udp import UdpConfig
 from service.nats.config import NatsConfig
 from service.nats.sharing_config import SharingConfig
-from service.pipeline import PipelineConfig
+from service.pipeline_config import PipelineConfig
 from service.privacy import PrivacyConfig, PrivacyError
 from service.rollup import RollupConfig
 from service.rules_files import ClassifyConfig

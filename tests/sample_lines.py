@@ -9,7 +9,8 @@ from service.core.framing.base import Frame
 from service.core.outcomes import Skip
 from service.core.postfix.facts import Facts, Record
 from service.metrics import Metrics
-from service.pipeline import Pipeline, PipelineConfig
+from service.pipeline import Pipeline
+from service.pipeline_config import PipelineConfig
 from service.received import Origin
 
 NOW = datetime(2026, 8, 22, 10, 0, 5, tzinfo=UTC)

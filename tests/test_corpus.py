@@ -13,9 +13,11 @@ from service.core.classify import builtin_classifier
 from service.core.envelope import SubjectTemplate
 from service.core.framing.base import Block, Frame
 from service.core.outcomes import Skip
-from service.correlation import Correlation, CorrelationConfig
+from service.correlation import Correlation
+from service.correlation_config import CorrelationConfig
 from service.metrics import Metrics
-from service.pipeline import Pipeline, PipelineConfig
+from service.pipeline import Pipeline
+from service.pipeline_config import PipelineConfig
 from service.received import Origin
 from tests.corpus.cases import FAMILIES, MODELS, Case, corpus
 

@@ -13,9 +13,11 @@ from service.core.classify import builtin_classifier
 from service.core.envelope import Envelope
 from service.core.framing.base import Frame
 from service.core.privacy import Policy, Privacy, Treatment
-from service.correlation import Correlation, CorrelationConfig
+from service.correlation import Correlation
+from service.correlation_config import CorrelationConfig
 from service.metrics import Metrics
-from service.pipeline import Pipeline, PipelineConfig
+from service.pipeline import Pipeline
+from service.pipeline_config import PipelineConfig
 from tests.metric_values import assert_balanced, value
 from tests.sample_lines import NOW, ORIGIN, TEMPLATE
 

@@ -14,9 +14,11 @@ import schemas
 from service.core.classify import builtin_classifier
 from service.core.envelope import Envelope
 from service.core.framing.base import Block, Frame, Piece
-from service.correlation import Correlation, CorrelationConfig
+from service.correlation import Correlation
+from service.correlation_config import CorrelationConfig
 from service.metrics import Metrics
-from service.pipeline import Pipeline, PipelineConfig
+from service.pipeline import Pipeline
+from service.pipeline_config import PipelineConfig
 from service.received import Origin
 from tests.mail_stories import Step, expected, logs, stamped
 from tests.sample_lines import NOW, TEMPLATE

@@ -22,7 +22,8 @@ from service.nats.connection import Connection
 from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
-from service.pipeline import Pipeline, PipelineConfig
+from service.pipeline import Pipeline
+from service.pipeline_config import PipelineConfig
 from service.sources import Sources
 from service.spool import inspection
 from service.spool.config import SpoolConfig

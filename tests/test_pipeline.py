@@ -24,7 +24,8 @@ from service.core.framing.sniffing import StreamFramer
 from service.core.outcomes import Drop, Malformed, Skip
 from service.core.postfix.markers import LONG_LINE
 from service.metrics import Metrics
-from service.pipeline import Pipeline, PipelineConfig
+from service.pipeline import Pipeline
+from service.pipeline_config import PipelineConfig
 from service.received import Origin
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value

@@ -15,7 +15,8 @@ from service.core.envelope import Envelope, SubjectTemplate
 from service.core.framing.base import Frame
 from service.core.privacy import Policy, Privacy, Treatment
 from service.metrics import Metrics
-from service.pipeline import Pipeline, PipelineConfig
+from service.pipeline import Pipeline
+from service.pipeline_config import PipelineConfig
 from tests import sample_lines
 from tests.sample_lines import HEADER, NOW, ORIGIN
 from tests.strategies_postfix import (
