@@ -3,14 +3,14 @@
 #   make run     the receiver on an embedded NATS          make test    the test suite
 #   make demo    see it work, a few seconds                make check   ruff, mypy, import-linter
 #   make bench   lines/s, cost per event, the balance      make faults  kill things, count what is lost
-#   make lock    renew the pinned versions
+#   make lock    renew the pinned versions                 make bench-full  longer, and beside peers
 
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install run demo test check bench faults lock clean
+.PHONY: install run demo test check bench bench-full faults lock clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,11 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run
+
+# The peers are Debian's; root has them installed.
+bench-full: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run --full
+	$(BIN)/python -m benchmarks.peers
 
 faults: $(INSTALLED)
 	$(BIN)/python -m tests.faults
