@@ -3,14 +3,16 @@
 #   make run     the receiver on an embedded NATS          make test    the test suite
 #   make demo    see it work, a few seconds                make check   ruff, mypy, import-linter
 #   make bench   lines/s, cost per event, the balance      make faults  kill things, count what is lost
-#   make lock    renew the pinned versions
+#   make lock    renew the pinned versions                 make bench-full  longer, and beside peers
 
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMPILED := $(VENV)/compiled
+SOURCES := $(shell find service schemas -name '*.py' -o -name '*.toml') hatch_build.py
 
-.PHONY: install run demo test check bench faults lock clean
+.PHONY: compiled install run demo test check bench bench-full faults lock clean
 
 install: $(INSTALLED)
 
@@ -38,8 +40,20 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks.run
+# The core as C, where there is a compiler: what the image holds, and what is measured.
+compiled: $(COMPILED)/.made
+
+$(COMPILED)/.made: $(INSTALLED) $(SOURCES) compile.sh
+	./compile.sh $(BIN)/python $(COMPILED)
+	@touch $@
+
+bench: compiled
+	$(BIN)/python -m benchmarks.run --tree $(COMPILED)
+
+# The peers are Debian's; root has them installed.
+bench-full: compiled
+	$(BIN)/python -m benchmarks.run --full --tree $(COMPILED)
+	$(BIN)/python -m benchmarks.peers
 
 faults: $(INSTALLED)
 	$(BIN)/python -m tests.faults
@@ -51,7 +65,8 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 lock:
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --group dev -o requirements/dev.txt
-	$(COMPILE) $(UPGRADE) --constraints requirements/dev.txt --group build -o requirements/build.txt
+	$(COMPILE) $(UPGRADE) --constraints requirements/dev.txt \
+		--group build --group compile -o requirements/build.txt
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

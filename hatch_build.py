@@ -17,39 +17,43 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
-    "outcomes.py",
-    "identity.py",
-    "occurrences.py",
-    "context.py",
-    "assemble.py",
-    "envelope.py",
-    "classify/classifier.py",
-    "classify/conditions.py",
-    "classify/index.py",
-    "classify/provider.py",
-    "classify/rule.py",
-    "classify/subject.py",
-    "classify/tables.py",
-    "classify/unmatched.py",
-    "classify/values.py",
-    "classify/wording.py",
-    "correlate/correlator.py",
-    "correlate/memory.py",
-    "correlate/story.py",
-    "correlate/trace.py",
-    "correlate/waiting.py",
-    "framing/base.py",
-    "framing/newline.py",
-    "postfix/*.py",
-    "postfix/shapes/*.py",
-    "syslog/header.py",
-    "syslog/message.py",
-    "syslog/rfc3164.py",
-    "syslog/rfc5424.py",
-    "syslog/tag.py",
-    "syslog/timestamp.py",
+    "core/outcomes.py",
+    "core/identity.py",
+    "core/occurrences.py",
+    "core/context.py",
+    "core/assemble.py",
+    "core/envelope.py",
+    "core/classify/classifier.py",
+    "core/classify/conditions.py",
+    "core/classify/index.py",
+    "core/classify/provider.py",
+    "core/classify/rule.py",
+    "core/classify/subject.py",
+    "core/classify/tables.py",
+    "core/classify/unmatched.py",
+    "core/classify/values.py",
+    "core/classify/wording.py",
+    "core/correlate/correlator.py",
+    "core/correlate/memory.py",
+    "core/correlate/story.py",
+    "core/correlate/trace.py",
+    "core/correlate/waiting.py",
+    "core/framing/base.py",
+    "core/framing/newline.py",
+    "core/postfix/*.py",
+    "core/postfix/shapes/*.py",
+    "core/syslog/header.py",
+    "core/syslog/message.py",
+    "core/syslog/rfc3164.py",
+    "core/syslog/rfc5424.py",
+    "core/syslog/tag.py",
+    "core/syslog/timestamp.py",
+    "jobs.py",
+    "making.py",
+    "correlation.py",
+    "pipeline.py",
 )
-"""Of `service/core`: what nearly every failure line goes through. They must be compiled together,
+"""Of `service`: what nearly every failure line goes through. They must be compiled together,
 so that one calls another without the interpreter."""
 
 _SETUP = """
@@ -95,8 +99,7 @@ def compile_core(root: Path, folder: Path) -> dict[str, Path]:
             ignore=shutil.ignore_patterns("__pycache__", "pyproject.toml"),
         )
     (sources / "mypy.ini").write_text(_MYPY)
-    core = sources / "service" / "core"
-    found = [path for name in COMPILED for path in sorted(core.glob(name))]
+    found = [path for name in COMPILED for path in sorted((sources / "service").glob(name))]
     names = [str(path.relative_to(sources)) for path in found]
     made = folder / "made"
     subprocess.run(

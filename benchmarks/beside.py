@@ -8,6 +8,7 @@ next.
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.table import Table
 
@@ -54,13 +55,15 @@ class Beside:
         )
 
 
-async def beside(comparison: Comparison, logs: Logs, turns: int, *, pin: bool) -> Beside:
+async def beside(
+    comparison: Comparison, logs: Logs, turns: int, *, tree: Path, pin: bool
+) -> Beside:
     found = Beside(comparison, [], [])
     both = ((comparison.plain, found.plain), (comparison.more, found.more))
     for number in range(turns):
         for scenario, results in both if number % 2 == 0 else reversed(both):
             console.print(f"[{number + 1}/{turns}] {scenario.name} by turns ...", markup=False)
-            results.append(await measure(scenario, logs.get(scenario.log), pin=pin))
+            results.append(await measure(scenario, logs.get(scenario.log), tree=tree, pin=pin))
     return found
 
 

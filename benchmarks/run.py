@@ -17,7 +17,7 @@ from typing import get_args
 from benchmarks.beside import Beside, beside, comparisons, print_beside
 from benchmarks.logs import Logs
 from benchmarks.measure import Result, measure
-from benchmarks.processes import ProcessError
+from benchmarks.processes import ROOT, ProcessError
 from benchmarks.report import console, print_results
 from benchmarks.scenario import BESIDE_LINES, BESIDE_TURNS, FULL_PLAN, PLAN, Scenario, Transport
 
@@ -33,6 +33,9 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1, help="runs of each scenario, interleaved")
     parser.add_argument("--quick", action="store_true", help="a tenth of the lines")
     parser.add_argument("--full", action="store_true", help="the long plan, UDP included")
+    parser.add_argument(
+        "--tree", type=Path, default=ROOT, help="what to run; else these sources as they are"
+    )
     parser.add_argument("--pin", action="store_true", help="the service on a CPU of its own")
     given = parser.parse_args()
     if given.transport == "udp" and not given.rate:
@@ -45,12 +48,18 @@ def main() -> None:
         plan = [scenario.scaled(0.1) for scenario in plan]
         beside_lines //= 3  # shorter ones say nothing
     try:
-        results, by_turns = asyncio.run(_measure_all(plan, given.repeat, given.pin, beside_lines))
+        results, by_turns = asyncio.run(
+            _measure_all(plan, given.repeat, given.tree, given.pin, beside_lines)
+        )
     except ProcessError as error:
         console.print(str(error), style="red", markup=False)
         sys.exit(1)
     compared = [repeats for found in by_turns for repeats in (found.plain, found.more)]
     print_results(results + compared)
+    is_compiled = any(given.tree.glob("service/*.so"))
+    console.print(
+        f"The service: {given.tree}, its core {'compiled' if is_compiled else 'as Python'}."
+    )
     for found in by_turns:
         print_beside(found)
     console.print("Other processes on the machine are in these figures; ratios outlive them.")
@@ -77,7 +86,7 @@ def _plan(given: argparse.Namespace) -> list[Scenario]:
 
 
 async def _measure_all(
-    plan: list[Scenario], repeat: int, pin: bool, beside_lines: int
+    plan: list[Scenario], repeat: int, tree: Path, pin: bool, beside_lines: int
 ) -> tuple[list[list[Result]], list[Beside]]:
     """The plan; then what is compared by turns, if `beside_lines` says with how many lines."""
     results: list[list[Result]] = [[] for _ in plan]
@@ -86,9 +95,9 @@ async def _measure_all(
         for number in range(repeat):
             for scenario, repeats in zip(plan, results, strict=True):
                 console.print(f"[{number + 1}/{repeat}] {scenario.name} ...", markup=False)
-                repeats.append(await measure(scenario, logs.get(scenario.log), pin=pin))
+                repeats.append(await measure(scenario, logs.get(scenario.log), tree=tree, pin=pin))
         by_turns = [
-            await beside(comparison, logs, max(BESIDE_TURNS, repeat), pin=pin)
+            await beside(comparison, logs, max(BESIDE_TURNS, repeat), tree=tree, pin=pin)
             for comparison in (comparisons(beside_lines) if beside_lines else [])
         ]
     return results, by_turns

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -29,16 +29,18 @@ class Receiver:
     async def start(
         cls,
         data_dir: Path,
-        nats_url: str,
+        nats_url: str | Sequence[str],
         ports: Mapping[str, int] = MappingProxyType({}),
         env: Mapping[str, str] | None = None,
     ) -> Self:
-        """`ports`: those that are to be the same as before; for the others, any."""
+        """`nats_url`: one, or those of a cluster. `ports`: those that are to be the same as before;
+        for the others, any."""
         tcp, relp = (f"127.0.0.1:{ports.get(name, 0)}" for name in ("tcp", "relp"))
+        servers = [nats_url] if isinstance(nats_url, str) else nats_url
         child = await Child.start(
             sys.executable, "-m", "service", "serve",
             "--udp", "127.0.0.1:0", "--tcp", tcp, "--relp", relp, "--http", "127.0.0.1:0",
-            "--nats", nats_url, "--data-dir", data_dir,
+            *(word for url in servers for word in ("--nats", url)), "--data-dir", data_dir,
             # They come by the clock: who counts what is published, has to ask for them.
             env={"MAILFAULT_ROLLUP__ENABLED": "false", **(env or {})},
         )  # fmt: skip

@@ -1,10 +1,13 @@
 """What a case of the fault suite is, and what comes out of it."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tests.faults.scene import Scene
+
+T = TypeVar("T", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Size:
 
 @dataclass
 class Outcome:
-    """Exact: by the number in each recipient."""
+    """Exact: by the number in each recipient, or by the line itself."""
 
     sent: int
     stored: int
@@ -54,10 +57,12 @@ class Case:
     play: Callable[[Scene, Size], Awaitable[Outcome]]
     short: Size
     long: Size
+    nodes: int = 1
+    """nats-servers; several are a cluster."""
 
 
-def compare(expected: Counter[int], found: Counter[int]) -> Outcome:
-    strange = sum(count for number, count in found.items() if number not in expected)
+def compare(expected: Counter[T], found: Counter[T]) -> Outcome:
+    strange = sum(count for one, count in found.items() if one not in expected)
     return Outcome(
         sent=expected.total(),
         stored=found.total(),

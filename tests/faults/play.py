@@ -10,5 +10,5 @@ _BOUND_SECONDS = 300.0
 
 async def play(case: Case, size: Size) -> Outcome:
     """Raises `TimeoutError` where a case does not come to its end."""
-    async with scene() as made, asyncio.timeout(_BOUND_SECONDS):
+    async with scene(case.nodes) as made, asyncio.timeout(_BOUND_SECONDS):
         return await case.play(made, size)

@@ -1,4 +1,5 @@
-"""What a case plays in: a real nats-server, real receivers, senders. All of it ends with the case.
+"""What a case plays in: a real nats-server or a cluster of them, real receivers, senders. All of
+it ends with the case.
 
 A process is killed with SIGKILL and comes back on the same ports with the same data.
 """
@@ -9,7 +10,7 @@ import signal
 import tempfile
 import urllib.error
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from tests.e2e.packages import require_program, require_rsyslog_module
 from tests.e2e.receiver import Receiver
 from tests.e2e.rsyslog import Form, Rsyslogd
 from tests.faults import lines
+from tests.nats_cluster import RealCluster, real_cluster
 from tests.nats_server import RealNats, real_nats
 
 HOST = "127.0.0.1"
@@ -54,9 +56,9 @@ class Feed:
 class Place:
     """A receiver that may be killed, and its ports, data and settings."""
 
-    def __init__(self, data_dir: Path, nats_url: str, env: Mapping[str, str]) -> None:
+    def __init__(self, data_dir: Path, nats_urls: Sequence[str], env: Mapping[str, str]) -> None:
         self._data_dir = data_dir
-        self._nats_url = nats_url
+        self._nats_urls = nats_urls
         self._env = env
         self._receiver: Receiver | None = None
         self.ports: dict[str, int] = {}
@@ -79,7 +81,9 @@ class Place:
         return HOST, self.receiver.ports["udp"]
 
     async def start(self) -> None:
-        self._receiver = await Receiver.start(self._data_dir, self._nats_url, self.ports, self._env)
+        self._receiver = await Receiver.start(
+            self._data_dir, self._nats_urls, self.ports, self._env
+        )
         self.ports = self._receiver.ports
 
     async def kill(self) -> None:
@@ -101,12 +105,21 @@ class Place:
 
 
 class Scene:
-    def __init__(self, home: Path, server: RealNats, cleanup: AsyncExitStack) -> None:
+    def __init__(
+        self, home: Path, server: RealNats, cluster: RealCluster | None, cleanup: AsyncExitStack
+    ) -> None:
         self.home = home
         """Short enough for UNIX sockets."""
         self.server = server
+        """Of a cluster: its first node."""
+        self._cluster = cluster
         self.cleanup = cleanup
         self._places: list[Place] = []
+
+    @property
+    def cluster(self) -> RealCluster:
+        assert self._cluster is not None
+        return self._cluster
 
     async def receive(
         self, settings: Mapping[str, str] = MappingProxyType({}), data_dir: Path | None = None
@@ -114,7 +127,8 @@ class Scene:
         """`settings`: as environment variables, without their prefix."""
         data = data_dir or self.home / f"data{len(self._places)}"
         env = {f"MAILFAULT_{name}": text for name, text in settings.items()}
-        place = Place(data, self.server.url, env)
+        urls = [self.server.url] if self._cluster is None else self._cluster.urls
+        place = Place(data, urls, env)
         self.cleanup.push_async_callback(place.kill)
         await place.start()
         self._places.append(place)
@@ -169,10 +183,14 @@ async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 60) -> No
 
 
 @asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
+async def scene(nodes: int = 1) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as cleanup:
         made = tempfile.TemporaryDirectory(prefix="mf-", ignore_cleanup_errors=True)
         home = Path(cleanup.enter_context(made))
         os.chmod(home, 0o755)
-        server = await cleanup.enter_async_context(real_nats(home))
-        yield Scene(home, server, cleanup)
+        if nodes == 1:
+            server = await cleanup.enter_async_context(real_nats(home))
+            yield Scene(home, server, None, cleanup)
+        else:
+            cluster = await cleanup.enter_async_context(real_cluster(home, nodes))
+            yield Scene(home, cluster.nodes[0], cluster, cleanup)

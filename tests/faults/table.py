@@ -1,7 +1,7 @@
 """All cases, each in two sizes. `docs/guarantees.md` names them."""
 
 from tests.faults.case import Case, Size
-from tests.faults.cases import company, equal, kills, outage, rsyslog, stops
+from tests.faults.cases import balancer, cluster, company, equal, kills, outage, rsyslog, stops
 
 CASES = [
     Case("relp-receiver-killed", kills.relp_receiver_killed, Size(3000, 2), Size(100_000, 5)),
@@ -34,5 +34,13 @@ CASES = [
     Case("equal-lines", equal.equal_lines, Size(200, 2), Size(20_000, 5)),
     Case("omrelp-receiver-killed", rsyslog.omrelp_receiver_killed, Size(3000), Size(60_000, 5)),
     Case("omrelp-failover", rsyslog.omrelp_failover, Size(3000, 2), Size(60_000, 5)),
+    Case("balancer-receiver-killed", balancer.receiver_killed, Size(2000), Size(50_000)),
+    Case(
+        "cluster",
+        cluster.cluster_failures,
+        Size(5000, rate=400),
+        Size(30_000, 2, rate=1000),
+        nodes=3,
+    ),
     Case("omfwd-nats-killed", rsyslog.omfwd_nats_killed, Size(2000), Size(60_000, 5)),
 ]

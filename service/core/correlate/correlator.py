@@ -554,7 +554,10 @@ class Correlator:
         has_all = known is not None and not self.is_foreign(key) and _has_begun(known)
         knows_more = self._learn_records(key, known, shared, seconds)
         queued = self.queued.entries.get(key)
+        # All may have ended here a moment ago, and the others, or the bucket, not know it yet.
+        left = self.queued.left(key) if queued is None and known is not None else None
         names = [] if queued is None else _names(queued)
+        ended_here = names if left is None else _names(left)
         activations = shared.activations
         if queued is not None:
             activations = max(activations, self._activation(key, None))
@@ -566,7 +569,7 @@ class Correlator:
             name = _name(waiting.recipient)
             told.add(name)
             here = self._waiting(key, waiting.recipient)
-            if here is None and name in names:
+            if here is None and name in ended_here:
                 knows_more = True  # it has ended
                 continue
             if here is None:
@@ -585,10 +588,10 @@ class Correlator:
             name = _name(recipient)
             told.add(name)
             self.recipients.discard(key + _NAME + name)
-            if name not in names:
+            if name not in names and name not in ended_here:
                 names.append(name)
         if not names:
-            return False
+            return left is not None
         self.queued.renew(key, b"%b%d\n%b" % (stamp, activations, _NAME.join(names)))
         return (knows_more or any(name not in told for name in names)) and not shared.is_cut
 

@@ -115,6 +115,32 @@ class TestRoundTrip:
         assert not tell(other, one)
         assert not one.is_awaited(KEY)
 
+    def test_nor_when_all_have_ended_and_the_message_is_still_there(self) -> None:
+        """An expiry ends all, `removed` is to come; meanwhile a node of NATS has died, the bucket
+        was asked anew, and had not got the news."""
+        here = correlator()
+        note(here, CLIENT, ACTIVE)
+        fail(here)
+        fail(here, recipient="b@example.com")
+        end(here, delivery("b@example.com"), AT + 1)
+        old_news = here.export(KEY)
+        assert len(all_end(here)) == 1
+        here.doubt(NOW)
+        assert here.learn(KEY, decode(old_news), NOW), "the bucket must be told"
+        assert not here.is_awaited(KEY)
+        assert here.export(KEY) == GONE
+        assert here.all_ended(KEY, inf, "removed", NOW) == []
+
+    def test_but_one_who_waits_elsewhere_still_does(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, ACTIVE)
+        fail(one)
+        tell(one, other)
+        fail(other, AT + 1, "other", "b@example.com")
+        all_end(one)
+        assert tell(other, one)
+        assert [waiting.recipient for waiting in all_end(one)] == ["b@example.com"]
+
     def test_gone(self) -> None:
         one, other = correlator(), correlator()
         note(one, CLIENT)
