@@ -1,6 +1,6 @@
 """`make faults`: the long form, as a table. Exit status 1 where a case fails.
 
-python -m tests.faults                       # all, about ten minutes
+python -m tests.faults                       # all, about a quarter of an hour
 python -m tests.faults --short relp-both-killed
 """
 
