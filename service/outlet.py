@@ -207,7 +207,9 @@ class Outlet:
 
     def _save_all(self, publisher: Publisher) -> None:
         """What is in memory only, in order, and everything after it, over the disk."""
-        unsaved = publisher.withdraw_unsaved() + self.queue.take_unsaved()
+        withdrawn = publisher.withdraw_unsaved()
+        self._metrics.resent(len(withdrawn))  # from the disk, whatever became of the first time
+        unsaved = withdrawn + self.queue.take_unsaved()
         if unsaved:
             self.spooler.fall_behind()
             self.spooler.put(unsaved)
