@@ -9,34 +9,38 @@ from service import logs
 from service.board import server
 from service.board.config import TokenError
 from service.cli.ago import ago
-from service.cli.configuration import fail, load, nested
+from service.cli.configuration import ConfigFile, NatsServers, fail, load, nested
 from service.settings import ConfigError
 
 
 def board(
     listen: Annotated[
-        str | None, typer.Option(help="Address of the page.", show_default="127.0.0.1:9515")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Address of the page.", show_default="127.0.0.1:9515"),
     ] = None,
     token: Annotated[
         str | None,
         typer.Option(
-            help="Who has it may see the page. Other users see it in `ps`: better a file."
+            metavar="TEXT",
+            help="Who has it may see the page. Others see it in `ps`: better a file.",
         ),
     ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File that holds the token.")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File that holds the token.")
+    ] = None,
     since: Annotated[
         str | None,
-        typer.Option(help="Look that far back, from 1h to 7d.", show_default="24h"),
+        typer.Option(metavar="TIME", help="Look that far back, from 1h to 7d.", show_default="24h"),
     ] = None,
-    nats: Annotated[
-        list[str] | None,
-        typer.Option(help="NATS server; repeatable.", show_default="nats://127.0.0.1:4222"),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML configuration file.")] = None,
+    nats: NatsServers = None,
+    config: ConfigFile = None,
 ) -> None:
     """Show the fleet on a live web page until SIGTERM.
 
-    Example: mailfault board --nats nats://nats.example.net:4222 --since 6h
+    Examples:
+
+      mailfault board --nats nats://nats.example.net:4222
+      mailfault board --since 6h --listen 127.0.0.1:8080
     """
     history = None if since is None else ago(since).total_seconds()
     options = nested(

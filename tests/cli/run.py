@@ -6,13 +6,15 @@ A process takes seconds to begin, most of them in reading in the program.
 
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from typer.testing import CliRunner
 
 from service.cli import app
@@ -41,7 +43,7 @@ def run(
     does not handle, is raised here."""
     words = [str(argument) for argument in arguments]
     unset: dict[str, str | None] = {k: None for k in os.environ if k.startswith("MAILFAULT_")}
-    with contextlib.chdir(cwd or Path.cwd()):
+    with contextlib.chdir(cwd or Path.cwd()), _own_logging():
         result = CliRunner().invoke(
             app,
             words,
@@ -50,6 +52,19 @@ def run(
             catch_exceptions=False,
         )
     return Done(words, result.exit_code, result.stdout_bytes, result.stderr_bytes)
+
+
+@contextlib.contextmanager
+def _own_logging() -> Iterator[None]:
+    """What a command sets up for its process does not stay in this one."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def run_process(

@@ -21,7 +21,7 @@ from tests.cli.test_tail import envelopes, publish
 from tests.nats_server import client_of, real_nats
 
 COMMANDS = [
-    ["serve"], ["parse"], ["replay"], ["explain"], ["tail"], ["schema"], ["demo"],
+    ["serve"], ["parse"], ["replay"], ["explain"], ["tail"], ["board"], ["schema"], ["demo"],
     ["check-config"], ["spool", "status"], ["spool", "export"], ["spool", "requeue"],
 ]  # fmt: skip
 ESCAPE = "\x1b"

@@ -17,16 +17,14 @@ CONTRACT = (
     "--nats",
     "--embedded-nats",
     "--data-dir",
+    "--workers",
     "--config",
 )
-NOT_YET = ("--workers",)
-"""Of the contract too; their rooms are not built."""
 
 
 def test_options_of_the_contract() -> None:
     told = run("serve", "--help").stdout.decode().split()
     assert set(CONTRACT) <= set(told)
-    assert not set(NOT_YET) & set(told), "move it to CONTRACT"
 
 
 def test_version() -> None:
