@@ -52,6 +52,7 @@ async def test_a_restart_keeps_what_the_kernel_has(tmp_path: Path) -> None:
             async with activated(tmp_path, "--nats", server.url, sockets=sockets) as second:
                 sender.send(lines.numbered(142))
                 assert (await answers.readuntil(ok(2))).endswith(ok(2))
+                await second.said("nats_connected")  # the answer may be for what is on its disk
                 async with client_of(server) as client:
                     found = await recipients(client, 143)
                 for writer in (stream, frames):
