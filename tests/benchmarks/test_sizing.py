@@ -21,8 +21,8 @@ def test_by_hand() -> None:
     found = of(1000)
     assert found.lines == pytest.approx(30_000)
     assert found.events == pytest.approx(3000)
-    # 30,000 times 10 µs and 3,000 times 250 µs, of which a worker does 0.6.
-    assert found.cores == pytest.approx(1.05)
+    # 30,000 times 9 µs and 3,000 times 125 µs, of which a worker does 0.6.
+    assert found.cores == pytest.approx(0.645)
     assert (found.workers, found.machines) == (2, 2)
     assert found.waiting == pytest.approx(1000 * 100_000 / 86_400 * 0.05 * 3600)
     assert found.stream_gb == pytest.approx(1000 * 86_400 * 2000 / 1e9)
@@ -35,8 +35,8 @@ def test_one_machine_may_be_away() -> None:
 
 
 def test_failures_cost_more_than_lines() -> None:
-    assert of(1000, load=replace(_LOAD, failures=0)).cores == pytest.approx(0.3)
-    assert of(1000, load=replace(_LOAD, failures=1)).cores == pytest.approx(7.8)
+    assert of(1000, load=replace(_LOAD, failures=0)).cores == pytest.approx(0.27)
+    assert of(1000, load=replace(_LOAD, failures=1)).cores == pytest.approx(4.02)
 
 
 def test_memory_is_of_processes_and_of_what_waits() -> None:
