@@ -91,23 +91,7 @@ class Total(Collector):
 class Totals(Collector):
     """The same with one label."""
 
-    def __init__(
-        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
-    ) -> None:
-        self._name = name
-        self._help = help_text
-        self._label = label
-        self._read = read
-
-    def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._help, labels=[self._label])
-        for value, count in self._read().items():
-            family.add_metric([value], count)
-        yield family
-
-
-class Each(Collector):
-    """A gauge with one label that somebody else keeps."""
+    _family: type[CounterMetricFamily] | type[GaugeMetricFamily] = CounterMetricFamily
 
     def __init__(
         self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]
@@ -118,7 +102,13 @@ class Each(Collector):
         self._read = read
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily(self._name, self._help, labels=[self._label])
+        family = self._family(self._name, self._help, labels=[self._label])
         for value, number in self._read().items():
             family.add_metric([value], number)
         yield family
+
+
+class Each(Totals):
+    """A gauge with one label that somebody else keeps."""
+
+    _family = GaugeMetricFamily
