@@ -145,10 +145,6 @@ class Correlator:
 
     # Lines that tell of a message
 
-    def note(self, trace: Trace, stamp: bytes) -> News | Notice | None:
-        """Remember what a line tells. `stamp`: the time now, in `STAMP_BYTES`."""
-        return READERS[trace[3]](self, trace, stamp)
-
     def _accepted(self, trace: Trace, stamp: bytes) -> None:
         """smtpd(8) or qmqpd(8): `client=`."""
         _, key, time, _, text = trace
@@ -717,7 +713,8 @@ READERS: dict[bytes, Callable[[Correlator, Trace, bytes], News | Notice | None]]
     SENDER: Correlator._notified,
     POSTMASTER: Correlator._notified,
 }
-"""What `note` does, by the opening of a line."""
+"""What a line tells is remembered, by its opening. In: its trace, and the time now in
+`STAMP_BYTES`."""
 
 
 def _unpacked(packed: bytes) -> Waiting | None:

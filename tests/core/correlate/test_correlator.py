@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.core.correlate.correlator import Correlator, News, Notice
+from service.core.correlate.correlator import READERS, Correlator, News, Notice
 from service.core.correlate.memory import Bounds, Evicted, stamp_of
 from service.core.correlate.story import Story
 from service.core.correlate.trace import match_common, queue_of
@@ -45,7 +45,7 @@ class Log:
     def _hear(self, raw: bytes) -> News | Notice | None:
         trace = self.known.traces.read(match_common(raw), raw, RECEIVED, "192.0.2.250")
         assert trace is not None, raw
-        news = self.known.note(trace, stamp_of(self.now))
+        news = READERS[trace[3]](self.known, trace, stamp_of(self.now))
         if news is News.REMOVED:
             self.known.close(trace[1], self.now)
         return news

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.correlate.correlator import Correlator
+from service.core.correlate.correlator import READERS, Correlator
 from service.core.correlate.memory import Bounds, stamp_of
 from service.core.correlate.shared import GONE, LONGEST_VALUE, decode
 from service.core.correlate.trace import match_common, prefix_of, queue_of
@@ -38,7 +38,7 @@ def note(
         raw = f"<22>{stamp} {HOST} postfix/{line}".encode()
         trace = here.traces.read(match_common(raw), raw, datetime.fromtimestamp(at, UTC), "x")
         assert trace is not None
-        here.note(trace, stamp_of(at))
+        READERS[trace[3]](here, trace, stamp_of(at))
 
 
 def delivery(recipient: str = "r@example.com") -> Delivery:
