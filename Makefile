@@ -40,7 +40,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The core as C, where there is a compiler: what the image holds, and what is measured.
+# The core as C, where there is a compiler: what is measured, and what an image can hold.
 compiled: $(COMPILED)/.made
 
 $(COMPILED)/.made: $(INSTALLED) $(SOURCES) compile.sh
