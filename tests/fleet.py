@@ -15,8 +15,8 @@ from nats.aio.client import Client
 
 import schemas
 from schemas import BouncedEvent, DeferredEvent, RejectEvent, ResolvedEvent
-from service.app import Receiver
 from service.nats.client import BROKEN
+from service.receiver import Receiver
 from service.settings import fixed
 from tests.mail_traffic import Host
 from tests.metric_values import value

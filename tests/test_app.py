@@ -16,7 +16,7 @@ import pytest
 from nats.aio.client import Client
 
 import schemas
-from service.app import Receiver
+from service.receiver import Receiver
 from service.settings import fixed
 from tests import sample_lines as lines
 from tests.cli.run import environment

@@ -7,12 +7,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.vocabulary import Category, EventType, Transport
 from service import __version__
-from service.app import Receiver
 from service.core.classify import builtin_classifier
 from service.core.correlate.memory import Evicted
 from service.core.outcomes import Drop, Refusal, RelpRefusal, RollupOverflow, Skip
 from service.metrics import Metrics, Tally
 from service.nats.sharing import Answered, Heard, Written
+from service.receiver import Receiver
 from service.settings import fixed
 from tests.metric_values import assert_balanced, samples, value
 

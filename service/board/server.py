@@ -1,7 +1,6 @@
 """The board as a whole: NATS, the picture, the feed and the web server, started and stopped."""
 
 import asyncio
-import signal
 import socket
 from time import time
 from typing import Any
@@ -22,6 +21,7 @@ from service.board.reader import StreamReader
 from service.http_server import HttpServer, bind
 from service.nats.config import NatsConfig
 from service.nats.connection import Connection
+from service.signals import stop_event
 
 log = structlog.get_logger(__name__)
 
@@ -42,18 +42,7 @@ def run(config: BoardConfig, nats: NatsConfig) -> int:
 
 async def _serve(config: BoardConfig, nats: NatsConfig, token: str | None) -> int:
     board = Board(config, nats, token)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_stop_signal() -> None:
-        # A second signal means now: the default action ends the process at once.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_stop_signal)
+    stop = stop_event(asyncio.get_running_loop())
     try:
         board.start()
     except OSError as error:

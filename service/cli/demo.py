@@ -23,11 +23,11 @@ from rich.table import Table
 
 import schemas
 from service import logs
-from service.app import Receiver
 from service.cli.demo_relp import send_relp
 from service.cli.tail import row
 from service.cli.terminal import console, quiet_pipe
 from service.nats.embedded import EmbeddedServerError
+from service.receiver import Receiver
 from service.settings import fixed
 
 _SECONDS = 30

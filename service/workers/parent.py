@@ -13,6 +13,7 @@ from service import __version__, logs, supervision
 from service.listeners.inherited import InheritedSockets
 from service.nats.embedded import EmbeddedServer, EmbeddedServerError
 from service.settings import ConfigError, Settings, prepare
+from service.signals import stop_event
 from service.systemd.manager import ServiceManager
 from service.web import Health, WebServer
 from service.workers import merging, sockets
@@ -34,23 +35,15 @@ async def _serve(
 ) -> int:
     parent = Parent(settings, inherited)
     manager = ServiceManager()
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-
-    def on_stop_signal() -> None:
-        # A second signal means now, and workers end with their parent.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-        stop.set()
+    # A second signal ends the workers as well: they do not outlive their parent.
+    stop = stop_event(loop)
 
     def on_reload_signal() -> None:
         manager.reloading()
         parent.reload(reload)
         manager.ready()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_stop_signal)
     loop.add_signal_handler(signal.SIGHUP, on_reload_signal)
     starting = asyncio.create_task(parent.start())
     stopping = asyncio.create_task(stop.wait())

@@ -23,7 +23,7 @@ MIB = 1024.0**2
 PROCESS_BYTES = 150 * MIB
 """Python, its modules and SQLite, with nothing waiting."""
 STOP_SECONDS = 20
-"""What stopping may take beside `shutdown_timeout` (service/app.py, service/outlet.py)."""
+"""What stopping may take beside `shutdown_timeout` (service/receiver.py, service/outlet.py)."""
 
 
 @pytest.fixture(params=BUILDS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.app import Receiver
+from service.receiver import Receiver
 from service.settings import fixed
 from tests.deploy.manifests import DEPLOY, TOP, read_all_yaml, read_yaml
 from tests.e2e.packages import require_program
