@@ -11,7 +11,9 @@ from service.core.classify import builtin_classifier
 from service.core.correlate.memory import Evicted
 from service.core.outcomes import Drop, Refusal, RelpRefusal, RollupOverflow, Skip
 from service.metrics import Metrics, Tally
-from service.nats.sharing import Answered, Heard, Written
+from service.nats.news import Written
+from service.nats.questions import Answered
+from service.nats.sharing import Heard
 from service.receiver import Receiver
 from service.settings import fixed
 from tests.metric_values import assert_balanced, samples, value

@@ -15,7 +15,9 @@ from service.core.correlate.correlator import Correlator
 from service.core.correlate.memory import Bounds
 from service.core.correlate.trace import queue_of
 from service.core.postfix.facts import Delivery
-from service.nats.sharing import Answered, BucketSharing, Heard, Written
+from service.nats.news import Written
+from service.nats.questions import Answered
+from service.nats.sharing import BucketSharing, Heard
 from service.nats.sharing_config import SharingConfig
 from tests.nats.waiting import until
 from tests.nats_server import RealNats, client_of, real_nats
