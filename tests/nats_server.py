@@ -32,6 +32,11 @@ class RealNats:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
 
+    def url_of(self, service: str) -> str:
+        """Where it listens for `cluster` or `monitoring`, where it was told to."""
+        [file] = (self._home / "ports").glob("*.ports")
+        return str(json.loads(file.read_text())[service][0])
+
     @property
     def pid(self) -> int:
         assert self._process is not None

@@ -72,3 +72,11 @@ def _encode(value: dict[str, Any]) -> str:
 
 def _base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+ADMIN = {"user": "admin", "password": "p"}
+
+
+def only(*users: dict[str, Any]) -> dict[str, Any]:
+    """`authorization` of a server that lets in nobody else."""
+    return {"users": list(users)}

@@ -12,6 +12,7 @@ from service.nats.config import NatsConfig
 from service.nats.connection import Connection
 from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
+from tests.nats.waiting import until
 
 
 class World:
@@ -86,6 +87,21 @@ async def world(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+@asynccontextmanager
+async def attached(config: NatsConfig) -> AsyncIterator[World]:
+    async with world(config) as here:
+        await here.until(lambda world: world.publisher.is_attached)
+        yield here
+
+
+async def last_error_of(config: NatsConfig, words: str) -> None:
+    """It does not connect, it says why, and it goes on trying."""
+    async with world(config) as here:
+        await until(lambda: words in (here.connection.last_error or ""))
+        assert not here.connection.is_connected
+        assert not here.publisher.is_attached
 
 
 def envelope(number: int, subject: str = "postfix.bounced.mx1", size: int = 600) -> Envelope:
