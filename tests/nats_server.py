@@ -13,6 +13,7 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 
+import schemas
 from service.nats.embedded import find_binary
 
 _START_SECONDS = 20
@@ -135,3 +136,14 @@ async def all_heard(client: Client) -> None:
 async def stream_messages(client: Client, stream: str = "POSTFIX") -> int:
     info = await client.jetstream().stream_info(stream)
     return info.state.messages
+
+
+async def recipients(client: Client, number: int) -> list[str | None]:
+    """Of the first so many events of the stream."""
+    subscription = await client.jetstream().pull_subscribe("postfix.>", stream="POSTFIX")
+    found: list[str | None] = []
+    while len(found) < number:
+        for message in await subscription.fetch(min(500, number - len(found)), timeout=10):
+            found.append(schemas.decode(message.data).recipient)
+            await message.ack()  # no more than 1,000 are given out unacknowledged
+    return found

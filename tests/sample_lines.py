@@ -45,6 +45,9 @@ HARMLESS = HEADER + b"smtpd[7]: connect from mail.example.net[192.0.2.10]"
 NOT_POSTFIX = b"<22>Aug 22 10:00:00 mx1 dovecot[7]: login: user=<a>, status=bounced (no)"
 NOT_SYSLOG = b"status=bounced (and nothing around it)"
 
+MIX = [HARMLESS, REJECT, SENT, BOUNCED, UNKNOWN_SHAPE, b"\xff\x00x"]
+"""Three failures, four lines that are none: the NUL ends a line on TCP."""
+
 TEMPLATE = SubjectTemplate("{prefix}.{type}.{mta}", "postfix")
 
 
@@ -55,9 +58,34 @@ def pipeline(
     return Pipeline(config or PipelineConfig(), template, metrics, builtin_classifier()), metrics
 
 
+def with_notices(count: int) -> list[bytes]:
+    """Messages that bounce; the line that names the notice of each comes two lines later."""
+    made = []
+    for number in range(count):
+        queue_id = b"4AB%05dF" % number
+        made += [
+            HEADER + b"qmgr[1]: %b: from=<a@x>, size=9, nrcpt=1 (queue active)" % queue_id,
+            BOUNCED.replace(b"4ABCDE12F", queue_id),
+            HARMLESS,
+            HEADER
+            + b"bounce[1]: %b: sender non-delivery notification: 5F%07d" % (queue_id, number),
+            HEADER + b"qmgr[1]: %b: removed" % queue_id,
+        ]
+    return made
+
+
 def numbered(number: int) -> bytes:
     """A reject that differs from others."""
     return REJECT.replace(b"v@other", b"v%d@other" % number)
+
+
+def several(start: int, count: int) -> list[bytes]:
+    return [numbered(number) for number in range(start, start + count)]
+
+
+def block(*some: bytes) -> bytes:
+    """Each ended by LF."""
+    return b"".join(line + b"\n" for line in some)
 
 
 def envelope(number: int, template: SubjectTemplate = TEMPLATE) -> Envelope:

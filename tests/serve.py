@@ -14,6 +14,9 @@ from tests.metric_values import value
 
 Event = dict[str, Any]
 
+NOWHERE = "nats://127.0.0.1:1"
+"""Where no NATS is."""
+
 
 class Serve:
     def __init__(self, process: asyncio.subprocess.Process) -> None:

@@ -18,6 +18,8 @@ from tests.e2e.packages import require_program
 T = TypeVar("T")
 
 SECONDS = 20
+ROWS = "#list tbody tr"
+"""The events the page lists."""
 _FLAGS = (
     "--headless",
     "--no-sandbox",  # as root there is none
@@ -98,6 +100,12 @@ class Browser:
     async def until_text(self, selector: str, part: str, seconds: float = SECONDS) -> str:
         what = f"document.querySelector({selector!r})?.innerText ?? ''"
         return str(await self.until(what, lambda text: part in text, seconds))
+
+    async def until_rows(self, number: int) -> None:
+        """So many events are listed."""
+        await self.until(
+            f"document.querySelectorAll({ROWS!r}).length", lambda found: found == number
+        )
 
     async def until_live(self) -> None:
         await self.until_text("#link-text", "Live")

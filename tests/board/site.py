@@ -18,7 +18,7 @@ from service.nats.config import NatsConfig
 from tests.board.traffic import subject
 from tests.cli.run import MAILFAULT, environment
 from tests.nats_server import RealNats, client_of, stream_messages
-from tests.serve import Serve
+from tests.serve import NOWHERE, Serve
 
 TOKEN = "a-token-of-the-tests"
 
@@ -55,7 +55,7 @@ class Local:
 
 @asynccontextmanager
 async def local(
-    nats_url: str = "nats://127.0.0.1:1",
+    nats_url: str = NOWHERE,
     unread_seconds: float = 20,
     nats: dict[str, str] | None = None,
     **settings: object,
@@ -96,11 +96,13 @@ async def make_stream(client: Client, **more: Any) -> None:
     await client.jetstream().add_stream(name="POSTFIX", subjects=["postfix.>"], **settings)
 
 
+def message(event: EventBase) -> tuple[str, bytes]:
+    return subject(event), schemas.encode(event)
+
+
 async def publish(client: Client, *events: EventBase) -> list[int]:
     """Numbers in the stream."""
-    acks = [
-        await client.jetstream().publish(subject(event), schemas.encode(event)) for event in events
-    ]
+    acks = [await client.jetstream().publish(*message(event)) for event in events]
     return [ack.seq for ack in acks]
 
 

@@ -1,15 +1,14 @@
 """The page for those who see it badly, hear it, use no mouse, or hold it in one hand."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import schemas
-from tests.board.browser import Browser, chromium
-from tests.board.site import TOKEN, board, jetstream, publish_many, url_of
-from tests.board.traffic import Traffic, subject
+from tests.board.browser import Browser
+from tests.board.site import TOKEN, board, jetstream, message, publish_many, url_of
+from tests.board.traffic import Traffic
+from tests.serve import NOWHERE
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -59,18 +58,6 @@ AA = 4.5
 """WCAG 2.2, 1.4.3."""
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(started: Browser) -> Iterator[Browser]:
-    yield started
-    started.forget()
-
-
 async def look(browser: Browser, scheme: str, width: int = 1280) -> None:
     await browser.devtools(
         "Emulation.setEmulatedMedia",
@@ -113,11 +100,9 @@ async def assert_named(browser: Browser) -> set[str]:
 async def test_the_page(browser: Browser, tmp_path: Path) -> None:
     events = Traffic().events(600, hours=5)
     async with jetstream(tmp_path) as (server, client), board(server.url) as made:
-        await publish_many(client, [(subject(e), schemas.encode(e)) for e in events])
+        await publish_many(client, map(message, events))
         await browser.go(url_of(made, "/?range=6h"))
-        await browser.until(
-            "document.querySelectorAll('#list tbody tr').length", lambda n: n == 100
-        )
+        await browser.until_rows(100)
         await browser.script("document.querySelector('#chart-data').open = true")
         await browser.until_text("#chart-data tbody", ":")
         roles = await assert_named(browser)
@@ -148,7 +133,7 @@ async def test_the_page(browser: Browser, tmp_path: Path) -> None:
 
 
 async def test_signing_in(browser: Browser) -> None:
-    async with board("nats://127.0.0.1:1", "--token", TOKEN) as made:
+    async with board(NOWHERE, "--token", TOKEN) as made:
         await browser.go(url_of(made, "/?token=wrong"))
         await browser.until_text("[role=alert]", "not the one")
         await assert_named(browser)

@@ -202,6 +202,10 @@ class Traffic:
         return self._random.choices(rows, [row[2] for row in rows])[0]
 
 
+def mta(host: str) -> schemas.Mta:
+    return example(BouncedEvent).mta.model_copy(update={"host": host})
+
+
 def subject(event: EventBase) -> str:
     return schemas.subject_for(event.event_type, event.mta.host)
 

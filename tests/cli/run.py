@@ -86,6 +86,24 @@ def run_process(
     )
 
 
+def assert_quiet_unread(*arguments: str | Path, data: bytes = b"") -> None:
+    """As a process whose reader has seen enough: quiet, as other filters are."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*MAILFAULT, *map(str, arguments)],
+        input=data,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        timeout=_SECONDS,
+        check=False,
+    )
+    os.close(writing)
+    assert done.stderr == b""
+    assert done.returncode in (0, 1)
+
+
 def objects(output: bytes) -> list[dict[str, Any]]:
     """Of one JSON object a line; a line that is not one is a failure."""
     assert output == b"" or output.endswith(b"\n")

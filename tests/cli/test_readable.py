@@ -2,10 +2,8 @@
 are true, hostile text that drives nothing, silence when nobody reads on."""
 
 import asyncio
-import os
 import re
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from typer.main import get_command
 from service.cli import app
 from tests import sample_lines as lines
 from tests.cli.on_terminal import on_terminal
-from tests.cli.run import MAILFAULT, environment, run
+from tests.cli.run import assert_quiet_unread, run
 from tests.cli.test_tail import envelopes, publish
 from tests.nats_server import client_of, real_nats
 
@@ -128,20 +126,7 @@ async def test_tail_on_a_terminal(tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_a_reader_that_has_seen_enough(arguments: list[str]) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = subprocess.run(
-        [*MAILFAULT, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        env=environment(),
-        timeout=50,
-        check=False,
-    )
-    os.close(writing)
-    assert done.stderr == b""
-    assert done.returncode in (0, 1)
+    assert_quiet_unread(*arguments)
 
 
 def test_names_of_files_do_not_drive_the_terminal() -> None:

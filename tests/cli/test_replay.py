@@ -83,27 +83,12 @@ def by_id(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(events, key=lambda event: str(event["event_id"]))
 
 
-def with_notices() -> list[bytes]:
-    made = []
-    for number in range(5):
-        queue_id = b"4AB%05dF" % number
-        made += [
-            lines.HEADER + b"qmgr[1]: %b: from=<a@x>, size=9, nrcpt=1 (queue active)" % queue_id,
-            lines.BOUNCED.replace(b"4ABCDE12F", queue_id),
-            lines.HARMLESS,
-            lines.HEADER
-            + b"bounce[1]: %b: sender non-delivery notification: 5F%07d" % (queue_id, number),
-            lines.HEADER + b"qmgr[1]: %b: removed" % queue_id,
-        ]
-    return made
-
-
 async def test_its_events_are_those_of_the_receiver(tmp_path: Path) -> None:
     """Of messages with retries and ends, bounces with notices, dead letters, and lines that are
     equal within their second. Replayed where they are stored already, nothing is added."""
     traffic = [line for some in mail_traffic.host("mx2", 7, 60).rounds for line in some]
     several = [lines.REJECT, lines.UNKNOWN_SHAPE, lines.REJECT, lines.REJECT, lines.REPEATED]
-    wire = b"".join(line + b"\n" for line in [*traffic, *several, *with_notices()])
+    wire = b"".join(line + b"\n" for line in [*traffic, *several, *lines.with_notices(5)])
     file = tmp_path / "mail.log.gz"
     file.write_bytes(gzip.compress(wire))
     async with real_nats(tmp_path / "a") as server, client_of(server) as client:

@@ -1,4 +1,4 @@
-"""`mailfault serve`: its options, and what is wrong usage. What it does: `tests/test_app.py`."""
+"""`mailfault serve`: its options, and wrong usage. What it does: `tests/test_receiver.py`."""
 
 from pathlib import Path
 

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests import sample_lines as lines
-from tests.nats_server import client_of, real_nats
+from tests.nats_server import client_of, real_nats, recipients
+from tests.processes import children
 from tests.relp_wires import ok, opening, syslog
 from tests.systemd.manager import activated, bound, launch, listening_to, refused
-from tests.test_app import children, recipients
 
 STREAM, DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
 
