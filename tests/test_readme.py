@@ -37,7 +37,7 @@ def test_every_setting_is_described() -> None:
 
 def test_events_are_shown_with_fields_that_exist() -> None:
     shown = [json.loads(block) for block in blocks(README, "json")]
-    assert {event["event_type"] for event in shown} == {"reject", "deferred", "bounced"}
+    assert {event["event_type"] for event in shown} == {"reject", "deferred", "bounced", "resolved"}
     for event in shown:
         model = schemas.codec.MODELS[event["event_type"]]
         assert event.keys() <= model.model_fields.keys()
