@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-
 from service.listeners.relp import RelpTlsListener
 from service.listeners.relp_config import RelpTlsConfig
 from service.listeners.tls_context import ServerTls
@@ -16,11 +14,6 @@ from tests.listeners.certificates import Site
 from tests.listeners.test_relp import EVENT, PLAIN, SERVERCLOSE, Peer
 from tests.metric_values import value
 from tests.relp_wires import ok, syslog
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site.build(tmp_path_factory.mktemp("certificates"))
 
 
 @asynccontextmanager
