@@ -17,7 +17,7 @@ from service.listeners.inherited import InheritedSockets
 from service.nats.embedded import EmbeddedServerError
 from service.receiver import Receiver
 from service.settings import ConfigError, Settings
-from service.signals import stop_event
+from service.signals import stop_signal
 from service.spool.errors import SpoolRefused
 from service.systemd.manager import ServiceManager
 from service.web import Health
@@ -50,7 +50,7 @@ async def serve(
     manager = ServiceManager()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unhandled)
-    stop = stop_event(loop)
+    stop = stop_signal()
     loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload, manager)
     try:
         await receiver.start()
@@ -61,7 +61,7 @@ async def serve(
         return 1
     manager.ready()
     telling = supervision.start(manager.run(lambda: _status(receiver.health())), "service-manager")
-    await stop.wait()
+    await stop
     manager.stopping()
     left = await receiver.stop()
     telling.cancel()

@@ -1,5 +1,6 @@
 """uvicorn as a part of a larger program: bound before it serves, stopped by whoever started it."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
@@ -7,9 +8,25 @@ from collections.abc import Iterator
 import uvicorn
 
 
-class HttpServer(uvicorn.Server):
-    """`should_exit = True` ends `serve` soon after, even if it has not begun yet."""
+class HttpServer:
+    """`start` once, then `stop` once; a `stop` without a `start` does no harm."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._server = _Server(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    def start(self, sock: socket.socket) -> None:
+        """`sock`: listens already."""
+        self._serving = asyncio.create_task(self._server.serve(sockets=[sock]), name="web")
+
+    async def stop(self) -> None:
+        """Returns when the last answer is given, or `timeout_graceful_shutdown` is over."""
+        self._server.should_exit = True  # ends `serve` even if it has not begun yet
+        if self._serving is not None:
+            await self._serving
+
+
+class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """The application handles signals: this server stops when it is told to."""

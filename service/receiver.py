@@ -133,7 +133,6 @@ class Receiver:
         self._is_listening = False
         self._tasks: list[asyncio.Task[None]] = []
         self._stream_check: asyncio.Task[None] | None = None
-        self._web_task: asyncio.Task[None] | None = None
         export_flow(self.metrics, settings, pipeline, self._outlet, self._store, self._publisher)
         export_correlation(self.metrics, settings.correlation, correlation)
         export_listeners(self.metrics, listeners.udp, listeners.streams, listeners.server_tls)
@@ -141,7 +140,7 @@ class Receiver:
 
     async def start(self) -> None:
         """Raises `OSError`, `EmbeddedServerError` or `SpoolRefused` where it cannot run."""
-        self._web_task = asyncio.create_task(self.web.serve(self.web.bind(self._http)), name="web")
+        self.web.start(self._http)
         self._say_listening("http", self.web.address)
         await self._store.open()
         await self._snapshots.load()
@@ -193,9 +192,7 @@ class Receiver:
         await self._store.close()
         if self._embedded is not None:
             await self._embedded.stop()
-        self.web.stop()
-        if self._web_task is not None:
-            await self._web_task
+        await self.web.stop()
         log.info("stopped")
         return left
 

@@ -125,20 +125,8 @@ def load(
     from_file = _read_toml(file) if file else {}
     problems = _unknown_variables()
 
-    class Joined(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
-
     try:
-        settings = Joined(**dict(options or {}))
+        settings = _settings(options or {}, from_file)
     except ValidationError as error:
         raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
     tables = {name: getattr(settings, name) for name in TABLES.values()}
@@ -213,8 +201,14 @@ def prepare_privacy(settings: Settings) -> Privacy | None:
 
 def fixed(options: Mapping[str, Any]) -> Settings:
     """Settings from `options` and defaults alone, whatever the environment says."""
+    return _settings(options)
 
-    class Fixed(Settings):
+
+def _settings(options: Mapping[str, Any], below: dict[str, Any] | None = None) -> Settings:
+    """`below`: what a file says. The environment stands between both, and with None it says
+    nothing either."""
+
+    class Joined(Settings):
         @classmethod
         def settings_customise_sources(
             cls,
@@ -224,9 +218,11 @@ def fixed(options: Mapping[str, Any]) -> Settings:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings,)
+            if below is None:
+                return (init_settings,)
+            return init_settings, env_settings, InitSettingsSource(settings_cls, below)
 
-    return Fixed(**dict(options))
+    return Joined(**dict(options))
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Health(BaseModel):
 
 
 class WebServer:
-    """`bind` once, then `serve` until `stop`."""
+    """`start` once, then `stop` once."""
 
     def __init__(
         self,
@@ -52,18 +52,14 @@ class WebServer:
         self._server = HttpServer(self._configured())
         self.address = (self._host, self._port)
 
-    def bind(self, held: socket.socket | None = None) -> socket.socket:
+    def start(self, held: socket.socket | None = None) -> None:
         """`held`: a socket that listens already. Raises `OSError`."""
         sock = held or bind("http", self._host, self._port)
         self.address = sock.getsockname()[:2]
-        return sock
+        self._server.start(sock)
 
-    async def serve(self, sock: socket.socket) -> None:
-        await self._server.serve(sockets=[sock])
-
-    def stop(self) -> None:
-        """`serve` returns soon after, even if it has not begun yet."""
-        self._server.should_exit = True
+    async def stop(self) -> None:
+        await self._server.stop()
 
     def _configured(self) -> uvicorn.Config:
         app = Starlette(

@@ -47,13 +47,12 @@ class Site:
 @asynccontextmanager
 async def site(listen: str = "127.0.0.1:0") -> AsyncIterator[Site]:
     made = Site(listen)
-    serving = asyncio.create_task(made.server.serve(made.server.bind()))
+    made.server.start()
     try:
         yield made
     finally:
-        made.server.stop()
         async with asyncio.timeout(10):
-            await serving
+            await made.server.stop()
 
 
 async def test_metrics() -> None:
@@ -113,22 +112,21 @@ async def test_an_address_in_use_is_named() -> None:
     async with site() as made:
         host, port = made.server.address
         with pytest.raises(OSError, match=f"http 127.0.0.1:{port}: "):
-            Site(f"{host}:{port}").server.bind()
+            Site(f"{host}:{port}").server.start()
 
 
 def test_a_name_that_no_host_can_have() -> None:
     with pytest.raises(OSError, match=r"http a\.\.b:1: "):
-        Site("a..b:1").server.bind()
+        Site("a..b:1").server.start()
 
 
 async def test_stop_before_it_has_begun_to_serve() -> None:
     """As when a listener cannot be bound: the process must end all the same."""
     made = Site()
-    serving = asyncio.create_task(made.server.serve(made.server.bind()))
-    made.server.stop()
+    made.server.start()
     async with asyncio.timeout(10):
-        await serving
+        await made.server.stop()
 
 
 async def test_stop_without_ever_serving() -> None:
-    Site().server.stop()
+    await Site().server.stop()

@@ -24,8 +24,6 @@ class Leaders:
     """The most frequent names, most first."""
     others: int
     """Failures of all other names, and of those that were not kept."""
-    unnamed: int
-    """Of these: names that the bound left out."""
 
 
 class LeaderBoard:
@@ -69,7 +67,7 @@ class LeaderBoard:
                         known[place] += count
         ranked = sorted(sums.items(), key=lambda item: (-sum(item[1]), item[0]))
         others = unnamed + sum(sum(counts) for _, counts in ranked[limit:])
-        return Leaders(ranked[:limit], others, unnamed)
+        return Leaders(ranked[:limit], others)
 
 
 class _Slice:

@@ -57,7 +57,10 @@ class Pages:
         self._door = door
         self._history = history
         self._secure_cookie = secure_cookie
-        self._files = {file.name: _File(file) for file in _STATIC.iterdir()}
+        self._files = {
+            path.name: _File(path.read_bytes(), _TYPES[path.suffix]) for path in _STATIC.iterdir()
+        }
+        self._refused = _refused((_STATIC / "login.html").read_bytes())
 
     def app(self) -> Starlette:
         return Starlette(
@@ -114,7 +117,7 @@ class Pages:
         if not self._door.is_token(token):
             peer = request.client.host if request.client else None
             log.warning("sign_in_refused", peer=peer)
-            return self._files["refused.html"].answer(request, 403)
+            return self._refused.answer(request, 403)
         answer = RedirectResponse("/", 303, headers=_NO_STORE)
         answer.set_cookie(
             COOKIE,
@@ -184,16 +187,22 @@ class Pages:
 class _File:
     """Read once; asked for again with its tag it is not sent again."""
 
-    def __init__(self, path: Path) -> None:
-        self._body = path.read_bytes()
-        self._tag = f'"{hashlib.sha256(self._body).hexdigest()[:32]}"'
-        self._type = _TYPES[path.suffix]
+    def __init__(self, body: bytes, media_type: str) -> None:
+        self._body = body
+        self._tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        self._type = media_type
 
     def answer(self, request: Request, status: int = 200) -> Response:
         headers = {"ETag": self._tag, "Cache-Control": "no-cache"}
         if status == 200 and request.headers.get("if-none-match") == self._tag:
             return Response(status_code=304, headers=headers)
         return Response(self._body, status, headers=headers, media_type=self._type)
+
+
+def _refused(login: bytes) -> _File:
+    """The page to sign in at, with what it says to a wrong token, which it has in a comment."""
+    page = login.replace(b"<!-- refused: ", b"").replace(b" -->", b"")
+    return _File(page, _TYPES[".html"])
 
 
 class _FrameResponse(Response):

@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.client import JetStreamContext
 
-from service.nats.client import BROKEN, obey_cancellation
+from service.nats.client import BROKEN, obey_cancellation, words
 from service.nats.config import NatsConfig
 from service.nats.inbox import Inbox
 
@@ -135,7 +135,7 @@ class StreamReader:
             except _ConsumerLost as lost:
                 log.info("consumer_lost", reason=str(lost))
             except (nats.js.errors.Error, *BROKEN) as error:
-                self._say(str(error) or type(error).__name__)
+                self._say(words(error))
             obey_cancellation()
             await asyncio.sleep(_AGAIN_SECONDS)
 

@@ -19,13 +19,12 @@ from service.board.pages import Pages
 from service.board.picture import Picture
 from service.board.reader import StreamReader
 from service.http_server import HttpServer, bind
-from service.nats.config import NatsConfig
+from service.nats.config import DEFAULT_SERVER, NatsConfig
 from service.nats.connection import Connection
-from service.signals import stop_event
+from service.signals import stop_signal
 
 log = structlog.get_logger(__name__)
 
-_DEFAULT_SERVER = "nats://127.0.0.1:4222"
 _STOP_SECONDS = 3
 _UNREAD_SECONDS = 20.0
 """A browser that takes nothing for so long is gone, or nearly."""
@@ -42,13 +41,13 @@ def run(config: BoardConfig, nats: NatsConfig) -> int:
 
 async def _serve(config: BoardConfig, nats: NatsConfig, token: str | None) -> int:
     board = Board(config, nats, token)
-    stop = stop_event(asyncio.get_running_loop())
+    stop = stop_signal()
     try:
         board.start()
     except OSError as error:
         log.error("start_failed", error=str(error))
         return 1
-    await stop.wait()
+    await stop
     await board.stop()
     return 1 if supervision.has_failed() else 0
 
@@ -70,7 +69,7 @@ class Board:
         self._reader = StreamReader(
             nats, config.history, config.history_events, self._take, self._picture.start_anew
         )
-        servers = nats.servers or [_DEFAULT_SERVER]
+        servers = nats.servers or [DEFAULT_SERVER]
         self._connection = Connection(nats, lambda: servers, self._connected, self._disconnected)
         self._away_since: float | None = time()
         self._door = Door(config, token)
@@ -97,7 +96,6 @@ class Board:
             )
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._web: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Raises `OSError`."""
@@ -105,7 +103,7 @@ class Board:
         # Connections inherit it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._unread_ms)
         self.address = host, port = sock.getsockname()[:2]
-        self._web = asyncio.create_task(self._server.serve(sockets=[sock]), name="web")
+        self._server.start(sock)
         self._tasks = [
             supervision.start(self._connection.run(), "nats-connection"),
             supervision.start(self._feed.run(), "feed"),
@@ -115,9 +113,7 @@ class Board:
     async def stop(self) -> None:
         log.info("stopping")
         self._feed.close()
-        self._server.should_exit = True
-        if self._web is not None:
-            await self._web
+        await self._server.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)

@@ -13,12 +13,11 @@ from service.core.privacy import Privacy
 from service.correlation import Correlation
 from service.listeners.inherited import InheritedSockets
 from service.metrics import Metrics
+from service.nats.config import DEFAULT_SERVER
 from service.pipeline import Pipeline
 from service.settings import ConfigError, Settings
 from service.systemd import sockets
 from service.systemd.sockets import SocketsError
-
-DEFAULT_SERVER = "nats://127.0.0.1:4222"
 
 TimeZone = Annotated[
     str | None, typer.Option(metavar="ZONE", help="Zone of stamps without one, as Europe/Berlin.")

@@ -26,6 +26,7 @@ from service import logs
 from service.cli.demo_relp import send_relp
 from service.cli.tail import row
 from service.cli.terminal import console, quiet_pipe
+from service.nats.client import words
 from service.nats.embedded import EmbeddedServerError
 from service.receiver import Receiver
 from service.settings import fixed
@@ -46,7 +47,7 @@ def demo() -> None:
         with quiet_pipe(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             is_balanced = runner.run(_demo(out))
     except (EmbeddedServerError, OSError, TimeoutError) as error:
-        typer.echo(f"demo: {str(error) or type(error).__name__}", err=True)
+        typer.echo(f"demo: {words(error)}", err=True)
         raise typer.Exit(1) from None
     if not is_balanced:
         raise typer.Exit(1)

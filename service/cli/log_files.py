@@ -65,8 +65,8 @@ def log_file(path: str) -> LogFile:
     return LogFile(path, found.st_size, min(datetime.now(UTC), written))
 
 
-def in_order(paths: Sequence[str], zone: tzinfo) -> list[LogFile]:
-    """Each once, oldest first. Raises `OSError` for one that cannot be read."""
+def oldest_first(paths: Sequence[str], zone: tzinfo) -> list[LogFile]:
+    """Each once. Raises `OSError` for one that cannot be read."""
     logs: dict[tuple[str, str], list[_Rotated]] = {}
     for path in _each_once(paths):
         rotated = _rotated(path)

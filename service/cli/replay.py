@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 from dataclasses import dataclass
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -22,14 +21,14 @@ from service.cli.configuration import (
     pipeline_of,
     privacy_of,
 )
-from service.cli.log_files import LogFile, in_order, log_file
+from service.cli.log_files import LogFile, log_file, oldest_first
 from service.cli.replay_progress import Shown, progress
 from service.cli.replaying import Counts, Replay, ReplayError
 from service.cli.terminal import console, printable, quiet_pipe
 from service.nats.config import CredentialsError, NatsConfig
 from service.pipeline import Pipeline
+from service.signals import stop_signal
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _KILLED = 128
 """As shells have it: this and the number of the signal."""
 
@@ -78,7 +77,7 @@ def replay(
     pipeline = pipeline_of(settings, privacy_of(settings))
     zone = ZoneInfo(settings.pipeline.default_timezone)
     try:
-        logs_of = [log_file(path) for path in files] if as_given else in_order(files, zone)
+        logs_of = [log_file(path) for path in files] if as_given else oldest_first(files, zone)
         done = _run(settings.nats, pipeline, logs_of, skip_lines)
     except (ReplayError, CredentialsError, OSError) as error:
         typer.echo(f"replay: {printable(str(error))}", err=True)
@@ -109,8 +108,7 @@ def _run(settings: NatsConfig, pipeline: Pipeline, files: list[LogFile], skip: i
 async def _replay(
     settings: NatsConfig, pipeline: Pipeline, files: list[LogFile], skip: int
 ) -> _Done:
-    stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    _listen(stop)
+    stop = stop_signal()
     sizes = [file.size for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     with progress(total) as shown:
@@ -134,20 +132,6 @@ async def _replay(
 async def _work(replay: Replay, shown: Shown) -> None:
     await replay.start(shown)
     await replay.run()
-
-
-def _listen(stop: asyncio.Future[int]) -> None:
-    """The first signal stops in order, a second one at once."""
-    loop = asyncio.get_running_loop()
-
-    def told(number: signal.Signals) -> None:
-        for each in _SIGNALS:
-            loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
-        stop.set_result(number)
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, told, number)
 
 
 def _tell(done: _Done) -> None:

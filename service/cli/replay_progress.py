@@ -31,7 +31,7 @@ class Shown(Protocol):
 def progress(total: int | None) -> Shown:
     """`total`: bytes; None where nobody knows."""
     out = console(stderr=True)
-    return Bar(total) if out.is_terminal else Now(total)
+    return Bar(total) if out.is_terminal else Said(total)
 
 
 class Bar:
@@ -72,7 +72,7 @@ class Bar:
         )
 
 
-class Now:
+class Said:
     """A line every ten seconds."""
 
     def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:

@@ -13,7 +13,6 @@ from functools import partial
 from nats.aio.client import Client
 
 from service import supervision
-from service.cli.configuration import DEFAULT_SERVER
 from service.cli.in_order import InOrder, Outcome
 from service.cli.log_files import LogFile
 from service.cli.replay_progress import Shown
@@ -22,7 +21,7 @@ from service.core.assemble import dead_letter
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.outcomes import Skip
 from service.nats.answer import Published, Result
-from service.nats.config import NatsConfig
+from service.nats.config import DEFAULT_SERVER, NatsConfig
 from service.nats.connection import Connection
 from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper, StreamState

@@ -20,10 +20,10 @@ from rich.text import Text
 import schemas
 from schemas.vocabulary import EventType
 from service.cli.ago import ago
-from service.cli.configuration import DEFAULT_SERVER, ConfigFile, NatsServers, load, nested
+from service.cli.configuration import ConfigFile, NatsServers, load, nested
 from service.cli.terminal import console, end_quietly, json_line, printable
-from service.nats.client import new_client
-from service.nats.config import CredentialsError, NatsConfig
+from service.nats.client import new_client, words
+from service.nats.config import DEFAULT_SERVER, CredentialsError, NatsConfig
 
 _STYLES = {
     "rollup": "blue",
@@ -106,7 +106,7 @@ def tail(
         typer.echo(f"tail: no stream {settings.stream.name}: has a receiver run here?", err=True)
         raise typer.Exit(1) from None
     except (NatsError, CredentialsError, OSError, TimeoutError) as error:
-        typer.echo(f"tail: {str(error) or type(error).__name__}", err=True)
+        typer.echo(f"tail: {words(error)}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -155,7 +155,7 @@ def _from(start: datetime | None) -> ConsumerConfig:
 
 
 async def _say_error(error: Exception) -> None:
-    typer.echo(f"tail: {printable(str(error)) or type(error).__name__}", err=True)
+    typer.echo(f"tail: {printable(words(error))}", err=True)
 
 
 def _show(message: Msg, wanted: _Wanted, out: Console, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from nats.js.api import (
     StreamInfo,
 )
 
+from service.nats.client import words
 from service.nats.sharing_config import SharingConfig
 
 _DUPLICATE_WINDOW = 120.0
@@ -56,7 +57,7 @@ async def look_at_bucket(client: Client, config: SharingConfig, timeout: float) 
             findings += _findings(info, config)
     except Exception as error:  # noqa: BLE001  # nats-py lets pass whatever it cannot read
         # Whoever owns the bucket may not let us ask for it, and we can work with it all the same.
-        findings.append(f"not looked at: {_text(error)}")
+        findings.append(f"not looked at: {words(error)}")
     try:
         # An answer of any kind, `404` among them, is one.
         await client.request(read_subject(config.bucket, _NOBODY), timeout=config.ask_timeout)
@@ -64,7 +65,7 @@ async def look_at_bucket(client: Client, config: SharingConfig, timeout: float) 
         findings.append("no bucket")
         return BucketReport(False, findings=tuple(findings))
     except Exception as error:  # noqa: BLE001  # as above
-        findings.append(f"cannot be read: {_text(error)}")
+        findings.append(f"cannot be read: {words(error)}")
         return BucketReport(False, findings=tuple(findings))
     return BucketReport(
         True,
@@ -116,7 +117,3 @@ def _findings(info: StreamInfo, config: SharingConfig) -> list[str]:
     if found.max_msgs_per_subject != 1:
         findings.append("keeps a history, which nobody reads")
     return findings
-
-
-def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__

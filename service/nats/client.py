@@ -30,6 +30,11 @@ BROKEN = (NatsError, OSError, TimeoutError, RuntimeError)
 _CLOSE_SECONDS = 2.0
 
 
+def words(error: Exception) -> str:
+    """Some of nats-py's exceptions say nothing but their name."""
+    return str(error) or type(error).__name__
+
+
 def obey_cancellation() -> None:
     """Raises `CancelledError` where this task was cancelled and somebody kept it to himself:
     Python 3.11's `wait_for` does when its time is up or its result there in the same turn, and

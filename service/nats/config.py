@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from service.address import split_commas
 from service.core.envelope import SubjectTemplate
 from service.nats.credentials import CredentialsError as CredentialsError  # raised here
 from service.nats.credentials import checked_seed, read_creds, read_secret, tls_context
@@ -23,12 +24,8 @@ from service.nats.credentials import checked_seed, read_creds, read_secret, tls_
 _USERINFO = re.compile(r"(?<=://).*@")
 _TOKEN_MAX = 255
 
-
-def _split_commas(value: Any) -> Any:
-    """Environment variables hold lists as `a,b`."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+DEFAULT_SERVER = "nats://127.0.0.1:4222"
+"""Where a command asks that starts no server of its own and is told of none."""
 
 
 def _server_url(value: str) -> str:
@@ -85,7 +82,7 @@ class NatsConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     servers: Annotated[
-        list[Annotated[str, AfterValidator(_server_url)]], BeforeValidator(_split_commas)
+        list[Annotated[str, AfterValidator(_server_url)]], BeforeValidator(split_commas)
     ] = Field(
         default_factory=list,
         description="URLs, as `nats://host:4222`. Empty: start a nats-server of our own.",

@@ -15,7 +15,7 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import NoServersError
 
-from service.nats.client import connect, let_go, obey_cancellation
+from service.nats.client import connect, let_go, obey_cancellation, words
 from service.nats.config import NatsConfig
 
 log = structlog.get_logger(__name__)
@@ -116,7 +116,7 @@ class Connection:
 
     def _note(self, error: Exception) -> None:
         """Keep it for health; say it once, and not in a storm."""
-        self.last_error = text = str(error) or type(error).__name__
+        self.last_error = text = words(error)
         # Permission errors quote a subject: one line for all of them, not one for each.
         kind = text.partition('"')[0]
         now = asyncio.get_running_loop().time()

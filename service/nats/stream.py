@@ -18,7 +18,7 @@ from nats.js.api import (
 )
 
 from schemas.vocabulary import MAIL_EVENTS, EventType
-from service.nats.client import obey_cancellation
+from service.nats.client import obey_cancellation, words
 from service.nats.config import NatsConfig
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
     try:
         return await _ensure_stream(client, config)
     except Exception as error:  # noqa: BLE001  # nats-py lets pass whatever it cannot read
-        return StreamReport(StreamState.UNVERIFIED, findings=(_text(error),))
+        return StreamReport(StreamState.UNVERIFIED, findings=(words(error),))
 
 
 async def _ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
@@ -136,10 +136,6 @@ def _covers(subject: str, wanted: str) -> bool:
         if place >= len(ours) or part not in ("*", ours[place]):
             return False
     return len(ours) == len(theirs)
-
-
-def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 class StreamKeeper:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 import uvloop
@@ -13,7 +14,7 @@ from service import __version__, logs, supervision
 from service.listeners.inherited import InheritedSockets
 from service.nats.embedded import EmbeddedServer, EmbeddedServerError
 from service.settings import ConfigError, Settings, prepare
-from service.signals import stop_event
+from service.signals import stop_signal
 from service.systemd.manager import ServiceManager
 from service.web import Health, WebServer
 from service.workers import merging, sockets
@@ -35,29 +36,28 @@ async def _serve(
 ) -> int:
     parent = Parent(settings, inherited)
     manager = ServiceManager()
-    loop = asyncio.get_running_loop()
     # A second signal ends the workers as well: they do not outlive their parent.
-    stop = stop_event(loop)
+    stop = stop_signal()
 
     def on_reload_signal() -> None:
         manager.reloading()
         parent.reload(reload)
         manager.ready()
 
-    loop.add_signal_handler(signal.SIGHUP, on_reload_signal)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_reload_signal)
     starting = asyncio.create_task(parent.start())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    either: list[asyncio.Future[Any]] = [starting, stop]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     status = 0
     if starting.done():
         status = _started(starting, manager)
     telling = supervision.start(manager.run(parent.status), "service-manager")
     if status == 0:
-        await stop.wait()
+        await stop
     manager.stopping()
-    for task in (starting, stopping, telling):
+    for task in (starting, telling):
         task.cancel()
-    await asyncio.wait({starting, stopping, telling})
+    await asyncio.wait({starting, telling})
     is_clean = await parent.stop()
     return status or (0 if is_clean and not supervision.has_failed() else 1)
 
@@ -103,12 +103,11 @@ class Parent:
         )
         self._restarts_counted = 0
         self.web = WebServer(settings.http, self._render, self._health)
-        self._web_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Raises `OSError`, `EmbeddedServerError` or `WorkerFailed` where it cannot run."""
         settings, count = self._settings, self._settings.workers
-        self._web_task = asyncio.create_task(self.web.serve(self.web.bind()), name="web")
+        self.web.start()
         _log_listening("http", self.web.address)
         if self._embedded is not None:
             await self._embedded.start()
@@ -140,9 +139,7 @@ class Parent:
             sock.close()
         if self._embedded is not None:
             await self._embedded.stop()
-        self.web.stop()
-        if self._web_task is not None:
-            await self._web_task
+        await self.web.stop()
         log.info("stopped")
         return not any(statuses)
 

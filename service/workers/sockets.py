@@ -79,16 +79,16 @@ def _places(
     host, port = split_address(listen)
     buffer = settings.udp.receive_buffer_bytes if kind == SOCK_DGRAM else None
     for family, address in _resolved(listen, host, port, kind):
-        sockets_: list[socket.socket] = []
+        bound: list[socket.socket] = []
         try:
             for _ in range(count):
-                sockets_.append(_bound(family, kind, address, buffer))
-                address = sockets_[0].getsockname()
+                bound.append(_bound(family, kind, address, buffer))
+                address = bound[0].getsockname()
         except OSError as error:
-            for sock in sockets_:
+            for sock in bound:
                 sock.close()
             raise OSError(f"{transport} {host}:{port}: {error}") from error
-        yield Place(transport, table, address[:2], tuple(sockets_))
+        yield Place(transport, table, address[:2], tuple(bound))
 
 
 def _resolved(

@@ -85,6 +85,8 @@ async def test_tokens() -> None:
         for body, status in (("token=wrong", 403), ("", 403), ("x" * 5000, 413), ("%ff", 403)):
             answer = await ask(at, "/login", "POST", body=body or "=")
             assert (answer.status, "set-cookie" in answer.headers) == (status, False)
+            assert ("That token is not the one" in answer.text) is (status == 403)
+            assert "<!--" not in answer.text
         said = await made.said("sign_in_refused", 3)
         assert said["peer"] == "127.0.0.1"
         out = await ask(at, "/logout", "POST", Cookie=cookies[0])

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from service.cli.log_files import LogFile, in_order, log_file
+from service.cli.log_files import LogFile, log_file, oldest_first
 from service.core.syslog.timestamp import stamp_time
 
 LINE = "%s mx1 postfix/smtpd[7]: connect from a.example[192.0.2.1]\n"
@@ -45,19 +45,19 @@ class TestOrder:
         paths += [write(tmp_path, f"mail.log.{n}.gz", f"Mar {12 - n:2} 00:00:01") for n in (1, 2)]
         paths.append(write(tmp_path, "mail.log.10.gz", "Mar  2 00:00:01"))
         Random(seed).shuffle(paths)
-        found = names(in_order(paths, UTC))
+        found = names(oldest_first(paths, UTC))
         assert found == ["mail.log.10.gz", "mail.log.2.gz", "mail.log.1.gz", "mail.log"]
 
     def test_dates_in_the_names(self, tmp_path: Path) -> None:
         marks = ["maillog", "maillog-20260301.gz", "maillog-20251201", "maillog.2026-01-01"]
         paths = [write(tmp_path, name, "Mar  2 00:00:01") for name in marks]
-        assert names(in_order(paths, UTC)) == [marks[2], marks[3], marks[1], marks[0]]
+        assert names(oldest_first(paths, UTC)) == [marks[2], marks[3], marks[1], marks[0]]
 
     def test_different_logs_by_their_first_stamps(self, tmp_path: Path) -> None:
         late = write(tmp_path, "a.log", "2026-03-01T00:00:00+00:00")
         early = write(tmp_path, "b.log", "2026-02-01T00:00:00+00:00")
         rotated = write(tmp_path, "b.log.1", "2026-01-01T00:00:00+00:00")
-        assert names(in_order([late, early, rotated], UTC)) == ["b.log.1", "b.log", "a.log"]
+        assert names(oldest_first([late, early, rotated], UTC)) == ["b.log.1", "b.log", "a.log"]
 
     def test_of_two_folders_are_two_logs(self, tmp_path: Path) -> None:
         (tmp_path / "mx1").mkdir()
@@ -66,32 +66,32 @@ class TestOrder:
         paths = [
             write(tmp_path, name, f"2026-{month}-01T00:00:00Z") for name, month in stamps.items()
         ]
-        found = [str(Path(file.path).relative_to(tmp_path)) for file in in_order(paths, UTC)]
+        found = [str(Path(file.path).relative_to(tmp_path)) for file in oldest_first(paths, UTC)]
         assert found == ["mx2/mail.log.1", "mx2/mail.log", "mx1/mail.log"]
 
     def test_each_file_once(self, tmp_path: Path) -> None:
         path = write(tmp_path, "mail.log", "Mar  2 00:00:01")
         (tmp_path / "link").symlink_to(path)
-        assert len(in_order([path, path, str(tmp_path / "link")], UTC)) == 1
+        assert len(oldest_first([path, path, str(tmp_path / "link")], UTC)) == 1
 
     def test_standard_input_comes_last(self, tmp_path: Path) -> None:
         path = write(tmp_path, "mail.log", "2026-03-01T00:00:00Z")
-        assert names(in_order(["-", path], UTC)) == ["mail.log", "-"]
+        assert names(oldest_first(["-", path], UTC)) == ["mail.log", "-"]
 
     def test_a_named_pipe_is_not_read_ahead_of_time(self, tmp_path: Path) -> None:
         """Nobody writes to it yet; and what is read from it is gone."""
         os.mkfifo(tmp_path / "pipe")
         path = write(tmp_path, "mail.log", "2026-03-01T00:00:00Z")
-        files = in_order([str(tmp_path / "pipe"), path], UTC)
+        files = oldest_first([str(tmp_path / "pipe"), path], UTC)
         assert names(files) == ["mail.log", "pipe"]
         assert files[1].size is None
 
     def test_what_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / "mail.log.1.gz").write_bytes(b"no gzip")
         with pytest.raises(OSError, match=r"mail.log.1.gz: cannot be decompressed"):
-            in_order([str(tmp_path / "mail.log.1.gz")], UTC)
+            oldest_first([str(tmp_path / "mail.log.1.gz")], UTC)
         with pytest.raises(FileNotFoundError):
-            in_order([str(tmp_path / "absent")], UTC)
+            oldest_first([str(tmp_path / "absent")], UTC)
 
 
 class TestYear:
@@ -139,7 +139,7 @@ class TestYear:
             written = None if age else "2018-12-31T12:00:00"
             paths.append(write(tmp_path, name, f"{month}  1 00:00:10", f"{month} 28 10:00:00",
                                written=written))  # fmt: skip
-        files = in_order(sorted(paths), UTC)
+        files = oldest_first(sorted(paths), UTC)
         assert names(files)[0] == "mail.log.23"
         years = [
             year(file, f"{month} 28 10:00:00")
@@ -154,7 +154,7 @@ class TestYear:
     def test_a_file_without_a_stamp_bounds_nothing_more(self, tmp_path: Path) -> None:
         old = write(tmp_path, "mail.log.1", "Aug  1 00:00:00", written="2017-09-01")
         (tmp_path / "mail.log").write_bytes(b"\xff\n" * 500)
-        first, second = in_order([str(tmp_path / "mail.log"), old], UTC)
+        first, second = oldest_first([str(tmp_path / "mail.log"), old], UTC)
         assert (Path(first.path).name, Path(second.path).name) == ("mail.log.1", "mail.log")
         assert year(first, "Aug  1 00:00:00") == 2017
 

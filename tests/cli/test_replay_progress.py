@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from service.cli.replay_progress import Now, progress
+from service.cli.replay_progress import Said, progress
 
 
 def seconds(*times: float) -> Iterator[float]:
@@ -14,7 +14,7 @@ def seconds(*times: float) -> Iterator[float]:
 
 
 def test_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    with Now(4000, seconds(0, 1, 9.9, 10, 19, 200).__next__) as shown:
+    with Said(4000, seconds(0, 1, 9.9, 10, 19, 200).__next__) as shown:
         for position in (10, 99, 1000, 1500, 3999):
             shown.show(position, position * 5, is_connected=position < 3999)
     output, said = capsys.readouterr()
@@ -26,13 +26,13 @@ def test_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_of_a_pipe_nobody_knows_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
-    with Now(None, seconds(0, 20).__next__) as shown:
+    with Said(None, seconds(0, 20).__next__) as shown:
         shown.show(0, 1000, is_connected=True)
     assert capsys.readouterr().err == "replay: 1,000 lines, 50/s\n"
 
 
 def test_before_the_first_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with Now(4000, seconds(0, 20).__next__) as shown:
+    with Said(4000, seconds(0, 20).__next__) as shown:
         shown.show(0, 0, is_connected=False)
     assert capsys.readouterr().err == "replay: 0 lines, 0/s; waits for NATS\n"
 
@@ -40,5 +40,5 @@ def test_before_the_first_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_terminal_there_is_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
     with progress(4000) as shown:
         shown.show(1, 1, is_connected=True)
-    assert isinstance(shown, Now)
+    assert isinstance(shown, Said)
     assert capsys.readouterr().err == ""
