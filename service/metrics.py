@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from schemas.vocabulary import Category, EventType, Transport
+from schemas.vocabulary import Category, EventType, Scope, Transport
 from service import __version__
 from service.collectors import Counts, Distribution, Each, Total, Totals
 from service.core.classify.values import NOTHING
@@ -36,32 +36,24 @@ _LAG_BUCKETS = (
 )
 
 
+_FAILED = {EventType.REJECT, EventType.DEFERRED, EventType.BOUNCED}
+_SENT_BY_US = {EventType.DEFERRED, EventType.BOUNCED}
+
+Cause = tuple[str, str | None, str | None, str | None]
+"""Type of an event, its category, scope and provider."""
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts of one piece of input, added to the metrics in one go: a lock per line costs."""
 
     frames: int = 0
     skipped: dict[Skip, int] = field(default_factory=dict)
-    events: dict[str, int] = field(default_factory=dict)
+    events: dict[Cause, int] = field(default_factory=dict)
     frames_with_events: int = 0
-    categories: dict[str, int] = field(default_factory=dict)
-    unclassified: dict[str | None, int] = field(default_factory=dict)
-    reputation: dict[str | None, int] = field(default_factory=dict)
 
     def skip(self, reason: Skip, count: int = 1) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + count
-
-    def event(self, event_type: str) -> None:
-        self.events[event_type] = self.events.get(event_type, 0) + 1
-
-    def caused_by(self, category: str) -> None:
-        self.categories[category] = self.categories.get(category, 0) + 1
-
-    def unclassified_by(self, provider: str | None) -> None:
-        self.unclassified[provider] = self.unclassified.get(provider, 0) + 1
-
-    def distrusted_by(self, provider: str | None) -> None:
-        self.reputation[provider] = self.reputation.get(provider, 0) + 1
 
 
 class Metrics:
@@ -220,16 +212,25 @@ class Metrics:
         self._received[transport].inc(tally.frames)
         for reason, count in tally.skipped.items():
             self._skipped[reason].inc(count)
-        for event_type, count in tally.events.items():
-            self._events[event_type].inc(count)
         if tally.frames_with_events:
             self._with_events.inc(tally.frames_with_events)
+        by_type: dict[str, int] = {}
+        for cause, count in tally.events.items():
+            by_type[cause[0]] = by_type.get(cause[0], 0) + count
+            self._caused(cause, count)
+        for event_type, count in by_type.items():
+            self._events[event_type].inc(count)
 
-        for category, count in tally.categories.items():
-            known = category if category in self._categories else Category.OTHER
-            self._categories.count(known, count)
-        _count_providers(tally.unclassified, self._unclassified)
-        _count_providers(tally.reputation, self._reputation)
+    def _caused(self, cause: Cause, count: int) -> None:
+        event_type, category, scope, provider = cause
+        if category == Category.OTHER:
+            _count_provider(provider, count, self._unclassified)
+        if event_type in _FAILED:
+            if category is None or category not in self._categories:
+                category = Category.OTHER
+            self._categories.count(category, count)
+        if scope == Scope.REPUTATION and event_type in _SENT_BY_US:
+            _count_provider(provider, count, self._reputation)
 
     def providers_known(self, names: Iterable[str]) -> None:
         """Those that the rules in use name: nothing else becomes a label."""
@@ -303,8 +304,7 @@ class Metrics:
         self._nats_connected.set(0)
 
 
-def _count_providers(tally: Mapping[str | None, int], counts: Counts) -> None:
-    for provider, count in tally.items():
-        if provider is None or provider not in counts:
-            provider = NOTHING
-        counts.count(provider, count)
+def _count_provider(provider: str | None, count: int, counts: Counts) -> None:
+    if provider is None or provider not in counts:
+        provider = NOTHING
+    counts.count(provider, count)

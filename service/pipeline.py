@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from schemas.vocabulary import Category, EventType, Scope
 from service.core.assemble import UNKNOWN_HOST, Event, Line
 from service.core.classify import Classifier
 from service.core.correlate.memory import stamp_of
@@ -30,11 +29,6 @@ from service.making import make, unread
 from service.metrics import Metrics, Tally
 from service.pipeline_config import PipelineConfig
 from service.received import Origin, Receipts
-
-_OTHER = Category.OTHER.value
-_REPUTATION = Scope.REPUTATION.value
-_FAILED = {EventType.REJECT, EventType.DEFERRED, EventType.BOUNCED}
-_SENT_BY_US = {EventType.DEFERRED, EventType.BOUNCED}
 
 _Stretch = tuple[int, list[Entry | bytes]]
 """Index of a piece, and its lines in order: those that may be failures as entries."""
@@ -287,17 +281,15 @@ class Pipeline:
         batch = entry.batch
         receipts = batch.receipts
         tally.frames_with_events += 1
+        counted = tally.events
         envelopes = []
         for event in events:
-            tally.event(event.event_type)
             if self.on_event is not None:
                 self.on_event(event)
-            if event.category == _OTHER:
-                tally.unclassified_by(event.provider)
-            if event.event_type in _FAILED:
-                tally.caused_by(event.category or _OTHER)
-                if event.scope == _REPUTATION and event.event_type in _SENT_BY_US:
-                    tally.distrusted_by(event.provider)
+            # One look-up: each attribute of a model is a search of its own.
+            fields = event.__dict__
+            cause = (fields["event_type"], fields["category"], fields["scope"], fields["provider"])
+            counted[cause] = counted.get(cause, 0) + 1
             envelope = seal(event, self._template, batch.now)
             if receipts is not None:
                 if expected:

@@ -10,7 +10,7 @@ from service import __version__
 from service.core.classify import builtin_classifier
 from service.core.correlate.memory import Evicted
 from service.core.outcomes import Drop, Refusal, RelpRefusal, RollupOverflow, Skip
-from service.metrics import Metrics, Tally
+from service.metrics import Cause, Metrics, Tally
 from service.nats.news import Written
 from service.nats.questions import Answered
 from service.nats.sharing import Heard
@@ -101,9 +101,11 @@ def test_balance_counts_each_frame_once() -> None:
     tally = Tally(frames=10)
     tally.skip(Skip.NOT_A_FAILURE, 6)
     tally.skip(Skip.PROBE)
-    tally.event("bounced")
-    tally.event("bounced")
-    tally.event("reject")
+    tally.events = {
+        ("bounced", "timeout", "network", "google"): 1,
+        ("bounced", "virus", "message", None): 1,
+        ("reject", "policy", "policy", None): 1,
+    }
     tally.frames_with_events = 2
     metrics.processed("tcp", tally)
     assert value(metrics, "frames_received_total") == 10
@@ -123,6 +125,10 @@ def test_balance_counts_each_frame_once() -> None:
     assert value(metrics, "frames_dropped_total", transport="udp", reason="queue_full") == 1
 
 
+def deferred(*providers: str) -> dict[Cause, int]:
+    return {("deferred", "other", "unknown", provider): 1 for provider in providers}
+
+
 def unclassified(metrics: Metrics) -> dict[str, float]:
     return {
         dict(labels)["provider"]: number
@@ -134,9 +140,15 @@ def unclassified(metrics: Metrics) -> dict[str, float]:
 def test_what_no_rule_knows_is_counted_by_provider() -> None:
     metrics = Metrics()
     metrics.providers_known({"google", "yahoo"})
-    tally = Tally()
-    for provider in ("google", None, "google"):
-        tally.unclassified_by(provider)
+    tally = Tally(
+        events={
+            ("deferred", "other", "unknown", "google"): 1,
+            ("bounced", "other", "unknown", "google"): 1,
+            ("reject", "other", "unknown", None): 1,
+            ("bounced", "timeout", "network", "yahoo"): 1,
+            ("invalid", None, None, None): 1,
+        }
+    )
     metrics.processed("tcp", tally)
     assert unclassified(metrics) == {"google": 2, "none": 1, "yahoo": 0}
 
@@ -145,17 +157,24 @@ def test_only_providers_of_the_rules_in_use_are_labels() -> None:
     metrics = Metrics()
     assert unclassified(metrics) == {"none": 0}
     metrics.providers_known({"google", "yahoo"})
-    metrics.processed("tcp", Tally(unclassified={"google": 1, "yahoo": 1}))
+    metrics.processed("tcp", Tally(events=deferred("google", "yahoo")))
     metrics.providers_known({"google", "ours"})
-    metrics.processed("tcp", Tally(unclassified={"google": 1, "yahoo": 1, "hostile\n": 1}))
+    metrics.processed("tcp", Tally(events=deferred("google", "yahoo", "hostile\n")))
     assert unclassified(metrics) == {"google": 2, "none": 2, "ours": 0}
 
 
 def test_causes_are_counted_and_only_known_ones_are_labels() -> None:
     metrics = Metrics()
-    tally = Tally()
-    for category in ("timeout", "timeout", "hostile\n", "virus"):
-        tally.caused_by(category)
+    tally = Tally(
+        events={
+            ("deferred", "timeout", "network", None): 1,
+            ("bounced", "timeout", "network", "google"): 1,
+            ("reject", "hostile\n", None, None): 1,
+            ("bounced", None, None, None): 1,
+            ("reject", "virus", "message", None): 1,
+            ("resolved", "virus", "message", None): 1,  # its deferrals were counted
+        }
+    )
     metrics.processed("tcp", tally)
     found = {
         dict(labels)["category"]: number
@@ -163,15 +182,22 @@ def test_causes_are_counted_and_only_known_ones_are_labels() -> None:
         if name == "mailfault_event_categories_total"
     }
     assert found.keys() == set(Category)
-    assert {name: n for name, n in found.items() if n} == {"timeout": 2, "other": 1, "virus": 1}
+    assert {name: n for name, n in found.items() if n} == {"timeout": 2, "other": 2, "virus": 1}
 
 
 def test_who_distrusts_us_is_counted_by_provider() -> None:
     metrics = Metrics()
     metrics.providers_known({"google"})
-    tally = Tally()
-    for provider in ("google", None, "google", "hostile\n"):
-        tally.distrusted_by(provider)
+    tally = Tally(
+        events={
+            ("deferred", "rate_limited", "reputation", "google"): 1,
+            ("bounced", "spam_content", "reputation", "google"): 1,
+            ("deferred", "rate_limited", "reputation", "hostile\n"): 1,
+            ("deferred", "rate_limited", "reputation", None): 1,
+            ("deferred", "timeout", "network", "google"): 1,
+            ("reject", "blocklisted_ip", "reputation", "google"): 1,  # theirs, not ours
+        }
+    )
     metrics.processed("tcp", tally)
     assert value(metrics, "reputation_total", provider="google") == 2
     assert value(metrics, "reputation_total", provider="none") == 2

@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -33,17 +32,26 @@ from service.core.syslog.message import SyslogMessage
 Event = RejectEvent | DeferredEvent | BouncedEvent | ResolvedEvent | InvalidEvent
 
 # The validators themselves: what a `TypeAdapter` puts around them costs a tenth as much again.
-_REJECT = TypeAdapter(RejectEvent).validator
-_DEFERRED = TypeAdapter(DeferredEvent).validator
-_BOUNCED = TypeAdapter(BouncedEvent).validator
+_REJECT: Final = TypeAdapter(RejectEvent).validator
+_DEFERRED: Final = TypeAdapter(DeferredEvent).validator
+_BOUNCED: Final = TypeAdapter(BouncedEvent).validator
 _RESOLVED = TypeAdapter(ResolvedEvent).validator
 _INVALID = TypeAdapter(InvalidEvent)
+_MTA: Final = TypeAdapter(Mta).validator
+_CLIENT: Final = TypeAdapter(schemas.base.Client).validator
+_RELAY: Final = TypeAdapter(schemas.delivery.Relay).validator
 
 _NO_MESSAGE = Message()
 
 UNKNOWN_HOST = "unknown"
 NAME_MAX = 255
 """RFC 5424 6: HOSTNAME. A line may hold a longer one; where room is scarce, that is cut."""
+
+REMEMBERED: Final = 4096
+"""Objects of one kind that are kept because they come again and again."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _DEAD_LETTER_BYTES = 4096
 _DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queue_id")
@@ -157,7 +165,7 @@ def assemble_resolved(
             "event_time": message.time,
             "received_at": line.received_at,
             "time_quality": message.time_quality,
-            "mta": _source(line, record).mta,
+            "mta": _mta(line, record),
             "queue_id": record.queue_id,
             "sender": context.sender,
             "recipient": waiting.recipient,
@@ -217,62 +225,75 @@ def dead_letter(body: bytes, reason: str, detail: str) -> InvalidEvent:
     return _INVALID.validate_python(values)
 
 
-class _Source(NamedTuple):
-    """What is the same for all lines of one process, received in one way."""
-
-    mta: Mta
-    key: str
-    """Its part of the event id."""
-
-
-def _describe(
-    host: str,
-    tag: str,
-    pid: int | None,
-    instance: str | None,
-    daemon: str | None,
-    source_ip: str | None,
-    transport: str,
-) -> _Source:
-    mta = Mta.model_validate(
-        {
-            "host": host,
-            "instance": instance,
-            "service": tag or None,
-            "daemon": daemon,
-            "pid": pid,
-            "source_ip": source_ip,
-            "transport": transport,
-        }
-    )
-    return _Source(mta, origin_key(host, tag, pid))
+def remember(known: dict[K, V], key: K, value: V) -> None:
+    """All are forgotten when there are too many: that costs nothing each time one is looked up."""
+    if len(known) >= REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
-_remembered_source = lru_cache(maxsize=4096)(_describe)
+_Source = tuple[str, str, int | None, str | None, str | None, str | None, str]
+
+# Validated once and remembered: a log names the same processes and peers again and again. The parts
+# of a peer are bounded by the patterns that read them.
+_MTAS: Final[dict[_Source, Mta]] = {}
+_CLIENTS: Final[dict[Client, schemas.base.Client]] = {}
+_RELAYS: Final[dict[Relay, schemas.delivery.Relay]] = {}
 
 
-def _source(line: Line, record: Record | None) -> _Source:
+def _mta(line: Line, record: Record | None) -> Mta:
     message = line.message
-    host = line.host
-    tag = message.tag if record is None else record.service
-    # What is remembered must be bounded, the names in it too.
-    describe = _remembered_source if len(host) <= NAME_MAX >= len(tag) else _describe
+    host, tag = line.host, message.tag
     instance = daemon = None
     if record is not None:
-        instance, daemon = record.instance, record.daemon
-    return describe(host, tag, message.pid, instance, daemon, line.source_ip, line.transport)
+        tag, instance, daemon = record.service, record.instance, record.daemon
+    source = (host, tag, message.pid, instance, daemon, line.source_ip, line.transport)
+    mta = _MTAS.get(source)
+    if mta is None:
+        mta = _MTA.validate_python(
+            {
+                "host": host,
+                "instance": instance,
+                "service": tag or None,
+                "daemon": daemon,
+                "pid": message.pid,
+                "source_ip": line.source_ip,
+                "transport": line.transport,
+            }
+        )
+        # What is remembered must be bounded, the names in it too.
+        if len(host) <= NAME_MAX >= len(tag):
+            remember(_MTAS, source, mta)
+    return mta
+
+
+def _client(client: Client) -> schemas.base.Client:
+    known = _CLIENTS.get(client)
+    if known is None:
+        name, ip, port = client
+        known = _CLIENT.validate_python({"name": name, "ip": ip, "port": port})
+        remember(_CLIENTS, client, known)
+    return known
+
+
+def _relay(relay: Relay) -> schemas.delivery.Relay:
+    known = _RELAYS.get(relay)
+    if known is None:
+        host, ip, port, path = relay
+        known = _RELAY.validate_python({"host": host, "ip": ip, "port": port, "path": path})
+        remember(_RELAYS, relay, known)
+    return known
 
 
 def _common(line: Line, record: Record | None) -> dict[str, Any]:
     message = line.message
-    source = _source(line, record)
     queue_id = None if record is None else record.queue_id
     return {
         "event_id": event_id(line),
         "event_time": message.time,
         "received_at": line.received_at,
         "time_quality": message.time_quality,
-        "mta": source.mta,
+        "mta": _mta(line, record),
         "queue_id": queue_id,
         "message": _NO_MESSAGE if queue_id is not None else None,
         "raw": _raw(line),
@@ -289,7 +310,8 @@ def _domain(recipient: str | None) -> str | None:
     return None
 
 
-# Each of these two is one display of all fields: setting them one by one costs twice as much.
+# Each of these two is one display of what most events have: setting fields one by one costs twice
+# as much. What few have is set where they have it: a field that is given costs, even as None.
 
 
 def _assemble_reject(
@@ -299,41 +321,48 @@ def _assemble_reject(
     category, scope, provider, provider_code, _ = verdict
     client = facts.client
     recipient = facts.recipient
-    queue_id = record.queue_id
-    event: RejectEvent = _REJECT.validate_python(
-        {
-            "event_id": name,
-            "event_time": message.time,
-            "received_at": line.received_at,
-            "time_quality": message.time_quality,
-            "mta": _source(line, record).mta,
-            "queue_id": queue_id,
-            "sender": facts.sender if facts.sender is not None else context.sender,
-            "recipient": recipient,
-            "recipient_domain": _domain(recipient),
-            "smtp_code": facts.smtp_code,
-            "enhanced_code": facts.enhanced_code,
-            "severity": facts.severity,
-            "response": facts.response,
-            "category": category,
-            "scope": scope,
-            "provider": provider,
-            "provider_code": provider_code,
-            "message": context.message if queue_id is not None else None,
-            "truncated": facts.truncated or line.truncated,
-            "raw": _raw(line),
-            "action": facts.action,
-            "stage": facts.stage,
-            "client": _client(client) if client is not None else None,
-            "helo": facts.helo,
-            "protocol": facts.protocol,
-            "sasl_method": facts.sasl_method,
-            "sasl_username": facts.sasl_username,
-            "sasl_sender": facts.sasl_sender,
-            "dnsbl": facts.dnsbl,
-            "content": facts.content,
-        }
-    )
+    values: dict[str, Any] = {
+        "event_id": name,
+        "event_time": message.time,
+        "received_at": line.received_at,
+        "time_quality": message.time_quality,
+        "mta": _mta(line, record),
+        "sender": facts.sender if facts.sender is not None else context.sender,
+        "recipient": recipient,
+        "recipient_domain": _domain(recipient),
+        "smtp_code": facts.smtp_code,
+        "enhanced_code": facts.enhanced_code,
+        "severity": facts.severity,
+        "response": facts.response,
+        "category": category,
+        "scope": scope,
+        "raw": _raw(line),
+        "action": facts.action,
+        "stage": facts.stage,
+        "client": _client(client) if client is not None else None,
+        "helo": facts.helo,
+        "protocol": facts.protocol,
+    }
+    if record.queue_id is not None:
+        values["queue_id"] = record.queue_id
+        values["message"] = context.message
+    if provider is not None:
+        values["provider"] = provider
+    if provider_code is not None:
+        values["provider_code"] = provider_code
+    if facts.truncated or line.truncated:
+        values["truncated"] = True
+    if facts.sasl_method is not None:
+        values["sasl_method"] = facts.sasl_method
+    if facts.sasl_username is not None:
+        values["sasl_username"] = facts.sasl_username
+    if facts.sasl_sender is not None:
+        values["sasl_sender"] = facts.sasl_sender
+    if facts.dnsbl is not None:
+        values["dnsbl"] = facts.dnsbl
+    if facts.content is not None:
+        values["content"] = facts.content
+    event: RejectEvent = _REJECT.validate_python(values)
     return event
 
 
@@ -342,71 +371,70 @@ def _assemble_delivery(
 ) -> DeferredEvent | BouncedEvent:
     message = line.message
     category, scope, provider, provider_code, _ = verdict
+    story, sender, attempt, first_deferred_at, notice, backscatter_risk = context
     reply = facts.remote_reply
-    delays = facts.delays
     relay = facts.relay
     recipient = facts.recipient
     is_deferred = facts.kind == "deferred"
-    event: DeferredEvent | BouncedEvent = (_DEFERRED if is_deferred else _BOUNCED).validate_python(
-        {
-            "event_id": name,
-            "event_time": message.time,
-            "received_at": line.received_at,
-            "time_quality": message.time_quality,
-            "mta": _source(line, record).mta,
-            "queue_id": record.queue_id,
-            "sender": facts.sender if facts.sender is not None else context.sender,
-            "recipient": recipient,
-            "recipient_domain": _domain(recipient),
-            "smtp_code": reply.smtp_code if reply is not None else None,
-            "enhanced_code": facts.enhanced_code,
-            "severity": "temporary" if is_deferred else "permanent",
-            "response": facts.response,
-            "category": category,
-            "scope": scope,
-            "provider": provider,
-            "provider_code": provider_code,
-            "message": context.message,
-            "truncated": facts.truncated or line.truncated,
-            "raw": _raw(line),
-            "status": facts.status,
-            "original_recipient": facts.original_recipient,
-            "relay": _relay(relay) if relay is not None else None,
-            "delay": facts.delay,
-            "delays": _delays(*delays) if delays is not None else None,
-            "remote_reply": _remote_reply(reply) if reply is not None else None,
-            "tls": facts.tls,
-            "attempt": context.attempt,
-            "first_deferred_at": context.first_deferred_at,
-            # A deferral knows nothing of these, and has no such fields.
-            "notice": context.notice,
-            "backscatter_risk": context.backscatter_risk,
-        }
-    )
-    return event
+    values: dict[str, Any] = {
+        "event_id": name,
+        "event_time": message.time,
+        "received_at": line.received_at,
+        "time_quality": message.time_quality,
+        "mta": _mta(line, record),
+        "queue_id": record.queue_id,
+        "sender": facts.sender if facts.sender is not None else sender,
+        "recipient": recipient,
+        "recipient_domain": _domain(recipient),
+        "enhanced_code": facts.enhanced_code,
+        "severity": "temporary" if is_deferred else "permanent",
+        "response": facts.response,
+        "category": category,
+        "scope": scope,
+        "message": story,
+        "raw": _raw(line),
+        "status": facts.status,
+        "relay": _relay(relay) if relay is not None else None,
+        "delay": facts.delay,
+    }
+    if reply is not None:
+        values["smtp_code"] = reply.smtp_code
+        values["remote_reply"] = _remote_reply(reply)
+    if provider is not None:
+        values["provider"] = provider
+    if provider_code is not None:
+        values["provider_code"] = provider_code
+    if facts.truncated or line.truncated:
+        values["truncated"] = True
+    if facts.original_recipient is not None:
+        values["original_recipient"] = facts.original_recipient
+    if facts.delays is not None:
+        values["delays"] = _delays(facts.delays)
+    if facts.tls is not None:
+        values["tls"] = facts.tls
+    if attempt is not None:
+        values["attempt"] = attempt
+    if first_deferred_at is not None:
+        values["first_deferred_at"] = first_deferred_at
+    if is_deferred:
+        deferred: DeferredEvent = _DEFERRED.validate_python(values)
+        return deferred
+    if notice is not None:
+        values["notice"] = notice
+    if backscatter_risk is not None:
+        values["backscatter_risk"] = backscatter_risk
+    bounced: BouncedEvent = _BOUNCED.validate_python(values)
+    return bounced
 
 
-def _delays(a: float, b: float, c: float, d: float) -> dict[str, float]:
+def _delays(delays: tuple[float, ...]) -> dict[str, float]:
+    a, b, c, d = delays
     return {
         "before_queue_manager": a,
         "in_queue_manager": b,
         "connection_setup": c,
         "transmission": d,
     }
-
-
-# Validated once and remembered: a log names the same peers again and again. Their parts are
-# bounded by the patterns that read them.
-
-
-@lru_cache(maxsize=4096)
-def _client(client: Client) -> schemas.base.Client:
-    return schemas.base.Client.model_validate(client._asdict())
-
-
-@lru_cache(maxsize=4096)
-def _relay(relay: Relay) -> schemas.delivery.Relay:
-    return schemas.delivery.Relay.model_validate(relay._asdict())
 
 
 def _remote_reply(reply: RemoteReply) -> dict[str, Any]:

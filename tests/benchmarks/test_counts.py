@@ -15,8 +15,11 @@ def metrics() -> Metrics:
     tally = Tally(frames=10, frames_with_events=4)
     tally.skip(Skip.NOT_A_FAILURE, 5)
     tally.skip(Skip.PROBE)
-    for event_type in ("reject", "reject", "deferred", "bounced"):
-        tally.event(event_type)
+    tally.events = {
+        ("reject", "virus", "message", None): 2,
+        ("deferred", "timeout", "network", None): 1,
+        ("bounced", "loop", "message", None): 1,
+    }
     metrics.processed("tcp", tally)
     metrics.dropped("udp", Drop.QUEUE_FULL)
     metrics.kernel_dropped(3)

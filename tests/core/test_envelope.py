@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 import schemas
 from schemas.export import schema_urn
-from service.core.assemble import NAME_MAX, Event, assemble_invalid
+from service.core.assemble import NAME_MAX, Event, assemble, assemble_invalid
+from service.core.classify import builtin_classifier
+from service.core.context import Context
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.outcomes import Malformed
 from tests.core.test_assemble import LINE, MESSAGE, RECORD, delivery, reject
-from tests.sample_lines import TEMPLATE, assembled
+from tests.sample_lines import NOW, TEMPLATE, assembled
 
 TOKEN = re.compile(r"[A-Za-z0-9_=-]+")
 """What a subject token of ours may hold: no space, no `.`, no `*`, no `>`, no control."""
@@ -140,6 +142,23 @@ def test_headers_are_bounded_however_long_the_names() -> None:
     """The server counts headers as payload: a line must not be able to make them large."""
     long = "\x01" * 60_000
     assert len(seal(event(long, long), TEMPLATE, 0).header_lines) < 2048
+
+
+@pytest.mark.parametrize("text", ["1@example.org", "\n\u00e9\U0001f600" * 1000])
+def test_the_body_is_what_the_schema_writes(text: str) -> None:
+    """Also the second time, when parts of it are remembered, and of what is too long for that."""
+    message = schemas.Message(
+        message_id=text, client=schemas.Client(name=None, ip="192.0.2.1"), queued_at=NOW
+    )
+    facts = delivery()
+    verdict = builtin_classifier().classify(facts)
+    made = assemble(LINE, RECORD, facts, verdict, Context(message))
+    assert isinstance(made, schemas.BouncedEvent)
+    for other in (made, made, made.model_copy(update={"message": message.model_copy()})):
+        assert seal(other, TEMPLATE, 0).body == schemas.encode(made)
+    changed = message.model_copy(update={"sender": "b@example.org"})
+    made = made.model_copy(update={"message": changed})
+    assert seal(made, TEMPLATE, 0).body == schemas.encode(made)
 
 
 def test_envelopes_compare_by_identity() -> None:
