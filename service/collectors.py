@@ -32,9 +32,9 @@ class Distribution(Collector):
         self._sum = 0.0
         registry.register(self)
 
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
+    def observe(self, value: float, times: int = 1) -> None:
+        self._counts[bisect_left(self._bounds, value)] += times
+        self._sum += times * value
 
     def collect(self) -> Iterable[Metric]:
         labels = [*map(str, self._bounds), "+Inf"]

@@ -248,10 +248,11 @@ class Metrics:
 
     # What happens to events
 
-    def published(self, *, duplicate: bool, seconds: float, lag: float) -> None:
-        self._published.count("duplicate" if duplicate else "ok")
-        self._publish_seconds.observe(seconds)
-        self._lag.observe(lag)
+    def published(self, *, duplicate: bool, seconds: float, lag: float, count: int = 1) -> None:
+        """`count`: so many of which all this is the same."""
+        self._published.count("duplicate" if duplicate else "ok", count)
+        self._publish_seconds.observe(seconds, count)
+        self._lag.observe(lag, count)
 
     def event_dead(self) -> None:
         self._published.count("dead")

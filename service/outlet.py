@@ -22,7 +22,8 @@ from service.metrics import Metrics
 from service.nats.answer import Published, Rejected, Result
 from service.nats.publisher import Publisher
 from service.spool.config import SpoolConfig
-from service.spool.memory import MemoryQueue, MemoryQueueConfig
+from service.spool.memory import MemoryQueue
+from service.spool.memory_config import MemoryQueueConfig
 from service.spool.spooler import Spooler
 from service.spool.store import SpoolStore
 
@@ -147,19 +148,23 @@ class Outlet:
         """NATS is away: who was held back early may fill the room now."""
         self._let_go()
 
-    def done(self, envelope: Envelope, result: Result) -> None:
-        """The publisher's answer; called once for each envelope."""
-        if self._letters and envelope in self._letters:
-            self._letter_done(envelope, result)
-        elif isinstance(result, Published):
-            self._metrics.published(
-                duplicate=result.duplicate,
-                seconds=result.seconds,
-                lag=time.time() - envelope.received,
-            )
-            self._is_durable(envelope)
-        else:
-            self._refused(envelope, result)
+    def done(self, results: Iterable[tuple[Envelope, Result]]) -> None:
+        """The publisher's answers; one for each envelope."""
+        same: Published | None = None
+        received, count = 0.0, 0
+        for envelope, result in results:
+            if self._letters and envelope in self._letters:
+                self._letter_done(envelope, result)
+            elif isinstance(result, Published):
+                # Counted in runs: those that were read, sent and answered together are alike.
+                if result is not same or envelope.received != received:
+                    self._count(same, received, count)
+                    same, received, count = result, envelope.received, 0
+                count += 1
+                self._is_durable(envelope)
+            else:
+                self._refused(envelope, result)
+        self._count(same, received, count)
 
     def _is_published_at_once(self, envelopes: list[Envelope]) -> bool:
         """For senders that wait for their answers, who then send no more: the way through the queue
@@ -226,11 +231,23 @@ class Outlet:
         await publisher.idle()
         await asyncio.sleep(0)
 
+    def _count(self, published: Published | None, received: float, count: int) -> None:
+        if published is not None:
+            self._metrics.published(
+                duplicate=published.duplicate,
+                seconds=published.seconds,
+                lag=time.time() - received,
+                count=count,
+            )
+
     def _is_durable(self, envelope: Envelope) -> None:
-        if envelope.on_durable is not None:
-            envelope.on_durable()
         if envelope.row is not None:
             self.spooler.published(envelope.row)
+        if envelope.on_durable is not None:
+            try:
+                envelope.on_durable()
+            except Exception:  # others of this answer must not end with it
+                log.exception("receipt_failed")
 
     def _refused(self, envelope: Envelope, result: Rejected) -> None:
         self._metrics.event_dead()

@@ -79,7 +79,7 @@ class Receiver:
             nats.window_bytes,
             nats.ack_timeout,
             nats.stream.name,
-            on_result=self._outlet.done,
+            on_results=self._outlet.done,
             on_resend=self.metrics.resent,
             on_no_stream=self._stream.look_again,
         )

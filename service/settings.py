@@ -41,7 +41,7 @@ from service.rollup import RollupConfig
 from service.rules_files import ClassifyConfig
 from service.sources import MetricsConfig
 from service.spool.config import SpoolConfig
-from service.spool.memory import MemoryQueueConfig
+from service.spool.memory_config import MemoryQueueConfig
 from service.web import HttpConfig
 
 ENV_PREFIX = "MAILFAULT_"

@@ -1,12 +1,14 @@
 """Deliver: every envelope ends once, as acknowledged or dead; against a real nats-server."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from nats.aio.client import Client
 
 import schemas
@@ -27,7 +29,7 @@ from service.pipeline_config import PipelineConfig
 from service.sources import Sources
 from service.spool import inspection
 from service.spool.config import SpoolConfig
-from service.spool.memory import MemoryQueueConfig
+from service.spool.memory_config import MemoryQueueConfig
 from service.spool.opening import database_path
 from service.spool.store import SpoolStore
 from tests import sample_lines as lines
@@ -35,6 +37,10 @@ from tests.metric_values import assert_balanced, value
 from tests.nats.waiting import until
 from tests.nats_server import client_of, real_nats, stream_messages
 from tests.sample_lines import NOW, ORIGIN, TEMPLATE, envelope
+
+
+def _fail() -> None:
+    raise ValueError("a defect of ours")
 
 
 class Way:
@@ -58,7 +64,7 @@ class Way:
             config.window_bytes,
             config.ack_timeout,
             config.stream.name,
-            on_result=self.outlet.done,
+            on_results=self.outlet.done,
             on_resend=self.metrics.resent,
             on_no_stream=self._stream.look_again,
         )
@@ -457,13 +463,43 @@ async def test_the_answer_to_a_dead_letter_is_no_event(tmp_path: Path) -> None:
     """Counted as a letter, not as published: the balance of events is about events."""
     made = way(tmp_path)
     refused = envelope(1)
-    made.outlet.done(refused, Rejected(Refusal.REFUSED, "no (400/1)"))
+    made.outlet.done([(refused, Rejected(Refusal.REFUSED, "no (400/1)"))])
     letter: Envelope
     (letter,) = made.queue.take(1, 1)
     assert letter.event_type == "invalid"
-    made.outlet.done(letter, Published(duplicate=False, seconds=0.1))
+    made.outlet.done([(letter, Published(duplicate=False, seconds=0.1))])
     assert value(made.metrics, "published_total", result="ok") == 0
     assert value(made.metrics, "dead_letters_total", result="stored") == 1
+
+
+async def test_answers_of_one_read_are_counted_one_by_one(tmp_path: Path) -> None:
+    """In runs, of which any may be the shortest."""
+    made = way(tmp_path)
+    early, late = [envelope(number) for number in range(3)], [envelope(3)]
+    for one in late:
+        one.received += 1e6
+    alike, other = Published(False, 0.1), Published(True, 20.0)
+    made.outlet.done([(each, alike) for each in early + late] + [(envelope(4), other)])
+    made.outlet.done([])
+    assert value(made.metrics, "published_total", result="ok") == 4
+    assert value(made.metrics, "published_total", result="duplicate") == 1
+    assert value(made.metrics, "publish_seconds_bucket", le="0.1") == 4
+    assert value(made.metrics, "publish_seconds_count") == 5
+    assert value(made.metrics, "publish_seconds_sum") == pytest.approx(20.4)
+    lag = value(made.metrics, "event_lag_seconds_sum")
+    assert lag == pytest.approx(5 * (time.time() - early[0].received) - 1e6, abs=100)
+
+
+async def test_a_receipt_that_fails_costs_no_other_its_word(tmp_path: Path) -> None:
+    made = way(tmp_path)
+    envelopes = [envelope(number) for number in range(3)]
+    durable: list[int] = []
+    for number, one in enumerate(envelopes):
+        one.on_durable = partial(durable.append, number)
+    envelopes[1].on_durable = _fail
+    made.outlet.done([(one, Published(False, 0.1)) for one in envelopes])
+    assert durable == [0, 2]
+    assert value(made.metrics, "published_total", result="ok") == 3
 
 
 async def test_a_letter_that_went_over_the_disk_told_its_sender_twice(tmp_path: Path) -> None:
@@ -474,12 +510,12 @@ async def test_a_letter_that_went_over_the_disk_told_its_sender_twice(tmp_path: 
     refused.on_durable = lambda: durable.append(1)
     async with made.running():
         await until(lambda: made.store.has_room)
-        made.outlet.done(refused, Rejected(Refusal.REFUSED, "no (400/1)"))
+        made.outlet.done([(refused, Rejected(Refusal.REFUSED, "no (400/1)"))])
         (letter,) = made.queue.take_unsaved()
         made.outlet.spooler.put([letter])
         await made.outlet.spooler.saved()
         assert durable == [1]
-        made.outlet.done(letter, Rejected(Refusal.REFUSED, "no (400/1)"))
+        made.outlet.done([(letter, Rejected(Refusal.REFUSED, "no (400/1)"))])
         await made.outlet.spooler.saved()
         assert durable == [1]
         assert made.store.dead_letters == 1

@@ -10,6 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from functools import partial
 
+import structlog
 from nats.aio.client import Client
 
 from service import supervision
@@ -26,6 +27,8 @@ from service.nats.connection import Connection
 from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper, StreamState
 from service.pipeline import Pipeline
+
+log = structlog.get_logger(__name__)
 
 _REACH_SECONDS = 10.0
 """Until then NATS must have been reached once; from then on it may be away for as long as it is."""
@@ -72,7 +75,7 @@ class Replay:
             settings.window_bytes,
             settings.ack_timeout,
             settings.stream.name,
-            on_result=self._answered,
+            on_results=self._answered,
             on_resend=lambda count: None,
             on_no_stream=self._stream.look_again,
         )
@@ -187,7 +190,14 @@ class Replay:
             max_bytes -= len(envelopes[-1].body)
         return envelopes
 
-    def _answered(self, envelope: Envelope, result: Result) -> None:
+    def _answered(self, results: list[tuple[Envelope, Result]]) -> None:
+        for envelope, result in results:
+            try:
+                self._take_result(envelope, result)
+            except Exception:  # others of this answer must not end with it
+                log.exception("result_failed", event_id=envelope.message_id)
+
+    def _take_result(self, envelope: Envelope, result: Result) -> None:
         is_letter = envelope in self._letters
         self._letters.discard(envelope)
         if isinstance(result, Published):

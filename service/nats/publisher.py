@@ -1,11 +1,12 @@
 """The publish window: bounded in flight, each message ends in exactly one result.
 
-In: envelopes. Out: `Published` or `Rejected` for each, through a callback. Built on core publishing
+In: envelopes. Out: `Published` or `Rejected` for each, through a callback, those of one read
+together. Built on core publishing
 with a reply subject of our own and one subscription for all acknowledgements: nats-py's
 `publish_async` costs several times as much, and its futures hang for ever on an error
 acknowledgement.
 
-Until JetStream answers, a message stays in the table of what is pending, and is sent again
+Until JetStream answers, a message stays in the table of what is in flight, and is sent again
 
 - when no answer came in time (it may be stored all the same: it goes out with the same
   `Nats-Msg-Id`, and JetStream tells us `duplicate`),
@@ -17,17 +18,18 @@ What time cannot heal is `Rejected` and holds nobody up.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from service.core.envelope import Envelope
-from service.nats.answer import Published, Refusal, Rejected, Result, good_start, read_refusal
+from service.nats.answer import Published, Result, good_start, read_refusal
 from service.nats.client import BROKEN
+from service.nats.flight import Flight, Pending, written
 from service.nats.inbox import Inbox
-from service.nats.wire import Stored, Wire, head
+from service.nats.lines import Stored
+from service.nats.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -40,20 +42,6 @@ _AT_ONCE = 256
 """Messages in one write, at most."""
 _UNSENT_BYTES = 1024 * 1024
 """With this much waiting in nats-py the loop gets a turn to write it to the socket."""
-_HEADER_OVERHEAD = len(head("", "x")) - len("x")
-"""The server counts headers as part of the payload."""
-_SUBJECT_MAX = 2048
-"""With the reply subject still below the server's `max_control_line` of 4096."""
-
-
-@dataclass(slots=True)
-class _Pending:
-    envelope: Envelope
-    size: int
-    first_sent: float
-    due: float
-    """When to send it again, loop time."""
-    sendings: int = 1
 
 
 class Publisher:
@@ -65,7 +53,7 @@ class Publisher:
         window_bytes: int,
         ack_timeout: float,
         stream: str,
-        on_result: Callable[[Envelope, Result], None],
+        on_results: Callable[[list[tuple[Envelope, Result]]], None],
         on_resend: Callable[[int], None],
         on_no_stream: Callable[[], None],
     ) -> None:
@@ -73,13 +61,11 @@ class Publisher:
         self._window_bytes = window_bytes
         self._ack_timeout = ack_timeout
         self._good_start = good_start(stream)
-        self._on_result = on_result
+        self._on_results = on_results
         self._on_resend = on_resend
         self._on_no_stream = on_no_stream
         self._clock = asyncio.get_running_loop().time
-        self._pending: dict[int, _Pending] = {}
-        self._pending_bytes = 0
-        self._next_token = 0
+        self._flight = Flight()
         self._wire: Wire | None = None
         self._may_send = asyncio.Event()
         self._idle = asyncio.Event()
@@ -87,21 +73,21 @@ class Publisher:
 
     @property
     def in_flight(self) -> int:
-        return len(self._pending)
+        return len(self._flight)
 
     @property
     def in_flight_bytes(self) -> int:
-        return self._pending_bytes
+        return self._flight.bytes
 
     @property
     def unsaved(self) -> int:
         """How many in flight are in memory only."""
-        return sum(pending.envelope.row is None for pending in self._pending.values())
+        return sum(pending.envelope.row is None for pending in self._flight.all())
 
     @property
     def oldest_seconds(self) -> float:
         """How long the oldest unacknowledged message has waited."""
-        oldest = next(iter(self._pending.values()), None)
+        oldest = self._flight.oldest()
         return 0.0 if oldest is None else self._clock() - oldest.first_sent
 
     @property
@@ -119,11 +105,11 @@ class Publisher:
         while (wire := self._wire) is None or not self._has_room:
             self._may_send.clear()
             await self._may_send.wait()
-        room = self._window_bytes - self._pending_bytes
-        envelopes = take(min(self.window - len(self._pending), _AT_ONCE), room)
-        commands = self._begin(wire, envelopes)
-        if commands:
-            await self._write(wire, commands)
+        room = self._window_bytes - self._flight.bytes
+        envelopes = take(min(self.window - len(self._flight), _AT_ONCE), room)
+        data = self._begin(wire, envelopes)
+        if data:
+            await self._write(wire, data)
 
     def publish_now(self, envelopes: list[Envelope]) -> bool:
         """Sends them on the spot, where there is a connection with nothing unsent before them, and
@@ -131,52 +117,36 @@ class Publisher:
         wire = self._wire
         if (
             wire is None
-            or len(self._pending) + len(envelopes) > self.window
-            or self._pending_bytes + sum(len(e.body) for e in envelopes) > self._window_bytes
+            or len(self._flight) + len(envelopes) > self.window
+            or self._flight.bytes + sum(len(e.body) for e in envelopes) > self._window_bytes
             or not wire.is_prompt
         ):
             return False
-        commands = self._begin(wire, envelopes)
-        if commands:
+        data = self._begin(wire, envelopes)
+        if data:
             try:
-                wire.write_now(commands)
+                wire.write_now(data)
             except BROKEN:
                 pass  # as in `_write`
         return True
 
-    def _begin(self, wire: Wire, envelopes: list[Envelope]) -> list[bytes]:
-        """They are pending from now on; what to write for it."""
+    def _begin(self, wire: Wire, envelopes: list[Envelope]) -> bytes:
+        """They are in flight from now on; what to write for it."""
         now = self._clock()
-        due = now + self._ack_timeout
-        commands = []
-        for envelope in envelopes:
-            size = (
-                len(envelope.body)
-                + len(envelope.header_lines)
-                + len(envelope.message_id)
-                + _HEADER_OVERHEAD
-            )
-            token = self._next_token
-            self._next_token += 1
-            pending = self._pending[token] = _Pending(envelope, size, now, due)
-            self._pending_bytes += size
-            command = self._command(wire, token, pending)
-            if command is not None:
-                commands.append(command)
-        if commands:
+        begun = self._flight.begin(envelopes, now, now + self._ack_timeout)
+        if begun:
             self._idle.clear()
-        return commands
+        return self._written(wire, begun)
 
     def withdraw_unsaved(self) -> list[Envelope]:
         """Takes back what is not acknowledged and in memory only, oldest first. Whatever is still
         answered to it is nobody's: it may be stored, and then what is published of it later is a
         duplicate."""
-        unsaved = [item for item in self._pending.items() if item[1].envelope.row is None]
-        for token, pending in unsaved:
-            del self._pending[token]
-            self._pending_bytes -= pending.size
+        unsaved = [pending for pending in self._flight.all() if pending.envelope.row is None]
+        for pending in unsaved:
+            self._flight.end(pending.token)
         self._room_again()
-        return [pending.envelope for _, pending in unsaved]
+        return [pending.envelope for pending in unsaved]
 
     async def attach(self, client: Client) -> None:
         """Send everything pending on a new connection, then let `publish` go on. Where this raises,
@@ -184,11 +154,11 @@ class Publisher:
         inbox = client.new_inbox() + "."
         await client.subscribe(inbox + "*", future=Inbox(self._take_answer))
         wire = Wire(client, inbox, self._good_start, self._take_stored)
-        resent = list(self._pending.items())
-        for token, pending in resent:
-            if token in self._pending:  # its answer may have come meanwhile
+        resent = self._flight.all()
+        for pending in resent:
+            if pending in self._flight:  # its answer may have come meanwhile
                 pending.sendings = 1  # what the old connection lost says nothing of the new one
-                await self._send_again(wire, token, pending)
+                await self._send_again(wire, pending)
         if resent:
             log.info("unacknowledged_sent_again", messages=len(resent))
         self._wire = wire
@@ -202,13 +172,13 @@ class Publisher:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = self._clock()
-            for token, pending in [item for item in self._pending.items() if item[1].due <= now]:
+            for pending in self._flight.due(now):
                 wire = self._wire
                 # A server that reads no more gets nothing more to read: it would pile up here.
                 if wire is None or wire.unsent_bytes > _UNSENT_BYTES:
                     break
-                if token in self._pending:
-                    await self._send_again(wire, token, pending)
+                if pending in self._flight:
+                    await self._send_again(wire, pending)
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
@@ -216,65 +186,43 @@ class Publisher:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._pending) < self.window and self._pending_bytes < self._window_bytes
+        return len(self._flight) < self.window and self._flight.bytes < self._window_bytes
 
-    async def _send_again(self, wire: Wire, token: int, pending: _Pending) -> None:
+    async def _send_again(self, wire: Wire, pending: Pending) -> None:
         pending.sendings += 1
         patience = min(_doubled(self._ack_timeout, pending.sendings), 12 * self._ack_timeout)
         pending.due = self._clock() + patience
         self._on_resend(1)
-        command = self._command(wire, token, pending)
-        if command is not None:
-            await self._write(wire, [command])
+        data = self._written(wire, [pending])
+        if data:
+            await self._write(wire, data)
 
-    def _command(self, wire: Wire, token: int, pending: _Pending) -> bytes | None:
-        """None: it can never be sent, and has been answered."""
-        envelope = pending.envelope
-        subject = envelope.subject
-        if pending.size > wire.client.max_payload:
-            limit = f"server takes {wire.client.max_payload}"
-            self._end(token, Rejected(Refusal.TOO_LARGE, limit))
-            return None
-        if len(subject) > _SUBJECT_MAX:
-            self._end(token, Rejected(Refusal.BAD_SUBJECT, f"over {_SUBJECT_MAX} characters"))
-            return None
-        try:
-            block = head(envelope.message_id, envelope.header_lines)
-        except UnicodeError as error:
-            self._end(token, Rejected(Refusal.REFUSED, str(error)))
-            return None
-        try:
-            return wire.command(subject, token, block, envelope.body)
-        except ValueError as error:
-            self._end(token, Rejected(Refusal.BAD_SUBJECT, str(error)))
-            return None
+    def _written(self, wire: Wire, messages: list[Pending]) -> bytes:
+        """What can never be sent is answered here."""
+        data, refused = written(messages, wire.lines, wire.client.max_payload)
+        for token, refusal in refused:
+            self._end(token, refusal)
+        return data
 
-    async def _write(self, wire: Wire, commands: list[bytes]) -> None:
+    async def _write(self, wire: Wire, data: bytes) -> None:
         try:
-            await wire.write(commands)
+            await wire.write(data)
         except BROKEN:
             pass  # the connection is gone: they stay pending for the next one
         if wire.unsent_bytes > _UNSENT_BYTES:
             await asyncio.sleep(0)
 
     def _take_stored(self, stored: Stored) -> None:
-        now = self._clock()
-        ended: list[tuple[Envelope, Published]] = []
-        for token, duplicate in stored:
-            pending = self._pending.pop(token, None)
-            if pending is not None:  # else the answer to an earlier sending has been here
-                self._pending_bytes -= pending.size
-                ended.append((pending.envelope, Published(duplicate, now - pending.first_sent)))
+        ended = self._flight.stored(stored, self._clock())
         self._room_again()
-        for envelope, result in ended:
-            self._tell(envelope, result)
+        self._tell(ended)
 
     def _take_answer(self, message: Msg) -> None:
         try:
             token = int(message.subject.rpartition(".")[2])
         except ValueError:
             return  # nobody of ours
-        pending = self._pending.get(token)
+        pending = self._flight.get(token)
         if pending is None:
             return  # the answer to an earlier sending has been here
         data = message.data
@@ -292,21 +240,20 @@ class Publisher:
             self._on_no_stream()
 
     def _end(self, token: int, result: Result) -> None:
-        pending = self._pending.pop(token, None)
+        pending = self._flight.end(token)
         if pending is None:
             return
-        self._pending_bytes -= pending.size
         self._room_again()
-        self._tell(pending.envelope, result)
+        self._tell([(pending.envelope, result)])
 
-    def _tell(self, envelope: Envelope, result: Result) -> None:
+    def _tell(self, results: list[tuple[Envelope, Result]]) -> None:
         try:
-            self._on_result(envelope, result)
+            self._on_results(results)
         except Exception:  # other answers, and nats-py's reading task, must not end with it
-            log.exception("result_failed")
+            log.exception("results_failed")
 
     def _room_again(self) -> None:
-        if not self._pending:
+        if not self._flight:
             self._idle.set()
         if self._wire is not None:
             self._may_send.set()

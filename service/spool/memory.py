@@ -7,22 +7,8 @@ What waits here and not in the spool too is lost if the process dies.
 from collections import deque
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from service.core.envelope import Envelope
-
-
-class MemoryQueueConfig(BaseModel):
-    """How many events may wait in memory, for NATS and for the disk each."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    max_events: int = Field(
-        50_000, ge=1, description="Events that may wait before senders are held back."
-    )
-    max_bytes: int = Field(
-        128 * 1024 * 1024, ge=1, description="Bytes of event bodies that may wait."
-    )
+from service.spool.memory_config import MemoryQueueConfig
 
 
 class MemoryQueue:

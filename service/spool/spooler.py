@@ -15,7 +15,8 @@ import structlog
 
 from service.core.envelope import Envelope
 from service.spool.errors import SpoolFull, SpoolUnavailable
-from service.spool.memory import MemoryQueue, MemoryQueueConfig
+from service.spool.memory import MemoryQueue
+from service.spool.memory_config import MemoryQueueConfig
 from service.spool.store import SpoolStore
 
 log = structlog.get_logger(__name__)

@@ -3,13 +3,13 @@
 import asyncio
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nats.protocol.parser import Parser
 
 from service.nats.answer import good_start
-from service.nats.wire import Stored, Wire, _AnswerParser, head
+from service.nats.lines import Lines, Stored
+from service.nats.wire import _AnswerParser
 
 INBOX = "_INBOX.abc."
 GOOD = good_start("POSTFIX")
@@ -65,6 +65,7 @@ _ANSWERS = st.sampled_from(
         b"",
         GOOD + b"\r\nMSG _INBOX.abc.1 2 0\r\n",
         b"+OK\r\nPING\r\n",
+        b"x\r\n" + message(f"{INBOX}3", GOOD + b'"seq":7}') + b"y",
     ]
 )
 _PIECES = st.one_of(
@@ -93,7 +94,7 @@ def test_both_parsers_tell_the_same(data: bytes, places: list[int]) -> None:
     theirs = FakeClient()
     ours = FakeClient()
     expected = asyncio.run(_told(Parser(theirs), theirs, [data]))
-    parser = _AnswerParser(ours, INBOX, GOOD, ours.stored)  # type: ignore[arg-type]
+    parser = _AnswerParser(ours, Lines(INBOX, GOOD), ours.stored)  # type: ignore[arg-type]
     assert asyncio.run(_told(parser, ours, _cut(data, places))) == expected
 
 
@@ -104,7 +105,7 @@ def test_one_byte_at_a_time() -> None:
         + message(f"{INBOX}2", GOOD + b'"seq":2,"duplicate":true}')
     )
     client = FakeClient()
-    parser = _AnswerParser(client, INBOX, GOOD, client.stored)  # type: ignore[arg-type]
+    parser = _AnswerParser(client, Lines(INBOX, GOOD), client.stored)  # type: ignore[arg-type]
     parts = [data[place : place + 1] for place in range(len(data))]
     assert asyncio.run(_told(parser, client, parts)) == [
         ("stored", 1, False),
@@ -113,31 +114,13 @@ def test_one_byte_at_a_time() -> None:
     ]
 
 
-def wire() -> Wire:
-    return Wire(FakeClient(), INBOX, GOOD, lambda stored: None)  # type: ignore[arg-type]
-
-
-def test_a_command_is_what_the_protocol_asks_for() -> None:
-    block = head("id1", "ce-id: id1")
-    assert block == b"NATS/1.0\r\nNats-Msg-Id: id1\r\nce-id: id1\r\n\r\n"
-    assert wire().command("postfix.bounced.mx1", 7, block, b"{}") == (
-        b"HPUB postfix.bounced.mx1 _INBOX.abc.7 %d %d\r\n%b{}\r\n"
-        % (len(block), len(block) + 2, block)
-    )
-
-
-def test_no_further_headers() -> None:
-    assert head("id1", "") == b"NATS/1.0\r\nNats-Msg-Id: id1\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    "subject", ["", "a b", "a\r\nPUB x 0\r\n", "a\tb", "a\x00", "postfix.\udcff"]
-)
-def test_a_subject_that_would_break_the_line(subject: str) -> None:
-    with pytest.raises(ValueError, match=r"no NATS subject|surrogates not allowed"):
-        wire().command(subject, 1, b"", b"")
-
-
-def test_a_header_that_is_not_ascii() -> None:
-    with pytest.raises(UnicodeError):
-        head("id1", "ce-source: \udcff")
+def test_answers_are_read_at_once_behind_other_messages_too() -> None:
+    """A receiver that hears others had each answer behind their news go the long way."""
+    other = message("$KV.b.mx1", b"news")
+    answers = [message(f"{INBOX}{token}", GOOD + b'"seq":%d}' % token) for token in range(3)]
+    client = FakeClient()
+    reads: list[Stored] = []
+    parser = _AnswerParser(client, Lines(INBOX, GOOD), reads.append)  # type: ignore[arg-type]
+    asyncio.run(parser.parse(other + answers[0] + answers[1] + other + answers[2]))
+    assert [seen[0] for seen in client.seen] == ["message", "stored", "message"]
+    assert [token for read in reads for token, _ in read] == [0, 2]

@@ -31,7 +31,7 @@ class World:
             config.window_bytes,
             config.ack_timeout,
             config.stream.name,
-            on_result=self._done,
+            on_results=self._done,
             on_resend=self._resent,
             on_no_stream=self.stream.look_again,
         )
@@ -51,9 +51,10 @@ class World:
         await self.until(lambda world: all(e in world.results for e in envelopes))
         return [self.results[envelope] for envelope in envelopes]
 
-    def _done(self, envelope: Envelope, result: Result) -> None:
-        assert envelope not in self.results, "one result for each envelope"
-        self.results[envelope] = result
+    def _done(self, results: list[tuple[Envelope, Result]]) -> None:
+        for envelope, result in results:
+            assert envelope not in self.results, "one result for each envelope"
+            self.results[envelope] = result
         self._changed.set()
 
     def _resent(self, count: int) -> None:

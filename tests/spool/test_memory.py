@@ -1,7 +1,8 @@
 """The waiting room: order, both bounds, the bytes it says it holds."""
 
 from service.core.envelope import Envelope
-from service.spool.memory import MemoryQueue, MemoryQueueConfig
+from service.spool.memory import MemoryQueue
+from service.spool.memory_config import MemoryQueueConfig
 
 
 def envelope(size: int) -> Envelope:

@@ -9,7 +9,7 @@ from pathlib import Path
 from service.core.envelope import Envelope
 from service.spool import inspection
 from service.spool.config import SpoolConfig
-from service.spool.memory import MemoryQueueConfig
+from service.spool.memory_config import MemoryQueueConfig
 from service.spool.opening import database_path
 from service.spool.spooler import Spooler
 from service.spool.store import SpoolStore
