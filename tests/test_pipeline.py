@@ -1,12 +1,8 @@
-"""Frames to envelopes: each ends as exactly one outcome, in whatever pieces it came."""
+"""Lines and faults to envelopes: what each becomes, and that it is counted."""
 
-from collections import Counter
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import schemas
@@ -19,8 +15,7 @@ from service.core.classify import (
     own_and_builtin,
 )
 from service.core.envelope import Envelope
-from service.core.framing.base import Block, Fault, Frame, Piece, flatten
-from service.core.framing.sniffing import StreamFramer
+from service.core.framing.base import Block, Fault, Frame, Piece
 from service.core.outcomes import Drop, Malformed, Skip
 from service.core.postfix.markers import LONG_LINE
 from service.metrics import Metrics
@@ -30,8 +25,6 @@ from service.received import Origin
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value
 from tests.sample_lines import NOW, ORIGIN, pipeline, read_line
-from tests.strategies import RECEIVED_AT, counted, cut, cuts, log_lines
-from tests.strategies_postfix import PIECES
 
 
 def outcome(data: bytes, truncated: bool = False) -> tuple[list[Envelope], Metrics]:
@@ -281,147 +274,6 @@ class TestDefect:
         assert value(metrics, "events_total", type="invalid") == 1
 
 
-# One line, one block, any cut: the same outcome.
-
-_TEXTS = st.lists(st.sampled_from((*PIECES, "\x1b[2J", "\x7f", "\u202e", "status=", "reject: ",
-                                   "abort: TLS", "to=<", "4ABCDE12F: ", "NOQUEUE: ")),
-                  max_size=14).map("".join)  # fmt: skip
-_GOOD = st.sampled_from(
-    [
-        lines.REJECT,
-        lines.DEFERRED,
-        lines.BOUNCED,
-        lines.REPEATED,
-        lines.UNKNOWN_SHAPE,
-        lines.SENT,
-        lines.PROBE,
-        lines.HARMLESS,
-        lines.NOT_POSTFIX,
-        lines.NOT_SYSLOG,
-        b"",
-        b" ",
-    ]
-)
-_HOSTILE = st.one_of(
-    _TEXTS.map(lambda text: lines.HEADER + b"smtpd[7]: " + text.encode()),
-    _TEXTS.map(lambda text: lines.REJECT.replace(b"bad.example", text.encode())),
-    _TEXTS.map(lambda text: lines.BOUNCED.replace(b"User unknown", text.encode())),
-    _TEXTS.map(lambda text: lines.DEFERRED.replace(b"later@example.net", text.encode())),
-    _TEXTS.map(lambda text: b"<22>1 2026-08-22T10:00:00Z mx1 postfix 7 - - " + text.encode()),
-    log_lines.map(
-        lambda log: f"<22>{log.time:%b %d %H:%M:%S} {log.host} {log.tag}[1]: {log.text}".encode()
-    ),
-)
-_RANDOM = st.one_of(
-    st.binary(max_size=80),
-    st.binary(max_size=20).map(lambda junk: lines.HEADER + junk + b"status=bounced (" + junk),
-    # Around the length at which every line is looked at, and beyond Postfix's own bound.
-    st.integers(-3, 3).map(lambda n: lines.HARMLESS.ljust(LONG_LINE + n, b"x")),
-    st.integers(1990, 2300).map(
-        lambda n: (lines.HEADER + b"smtp[1]: 4ABCDE12F: to=<").ljust(n, b"x")
-    ),
-)
-_LINES = st.lists(
-    st.one_of(_GOOD, _HOSTILE, _RANDOM).map(
-        # LF and NUL end a line on a wire; what begins like a count would be one.
-        lambda line: line.replace(b"\n", b"?").replace(b"\0", b"?")
-    ),
-    max_size=12,
-)
-_ENDS = st.sampled_from([b"\n", b"\n", b"\n", b"\r\n", b"\r\r\n"])
-
-
-def _result(metrics: Metrics, envelopes: list[Envelope]) -> object:
-    counts = Counter(
-        {
-            (sample.name, *sorted(sample.labels.items())): sample.value
-            for family in metrics.registry.collect()
-            for sample in family.samples
-            if not sample.name.endswith("_created")
-        }
-    )
-    return (
-        [(e.subject, e.message_id, e.event_type, e.body, e.header_lines) for e in envelopes],
-        counts,
-    )
-
-
-def _run(batches: list[list[Piece]], received_at: datetime = NOW) -> object:
-    made, metrics = pipeline()
-    envelopes = [
-        envelope for pieces in batches for envelope in made.process(pieces, ORIGIN, received_at)
-    ]
-    assert_balanced(metrics)
-    for envelope in envelopes:
-        event = schemas.decode(envelope.body)
-        assert event.event_id == envelope.message_id
-        assert event.event_type == envelope.event_type
-        assert envelope.subject.split(".")[:2] == ["postfix", event.event_type]
-        assert envelope.header_lines.isascii()
-    return _result(metrics, envelopes)
-
-
-def _starts_like_a_count(line: bytes) -> bool:
-    return line[:1].isdigit()
-
-
-@settings(max_examples=60)
-@given(_LINES, st.lists(_ENDS, min_size=12, max_size=12), cuts())
-def test_frames_blocks_and_cut_streams_are_equal(
-    some: list[bytes], ends: list[bytes], points: list[int]
-) -> None:
-    wire = b"".join(line + end for line, end in zip(some, ends, strict=False))
-    frames: list[Piece] = [
-        Frame((line + end).removesuffix(b"\n").removesuffix(b"\r"))
-        for line, end in zip(some, ends, strict=False)
-    ]
-    expected = _run([frames])
-    assert _run([[frame] for frame in frames]) == expected
-    if some:
-        assert _run([[Block(wire, len(some))]]) == expected
-    if any(_starts_like_a_count(line) for line in some):
-        return
-    framer = StreamFramer()
-    # Cut over the whole of the wire, whatever its length.
-    scaled = [point * len(wire) // 600 for point in points]
-    batches = [framer.feed(part) for part in cut(wire, scaled)]
-    assert _run([*batches, framer.end()]) == expected
-
-
-@settings(max_examples=40)
-@given(_LINES)
-def test_octet_counted_frames_give_the_same_events(some: list[bytes]) -> None:
-    some = [line for line in some if line.startswith(b"<") and not line.endswith(b"\r")]
-    framer = StreamFramer()
-    pieces = framer.feed(b"".join(map(counted, some))) + framer.end()
-    assert _run([pieces]) == _run([[Frame(line) for line in some]])
-
-
-@settings(max_examples=40)
-@given(_LINES, st.timedeltas(timedelta(days=-4000), timedelta(days=4000)))
-def test_ids_do_not_depend_on_time(some: list[bytes], later: timedelta) -> None:
-    def ids(received_at: datetime, origin: Origin) -> list[str]:
-        made, _ = pipeline()
-        frames: list[Piece] = [Frame(line) for line in some]
-        return [e.message_id for e in made.process(frames, origin, received_at)]
-
-    assert ids(NOW, ORIGIN) == ids(NOW + later, Origin("udp", ORIGIN.source_ip))
-
-
-@settings(max_examples=50)
-@given(st.lists(st.binary(max_size=200), max_size=8), st.binary(max_size=40))
-def test_any_bytes_have_a_counted_outcome(parts: list[bytes], glue: bytes) -> None:
-    framer = StreamFramer(max_frame_bytes=480)
-    batches = [framer.feed(part + glue) for part in parts]
-    _run([*batches, framer.abort()], RECEIVED_AT)
-
-
-def test_a_block_is_its_lines() -> None:
-    """`flatten`, by which other tests judge blocks, agrees."""
-    block = Block(b"a\r\n\nb\r\r\n", 3)
-    assert [f.data for f in flatten([block]) if isinstance(f, Frame)] == [b"a", b"", b"b\r"]
-
-
 def test_the_longest_line_that_is_not_looked_at() -> None:
     """With a CR it would be long enough; the CR is none of it."""
     short = lines.HEADER + b"smtp[1]: 4ABCDE12F: to=<"
@@ -451,51 +303,3 @@ def test_the_fields_of_a_bounce_arrive() -> None:
     assert event.remote_reply is not None
     assert event.remote_reply.command == "RCPT TO"
     assert event.category == "unknown_user"
-
-
-class TestEqualLines:
-    """Logged twice, they are two events; sent twice, one."""
-
-    COARSE = lines.REJECT
-    FINE = lines.REJECT.replace(b"Aug 22 10:00:00", b"2026-08-22T10:00:00.123456+00:00")
-
-    @staticmethod
-    def ids(made: Pipeline, stream: int | None, *sent: bytes) -> list[str]:
-        origin = replace(ORIGIN, stream=stream)
-        block = Block(b"".join(line + b"\n" for line in sent), len(sent))
-        return [envelope.message_id for envelope in made.block(block, origin, NOW)]
-
-    def test_of_whole_seconds_logged_twice_are_two(self) -> None:
-        made, _ = pipeline()
-        first, second, third = self.ids(made, 1, *[self.COARSE] * 3)
-        assert len({first, second, third}) == 3
-
-    def test_sent_again_on_a_new_connection_are_the_same(self) -> None:
-        made, _ = pipeline()
-        sent = self.ids(made, 1, self.COARSE, lines.DEFERRED, self.COARSE)
-        assert self.ids(made, 2, self.COARSE, lines.DEFERRED, self.COARSE) == sent
-
-    def test_the_ids_do_not_depend_on_the_receiver(self) -> None:
-        one, _ = pipeline()
-        other, _ = pipeline()
-        self.ids(other, 7, self.COARSE)
-        assert self.ids(one, 1, *[self.COARSE] * 3) == self.ids(other, 9, *[self.COARSE] * 3)
-
-    def test_of_fine_stamps_are_one_line_sent_again(self) -> None:
-        made, _ = pipeline()
-        assert len(set(self.ids(made, 1, *[self.FINE] * 3))) == 1
-
-    def test_the_first_has_the_id_it_has_alone(self) -> None:
-        made, _ = pipeline()
-        assert self.ids(made, 1, self.COARSE) == self.ids(made, None, self.COARSE)
-
-    def test_folded_repeats_and_equal_lines_do_not_meet(self) -> None:
-        made, _ = pipeline()
-        ids = self.ids(made, 1, lines.REPEATED, lines.REPEATED, lines.REPEATED)
-        assert len(set(ids)) == len(ids) > 3
-
-    def test_a_frame_counts_as_a_line_of_a_block_does(self) -> None:
-        made, _ = pipeline()
-        origin = replace(ORIGIN, stream=1)
-        frames = [made.frame(Frame(self.COARSE), origin, NOW)[0].message_id for _ in range(3)]
-        assert self.ids(made, 2, *[self.COARSE] * 3) == frames

@@ -8,7 +8,7 @@ import asyncio
 import base64
 from contextlib import AsyncExitStack
 
-from tests.e2e.next_hop import close_server
+from tests.e2e.local import start_server
 
 _HANDSHAKE = b"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\tc0ffee\nDONE\n"
 
@@ -20,10 +20,7 @@ def plain(username: str) -> str:
 
 async def start(cleanup: AsyncExitStack) -> int:
     """Returns the port."""
-    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
-    cleanup.push_async_callback(close_server, server)
-    port: int = server.sockets[0].getsockname()[1]
-    return port
+    return await start_server(_serve, cleanup)
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import struct
 from contextlib import AsyncExitStack
 
-from tests.e2e.next_hop import close_server
+from tests.e2e.local import start_server
 
 AT_RCPT = {"milter-busy": "451 4.7.1 Greylisting in action, please come back later"}
 AT_END = {"milter-spam": "550 5.7.1 Blocked by the filter: from=<fake@x>"}
@@ -23,10 +23,7 @@ _STEPS_NOT_WANTED = 0x1 | 0x2 | 0x4 | 0x10 | 0x20 | 0x40 | 0x100 | 0x200
 
 async def start(cleanup: AsyncExitStack) -> int:
     """Returns the port."""
-    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
-    cleanup.push_async_callback(close_server, server)
-    port: int = server.sockets[0].getsockname()[1]
-    return port
+    return await start_server(_serve, cleanup)
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

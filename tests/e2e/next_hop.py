@@ -11,6 +11,8 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import Self
 
+from tests.e2e.local import start_server
+
 HOSTILE = "450 4.2.0 status=bounced (5.1.1) to=<x@y>, dsn=5.0.0, status=sent (in reply to no one)"
 LONG = "550 5.7.1 " + "a reason that does not end " * 70
 """Under the 2048 bytes Postfix reads of a reply, over the 2000 it logs of a record."""
@@ -41,21 +43,14 @@ class NextHop:
 
     def __init__(self, greeting: str = "220 next.example ESMTP") -> None:
         self._greeting = greeting
-        self._server: asyncio.Server | None = None
+        self.port = 0
         self._attempts: Counter[str] = Counter()
 
     @classmethod
     async def start(cls, cleanup: AsyncExitStack, greeting: str | None = None) -> Self:
         hop = cls(greeting) if greeting else cls()
-        hop._server = await asyncio.start_server(hop._serve, "127.0.0.1", 0)
-        cleanup.push_async_callback(close_server, hop._server)
+        hop.port = await start_server(hop._serve, cleanup)
         return hop
-
-    @property
-    def port(self) -> int:
-        assert self._server is not None
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -110,9 +105,3 @@ class NextHop:
 
 def _answer(writer: asyncio.StreamWriter, lines: list[str]) -> None:
     writer.write("".join(f"{line}\r\n" for line in lines).encode())
-
-
-async def close_server(server: asyncio.Server) -> None:
-    """With its connections, which Postfix has closed by now: uvloop minds any that is left."""
-    server.close()
-    await server.wait_closed()

@@ -4,7 +4,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from tests.e2e.next_hop import close_server
+from tests.e2e.local import start_server
 
 ACTIONS = {
     "greylisted": "DEFER_IF_PERMIT Greylisted, see http://postgrey.example/help.html?a=1;b=2",
@@ -14,10 +14,7 @@ ACTIONS = {
 
 async def start(cleanup: AsyncExitStack) -> int:
     """Returns the port."""
-    server = await asyncio.start_server(_serve, "127.0.0.1", 0)
-    cleanup.push_async_callback(close_server, server)
-    port: int = server.sockets[0].getsockname()[1]
-    return port
+    return await start_server(_serve, cleanup)
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

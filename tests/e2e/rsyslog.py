@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.e2e.child import Child
+from tests.e2e.local import send_datagrams
 
 SNIPPETS = Path(__file__).parents[2] / "deploy" / "rsyslog"
 
@@ -135,23 +136,16 @@ class Rsyslogd:
 
     async def relay(self, lines: Sequence[bytes]) -> None:
         """Lines with time and host of their own, each as it would come over the network."""
-        await self._send("relayed.sock", lines)
+        await send_datagrams(self.directory / "relayed.sock", lines)
 
     async def log(self, lines: Sequence[bytes]) -> None:
         """Lines as syslog(3) writes them to /dev/log."""
-        await self._send("local.sock", lines)
+        await send_datagrams(self.directory / "local.sock", lines)
 
     async def until_queued(self, words: str) -> None:
         """Wait for the line that holds these words: what lies in its socket when rsyslogd ends, it
         never reads."""
         await self.child.until(lambda line: words in line or None)
-
-    async def _send(self, name: str, lines: Sequence[bytes]) -> None:
-        loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-            await loop.sock_connect(sock, str(self.directory / name))
-            for line in lines:
-                await loop.sock_sendall(sock, line)
 
     async def stop(self) -> None:
         """It saves what its queue holds; complaints about the receiver are no failure here."""

@@ -5,14 +5,13 @@ It runs one of the files in `deploy/syslog-ng/` as an operator would, with its h
 certificates changed. Lines go in through a UNIX datagram socket, as from /dev/log.
 """
 
-import asyncio
 import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from tests.e2e.child import Child
+from tests.e2e.local import send_datagrams
 from tests.e2e.packages import require_unpacked
 
 SNIPPETS = Path(__file__).parents[2] / "deploy" / "syslog-ng"
@@ -49,18 +48,11 @@ class SyslogNg:
 
     async def log(self, lines: Sequence[bytes]) -> None:
         """Lines as programs write them to /dev/log."""
-        await self._send("log.sock", lines)
+        await send_datagrams(self.directory / "log.sock", lines)
 
     async def relay(self, lines: Sequence[bytes]) -> None:
         """Lines in RFC 5424, with microseconds."""
-        await self._send("journal.sock", lines)
-
-    async def _send(self, name: str, lines: Sequence[bytes]) -> None:
-        loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-            await loop.sock_connect(sock, str(self.directory / name))
-            for line in lines:
-                await loop.sock_sendall(sock, line)
+        await send_datagrams(self.directory / "journal.sock", lines)
 
     async def until_read(self, words: str) -> None:
         await self.child.until(lambda line: (line.startswith("read ") and words in line) or None)
