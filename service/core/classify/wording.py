@@ -31,7 +31,7 @@ _QUOTED_ADDRESS: Final = re.compile(r'"[^"]*+"@\S*+')
 
 _HEAD: Final = 11
 """Characters after which the codes of nearly all texts are over: `550 5.1.1 `, `550 5.7.26 `."""
-_HEADS: Final = 4096
+HEADS: Final = 4096
 _ends_of_codes: Final[dict[str, int]] = {}
 """Heads to where the codes in them end. A few hundred KB at most."""
 
@@ -66,7 +66,7 @@ def _end_of_codes(text: str) -> int:
         match = _CODES.match(text)
         end = match.end() if match else 0
         if end < _HEAD:  # else what follows the head has a say
-            if len(_ends_of_codes) >= _HEADS:
+            if len(_ends_of_codes) >= HEADS:
                 _ends_of_codes.clear()
             _ends_of_codes[head] = end
     return end

@@ -17,6 +17,7 @@ from service.core.classify import (
     compile_files,
     own_and_builtin,
 )
+from service.core.classify.classifier import REMEMBERED
 from service.core.classify.provider import Providers
 from service.core.classify.subject import REMOTE, heard, subject
 from service.core.classify.values import NOTHING
@@ -204,6 +205,14 @@ def test_equal_subjects_are_judged_once() -> None:
     for number in range(3):
         classifier.classify(remote(f"550 <u{number}@example.org> no", "mx.google.com"))
     assert Counting.asked == 1
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    classifier = classifier_of(a_rule("rate", any="too many"))
+    for number in range(REMEMBERED + 2):
+        facts = own("too many", dsn=f"4.{number // 1000}.{number % 1000}")
+        assert classifier.classify(facts).rule == "rate"
+    assert len(classifier._verdicts) == len(classifier._causes) == 2
 
 
 def test_a_classifier_that_is_no_longer_used_is_gone_without_a_garbage_collector() -> None:

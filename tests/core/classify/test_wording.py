@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.classify import wording
 from service.core.classify.wording import (
+    HEADS,
     joined,
     pieces,
     without_addresses,
@@ -155,6 +157,12 @@ def test_numbers_are_what_their_pattern_says(text: str) -> None:
 @given(st.text(st.characters(max_codepoint=127)))
 def test_words_of_plain_letters_are_those_of_any(text: str) -> None:
     assert words(text + " \u00e4") == (words(text).rstrip() + " \u00e4 ").replace(" - ", " ")
+
+
+def test_heads_that_are_remembered_are_bounded() -> None:
+    for number in range(HEADS + 2):
+        assert without_codes(f"550 no {number:04}") == f"no {number:04}"
+    assert len(wording._ends_of_codes) <= HEADS
 
 
 def test_joined_lines_read_as_one() -> None:
