@@ -32,6 +32,7 @@ COMPILED = (
     "core/classify/tables.py",
     "core/classify/unmatched.py",
     "core/classify/values.py",
+    "core/classify/vocabulary.py",
     "core/classify/wording.py",
     "core/correlate/correlator.py",
     "core/correlate/memory.py",

@@ -62,7 +62,6 @@ class Pipeline:
     def use(self, classifier: Classifier) -> None:
         """For all lines read from now on."""
         self.classifier = classifier
-        self._classify = classifier.classify
         self._metrics.providers_known(classifier.providers.names)
 
     def process(
@@ -220,7 +219,7 @@ class Pipeline:
                 entry.parsed = parsed
                 return
             if isinstance(parsed, Failure):
-                entry.verdict = self._classify(parsed.facts)
+                entry.verdict = self.classifier.classify(parsed.facts)
         except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
             message, parsed = unread(raw, batch.received_at), error
         line = self._line(entry, message)

@@ -6,6 +6,7 @@ the operator's; this code only knows how to look. A cause never raises and never
 rule knows is `other`.
 
     subject     who said it, in which words, with which codes
+    vocabulary  those of the words that rules can tell apart
     wording     the words in one normal form, what a client chose cut out
     values      words and names in a rules file
     conditions  what a rule may ask, checked and compiled

@@ -16,7 +16,6 @@ anything else itself, as are these three behind a backslash.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from service.core.classify.values import (
@@ -32,6 +31,8 @@ MAX_CODES = 64
 """Shapes of one provider: each is tried at every letter of a reply."""
 MAX_HOST = 253
 """Characters of a host name (RFC 1035 2.3.4, without the last dot)."""
+REMEMBERED = 4096
+"""Hosts whose provider is known at once."""
 
 _CLASSES = {"#": r"\d", "%": r"\d{3,10}", "@": "[A-Z]"}
 _SHAPE = re.compile(r"(?:[A-Za-z0-9#%@:_()-]|\\[#%@]){2,24}")
@@ -66,10 +67,18 @@ class Providers:
         self.names = frozenset(names)
         self._codes = codes
         self._enhanced = enhanced
-        self.of_host: Callable[[str], str | None] = lru_cache(maxsize=4096)(
-            partial(_longest_suffix, hosts)
-        )
-        """A host name in lower case to its provider, by the longest known suffix."""
+        self._hosts = hosts
+        self._remembered: dict[str, str] = {}
+
+    def of_host(self, host: str) -> str | None:
+        """The provider of a host, by the longest known suffix of its name."""
+        name = self._remembered.get(host)
+        if name is None:
+            name = _longest_suffix(self._hosts, host.lower()) or ""
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            self._remembered[host] = name
+        return name or None
 
     def code(self, name: str, text: str, enhanced: str | None) -> str | None:
         """The provider's own code in a reply of its server."""

@@ -1,39 +1,39 @@
 """What a rule may ask about: the same few questions for a refusal and for a failed delivery.
 
-In: `Facts`. Out: a `Subject`, small and hashable, with the parts cut out that a client chose, so
-that the same refusal of a thousand recipients is one subject.
+In: `Facts`. Out: what was `heard`, without the parts a client chose that are cheap to tell: it
+repeats from line to line, and verdicts are remembered by it. Of that a `Subject`, with the others
+cut out too, so that the same refusal of a thousand recipients is one subject.
 """
 
 import re
-from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from service.core.classify.provider import Providers
 from service.core.classify.wording import (
     LIMIT,
-    REMEMBERED,
     names_machine,
-    plain,
     without_addresses,
     without_codes,
+    without_free_numbers,
     without_numbers,
     without_opening,
+    without_peers,
     without_trace,
 )
 from service.core.postfix.facts import Delivery, Facts, Reject
 
-DOOR = "door"
+DOOR: Final = "door"
 """This MTA refused a client."""
-REMOTE = "remote"
+REMOTE: Final = "remote"
 """Another server's reply to a delivery attempt."""
-OWN = "own"
+OWN: Final = "own"
 """This MTA's own words on a delivery attempt."""
 
 SAID = (DOOR, REMOTE, OWN)
 
-_SUSPENDED = "delivery temporarily suspended: "
-_IN_TEXT = re.compile(r"(?<![\d.])[245]\.[0-7]\.\d{1,3}(?![\d.])", re.ASCII)
-_PEER = re.compile(
+_SUSPENDED: Final = "delivery temporarily suspended: "
+_IN_TEXT: Final = re.compile(r"(?<![\d.])[245]\.[0-7]\.\d{1,3}(?![\d.])", re.ASCII)
+_PEER: Final = re.compile(
     r"(?:connect to|lost connection with|conversation with|host|while talking to) "
     r"([A-Za-z0-9_.-]{1,255})\[",
     re.ASCII,
@@ -41,12 +41,15 @@ _PEER = re.compile(
 
 # How Postfix opens a reason that wraps a reply, and where in the session that was
 # (`smtp/smtp_trouble.c`, `smtp_sasl_glue.c`, `smtp_proto.c`).
-_PLACES = (
+_PLACES: Final = (
     ("SASL ", "AUTH"),
     ("Protocol error", "PROTOCOL ERROR"),
     ("TLS is required", "STARTTLS"),
 )
-_WRAPPINGS = tuple(opening for opening, _ in _PLACES)
+_WRAPPINGS: Final = tuple(opening for opening, _ in _PLACES)
+
+Heard = tuple[str, str, int | None, str | None, str, str, str | None, bool]
+"""As a `Subject`, but with numbers in the text, and the place in letters as logged."""
 
 
 class Subject(NamedTuple):
@@ -68,23 +71,32 @@ class Subject(NamedTuple):
     """A remote reply names the address of a machine: as a rule ours, that of its client."""
 
 
-def subject(facts: Facts, provider_of: Callable[[str], str | None]) -> Subject:
-    """`provider_of`: a host name in lower case to its provider."""
+def heard(facts: Facts, providers: Providers) -> Heard:
     if isinstance(facts, Reject):
-        return _of_reject(facts)
-    return _of_delivery(facts, provider_of)
+        return (
+            DOOR,
+            without_peers(without_addresses(_opened(facts.response[:LIMIT], facts.helo))),
+            facts.smtp_code,
+            facts.enhanced_code,
+            facts.stage,
+            facts.action,
+            None,
+            facts.dnsbl is not None,
+        )
+    return _of_delivery(facts, providers)
 
 
-def _of_reject(facts: Reject) -> Subject:
+def subject(asked: Heard) -> Subject:
+    said, text, smtp_code, enhanced, place, action, provider, listed = asked
+    machine = False
+    if said == REMOTE:
+        machine = names_machine(text)
+        if provider is None:  # a provider's own code may be a number
+            text = without_numbers(text)
+    else:
+        text = without_free_numbers(text)
     return Subject(
-        DOOR,
-        plain(_opened(facts.response[:LIMIT], facts.helo)),
-        facts.smtp_code,
-        facts.enhanced_code,
-        facts.stage.upper(),
-        facts.action,
-        None,
-        facts.dnsbl is not None,
+        said, text, smtp_code, enhanced, place.upper(), action, provider, listed, machine
     )
 
 
@@ -97,7 +109,7 @@ def _opened(response: str, helo: str | None) -> str:
     return without_opening(response)
 
 
-def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> Subject:
+def _of_delivery(facts: Delivery, providers: Providers) -> Heard:
     reason = facts.response[:LIMIT]
     if reason.startswith(_SUSPENDED):
         reason = reason[len(_SUSPENDED) :]
@@ -107,47 +119,38 @@ def _of_delivery(facts: Delivery, provider_of: Callable[[str], str | None]) -> S
     if reply is None:
         if host is None and (match := _PEER.match(reason)):
             host = match[1]
-        return Subject(
+        return (
             OWN,
-            _own_words(reason),
+            without_peers(without_addresses(without_codes(reason))),
             None,
             facts.enhanced_code,
-            facts.status.upper(),
+            facts.status,
             "",
-            provider_of(host.lower()) if host else None,
+            providers.of_host(host) if host else None,
             False,
         )
     host = reply.host or host
     text = without_trace(reply.text[:LIMIT])
     enhanced = reply.enhanced_code
-    if enhanced is None and (found := _IN_TEXT.search(text)):
+    if enhanced is None and text.count(".") > 1 and (found := _IN_TEXT.search(text)):
         enhanced = found[0]  # `550 no mailbox here (#5.1.1)`
     if text[3:4] != "-":
         text = without_opening(text)
-    provider = provider_of(host.lower()) if host else None
-    text = without_addresses(text)
-    return Subject(
+    return (
         REMOTE,
-        # A provider's own code may be a number.
-        text if provider else without_numbers(text),
+        without_addresses(text),
         reply.smtp_code,
         enhanced,
         _place(reason, reply.command),
         "",
-        provider,
+        providers.of_host(host) if host else None,
         False,
-        names_machine(text),
     )
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _own_words(reason: str) -> str:
-    return without_numbers(without_addresses(without_codes(reason)))
 
 
 def _place(reason: str, command: str | None) -> str:
     if reason.startswith(_WRAPPINGS):
         return next(place for opening, place in _PLACES if reason.startswith(opening))
     if command is not None:
-        return command.upper()
+        return command
     return "GREETING" if "refused to talk to me:" in reason else ""

@@ -17,8 +17,9 @@ from service.core.classify import (
     compile_files,
     own_and_builtin,
 )
+from service.core.classify.classifier import REMEMBERED
 from service.core.classify.provider import Providers
-from service.core.classify.subject import REMOTE, subject
+from service.core.classify.subject import REMOTE, heard, subject
 from service.core.classify.values import NOTHING
 from service.core.classify.wording import joined, words
 from service.core.postfix.facts import Delivery, Facts, Reject, Relay, RemoteReply
@@ -122,7 +123,7 @@ def test_any_text_has_a_verdict(facts: Facts) -> None:
 @settings(max_examples=300)
 @given(st.one_of(REJECTS, DELIVERIES))
 def test_the_index_finds_what_asking_every_rule_finds(facts: Facts) -> None:
-    asked = subject(facts, BUILTIN.providers.of_host)
+    asked = subject(heard(facts, BUILTIN.providers))
     normal = words(joined(asked.text) if asked.said == REMOTE else asked.text)
     first = next((r.id for r in BUILTIN.rules if r.matches(asked, normal, asked.provider)), NOTHING)
     assert BUILTIN.classify(facts).rule == first
@@ -204,6 +205,14 @@ def test_equal_subjects_are_judged_once() -> None:
     for number in range(3):
         classifier.classify(remote(f"550 <u{number}@example.org> no", "mx.google.com"))
     assert Counting.asked == 1
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    classifier = classifier_of(a_rule("rate", any="too many"))
+    for number in range(REMEMBERED + 2):
+        facts = own("too many", dsn=f"4.{number // 1000}.{number % 1000}")
+        assert classifier.classify(facts).rule == "rate"
+    assert len(classifier._verdicts) == len(classifier._causes) == 2
 
 
 def test_a_classifier_that_is_no_longer_used_is_gone_without_a_garbage_collector() -> None:

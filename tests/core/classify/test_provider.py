@@ -3,7 +3,7 @@
 import pytest
 
 from service.core.classify import provider as module
-from service.core.classify.provider import MAX_CODES, PARSERS, Provider, Providers
+from service.core.classify.provider import MAX_CODES, PARSERS, REMEMBERED, Provider, Providers
 from service.core.classify.tables import Place, RulesError, check
 
 
@@ -55,6 +55,14 @@ PROVIDERS = Providers(
 )
 def test_of_host(host: str, name: str | None) -> None:
     assert PROVIDERS.of_host(host) == name
+    assert PROVIDERS.of_host(host.upper()) == name
+
+
+def test_hosts_that_are_remembered_are_bounded() -> None:
+    providers = Providers([Provider("one", frozenset({"one.example"}))])
+    for number in range(REMEMBERED + 2):
+        assert providers.of_host(f"mx{number}.one.example") == "one"
+    assert len(providers._remembered) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,22 @@
 """Texts in one normal form; what an attacker may put into them."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.classify import wording
 from service.core.classify.wording import (
+    HEADS,
     joined,
     pieces,
     without_addresses,
     without_codes,
     without_leading_value,
+    without_numbers,
+    without_opening,
+    without_peers,
     without_trace,
     words,
 )
@@ -88,6 +95,74 @@ def test_without_leading_value(text: str, rest: str) -> None:
 def test_without_addresses(text: str) -> None:
     normal = words(without_addresses(text))
     assert normal == " no here "
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("lost mx.example[192.0.2.1] here", "lost  here"),
+        ("lost mx.example[2001:db8::1]:25: refused", "lost :25: refused"),
+        ("mx.example[192.0.2.1] said no", " said no"),
+        ("a[192.0.2.1]b[192.0.2.2] c", " c"),
+        ("mx.example[] said no", " said no"),
+        ("[spam] see [abc] or [TSS04]", "[spam] see [abc] or [TSS04]"),
+        ("x[a[192.0.2.1]] [ 192.0.2.1 ] ] [", "] [ 192.0.2.1 ] ] ["),
+    ],
+)
+def test_without_peers(text: str, rest: str) -> None:
+    assert without_peers(text) == rest
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("id 12345 of 1234", "id  of 1234"),
+        ("192.0.2.1, 1.2.3.4 and 1.2.3.4.", ", 1.2.3.4 and "),
+        ("4.7.28 (S3140)", "4.7.28 (S3140)"),
+        ("error for name=a.example type=MX: no", "error for name= type=MX: no"),
+        ("error for name=a.example", "error for name="),
+    ],
+)
+def test_without_numbers(text: str, rest: str) -> None:
+    assert without_numbers(text) == rest
+
+
+# The patterns say what is cut off; the code finds most of it without them.
+QUOTED = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+OPENING = re.compile(
+    r"(?:[2-5][0-9][0-9][ -]|)(?:[245]\.[0-9]{1,3}\.[0-9]{1,3}[ :]?|)"
+    rf'(?:<[^"<>]*(?:{QUOTED}[^"<>]*)*>:? |)'
+)
+NUMBER = re.compile(r"[0-9](?:[0-9.]{7,}|[0-9]{4,})")
+PEER = re.compile(r"[^ ]*\[(?:[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)?\]")
+PIECES = st.sampled_from(
+    ["550", "5.1.1", "5.123.123", "-", " ", ":", "<", ">", '"', "\\", "[", "]", ".", "12345", "4"]
+)
+PIECED = st.lists(PIECES | st.text(max_size=3), max_size=12).map("".join)
+
+
+@given(st.sampled_from(["", "550 ", "550 5.1.1 ", "550 5.123.12", "5.1.1 <"]), PIECED)
+def test_the_opening_is_what_its_pattern_says(head: str, rest: str) -> None:
+    for _ in range(2):  # the second time from memory
+        assert without_opening(head + rest) == OPENING.sub("", head + rest, count=1)
+
+
+@given(PIECED)
+def test_numbers_are_what_their_pattern_says(text: str) -> None:
+    without = without_peers(text)
+    assert without_numbers(text) == NUMBER.sub("", without)
+    assert PEER.search(without) is None
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_of_plain_letters_are_those_of_any(text: str) -> None:
+    assert words(text + " \u00e4") == (words(text).rstrip() + " \u00e4 ").replace(" - ", " ")
+
+
+def test_heads_that_are_remembered_are_bounded() -> None:
+    for number in range(HEADS + 2):
+        assert without_codes(f"550 no {number:04}") == f"no {number:04}"
+    assert len(wording._ends_of_codes) <= HEADS
 
 
 def test_joined_lines_read_as_one() -> None:
