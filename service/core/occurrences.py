@@ -47,6 +47,9 @@ def is_told_apart(stamp: str) -> bool:
     """Whether a stamp is so fine that equal lines with it are one line, sent again: fractions of a
     second, or journald's microseconds. A fraction of zeros tells nothing: syslog-ng writes it where
     it was given whole seconds."""
+    point = stamp.find(".")
+    if "0" < stamp[point + 1 : point + 2] <= "9" and point > 0 and "," not in stamp:
+        return True  # as most do
     fraction = _FRACTION.search(stamp)
     if fraction is None:
         return len(stamp) > 10 and stamp.isdecimal()

@@ -8,11 +8,12 @@ In: a `SyslogMessage`. Out: `Failure`, `Unparsed` or `Skip`; for any text, and w
          ─ shapes/ ─▶ facts by the rows of the daemons; context, reply and dnsbl read the parts
 """
 
+from typing import Final
+
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix.facts import Delivery, Record, Reject
 from service.core.postfix.markers import LONG_LINE
 from service.core.postfix.record import (
-    MAX_TAG,
     MAX_TEXT,
     Identity,
     identify,
@@ -27,17 +28,16 @@ from service.core.syslog.message import SyslogMessage
 
 __all__ = ["LONG_LINE", "parse", "parse_success", "record_of"]
 
-_DELIVERY = ": to=<"
+_DELIVERY: Final = ": to=<"
 _REFUSAL = "reject: "
-_POSTSCREEN = "postscreen"
+_POSTSCREEN: Final = "postscreen"
 _TO = "to="
 
 
 def parse(message: SyslogMessage, *, truncated: bool = False) -> Parsed:
     """`truncated`: the frame was cut on its way here."""
     tag = message.tag
-    # A tag is remembered, so its length must be bounded; RFC 5424 6.2.5 allows 48 characters.
-    identity = identify(tag) if len(tag) <= MAX_TAG else None
+    identity = identify(tag)
     if identity is None:
         return Skip.NOT_POSTFIX
     text = message.text
@@ -64,7 +64,7 @@ def parse_success(message: SyslogMessage) -> Success | None:
     """A `to=` line whose status is `sent`; None for every other one."""
     plain = delivery.read_plain(message.text)
     if plain is not None and not is_cut(message.text):
-        identity = identify(message.tag) if len(message.tag) <= MAX_TAG else None
+        identity = identify(message.tag)
         queue_id, found = plain
         if identity is None or not isinstance(found, Delivery) or found.kind != delivery.SENT:
             return None
@@ -83,7 +83,7 @@ def parse_success(message: SyslogMessage) -> Success | None:
 def record_of(message: SyslogMessage) -> Record | None:
     """Who logged a line, and of which message; None where it is not Postfix."""
     tag = message.tag
-    identity = identify(tag) if len(tag) <= MAX_TAG else None
+    identity = identify(tag)
     if identity is None:
         return None
     queue_id = divide(message.text[:MAX_TEXT], False).queue_id

@@ -15,6 +15,8 @@ LOCAL_PART = rf'(?:{_DOT_STRING}|"[^"\\]*(?:\\.[^"\\]*)*")'
 _DOMAIN = rf'(?:{_DOT_STRING}|\[[^{SPACE}<>"\]]{{0,64}}\])'
 PLAIN_ADDRESS = optional(_DOT_STRING + optional(f"@{_DOMAIN}"))
 """An address that needs no quotes."""
+WHOLE_ADDRESS = optional(f"{_DOT_STRING}@{_DOT_STRING}")
+"""The commonest of them: of two parts, or empty."""
 ADDRESS = optional(LOCAL_PART + optional(f"@{_DOMAIN}"))
 """An address in external form, or one that needs no quotes.
 

@@ -4,12 +4,14 @@ In: a refusal, and what else its line told. Out: the list's name or None. Postfi
 `global/mail_params.h` DEF_DEF_RBL_REPLY, `postscreen/postscreen_early.c`.
 """
 
+from typing import Final
+
 from service.core.postfix.fragments import pattern
 
-NEEDLE = "] blocked using "
+NEEDLE: Final = "] blocked using "
 
-_TEMPLATE = pattern(r" ?Service unavailable; ([A-Za-z][A-Za-z -]{0,40}) \[")
-_LIST = pattern(r"([A-Za-z0-9._-]{1,255})(;|\Z)")
+_TEMPLATE: Final = pattern(r" ?Service unavailable; [A-Za-z][A-Za-z -]{0,40} \[")
+_LIST: Final = pattern(r"([A-Za-z0-9._-]{1,255})(;|\Z)")
 
 
 def blocking_list(

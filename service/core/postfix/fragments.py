@@ -11,11 +11,14 @@ more than one character is a general loop.
 """
 
 import re
+from typing import Final
 
 SPACE = r" \t\n\r\f\v"
 """`\\s` in ASCII, for use inside a class."""
 
-QUEUE_ID = r"[0-9A-Z][0-9A-Za-z]{4,31}"
+LONGEST_QUEUE_ID: Final = 32
+_SHORTEST_QUEUE_ID: Final = 5
+QUEUE_ID = rf"[0-9A-Z][0-9A-Za-z]{{{_SHORTEST_QUEUE_ID - 1},{LONGEST_QUEUE_ID - 1}}}"
 """Looser than Postfix writes them (upper-case hex, or base 52 that begins with a digit until the
 year 2100): logs are published with made-up ids. `NOQUEUE` matches too."""
 
@@ -34,6 +37,7 @@ CLIENT = rf"({HOST})\[([^\]{SPACE}]{{1,255}})\]" + optional(r":([0-9]{1,5})")
 SECONDS = r"[0-9]{1,10}" + optional(r"\.[0-9]{1,6}")
 DSN = r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}"
 
+NOQUEUE: Final = "NOQUEUE"
 UNKNOWN = "unknown"
 _HIGHEST_PORT = 65_535
 
@@ -41,6 +45,17 @@ _HIGHEST_PORT = 65_535
 def pattern(text: str) -> re.Pattern[str]:
     """ASCII, because Postfix means bytes; DOTALL, because a frame may hold a line feed."""
     return re.compile(text, re.ASCII | re.DOTALL)
+
+
+def is_queue_id(text: str) -> bool:
+    """Whether `QUEUE_ID` fits all of it, and it is not `NOQUEUE`."""
+    return (
+        _SHORTEST_QUEUE_ID <= len(text) <= LONGEST_QUEUE_ID
+        and text.isalnum()
+        and text.isascii()
+        and text[0] <= "Z"
+        and text != NOQUEUE
+    )
 
 
 def known(value: str) -> str | None:

@@ -4,17 +4,18 @@ In: tag and text of a syslog message. Out: who logged it, and the text without i
 Postfix `global/mail_task.c` (tag), `util/msg_syslog.c` (severity word, 2000 bytes of text).
 """
 
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from service.core.postfix.fragments import pattern
+from service.core.postfix.remembered import remember
 
-MAX_TEXT = 8192
+MAX_TEXT: Final = 8192
 """Characters that are looked at: four times what Postfix writes, so that no line costs more."""
-MAX_TAG = 255
-_RECORD_BYTES = 2000
+MAX_TAG: Final = 255
+"""A tag is remembered, so its length must be bounded; RFC 5424 6.2.5 allows 48 characters."""
+_RECORD_BYTES: Final = 2000
 """MSG_SYSLOG_RECLEN and MSG_LOGGER_RECLEN: Postfix cuts there, without a mark."""
-_SHORTEST_CUT = _RECORD_BYTES // 4
+_SHORTEST_CUT: Final = _RECORD_BYTES // 4
 """No text of fewer characters can have that many bytes."""
 _MOST_REPEATS = 1000
 
@@ -26,8 +27,8 @@ _DAEMONS = (
 _COMMANDS = "postdrop postfix-script postlog postqueue postsuper sendmail"
 PROGRAMS = frozenset(f"{_DAEMONS} {_COMMANDS}".split())
 
-_SEVERITY = pattern(r"(warning|error|fatal|panic): ")
-_REPEATED = pattern(r"message repeated ([0-9]{1,18}) times: \[ ?")
+_SEVERITY: Final = pattern(r"(warning|error|fatal|panic): ")
+_REPEATED: Final = pattern(r"message repeated ([0-9]{1,18}) times: \[ ?")
 
 
 class Identity(NamedTuple):
@@ -35,10 +36,23 @@ class Identity(NamedTuple):
     daemon: str | None
 
 
-@lru_cache(maxsize=1024)
+_IDENTITIES: Final[dict[str, Identity]] = {}
+
+
 def identify(tag: str) -> Identity | None:
-    """None for a program that is not Postfix. `postfix` alone is what is left where a relay took
-    the `/` for the end of the program name."""
+    """None for a program that is not Postfix, or no tag at all: no tag is that long."""
+    if len(tag) > MAX_TAG:
+        return None
+    known = _IDENTITIES.get(tag)
+    if known is not None:
+        return known
+    found = _identify(tag)
+    return None if found is None else remember(_IDENTITIES, tag, found)
+
+
+def _identify(tag: str) -> Identity | None:
+    """`postfix` alone is what is left where a relay took the `/` for the end of the program
+    name."""
     first, slash, _ = tag.partition("/")
     if not slash:
         return Identity(tag, None) if tag.startswith("postfix") else None

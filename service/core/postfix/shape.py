@@ -5,19 +5,19 @@ In: a `Line`. Out: facts, a skip or a reason why not. Shapes are rows in `shapes
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix.facts import Facts
-from service.core.postfix.fragments import QUEUE_ID, pattern
+from service.core.postfix.fragments import NOQUEUE, QUEUE_ID, pattern
 
 Reading = Facts | Skip | Malformed
 
-_QUEUE_ID = pattern(rf"({QUEUE_ID}): ")
-_OPENING = pattern(r"[A-Za-z][A-Za-z_-]{0,40}[=:]?")
-NOQUEUE = "NOQUEUE"
+_QUEUE_ID: Final = pattern(rf"({QUEUE_ID}): ")
+_OPENING: Final = pattern(r"[A-Za-z][A-Za-z_-]{0,40}[=:]?")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Line:
     """A record's text without severity word, divided as every shape is."""
 
@@ -31,6 +31,23 @@ class Line:
     rest: int
     """Where the text goes on behind the opening and its space."""
     truncated: bool
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        text: str,
+        queue_id: str | None,
+        named: bool,
+        opening: str,
+        rest: int,
+        truncated: bool,
+    ) -> None:
+        self.text = text
+        self.queue_id = queue_id
+        self.named = named
+        self.opening = opening
+        self.rest = rest
+        self.truncated = truncated
 
 
 Reader = Callable[[Line], Reading | None]

@@ -7,6 +7,7 @@ they came. Escapes added on the way (`#011`) are left as they are.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from typing import Final
 
 from service.core.syslog.container import Wrapped, unwrap
 from service.core.syslog.journal import parse_journal_json, parse_short_full
@@ -28,10 +29,9 @@ _OTHER_FORMS: tuple[tuple[str, _Form], ...] = (
     ("no-stamp", parse_unstamped),
 )
 
-_TRAILING = "\r\n\0"
-_TRAILERS = tuple(_TRAILING)
+_TRAILING: Final = "\r\n\0"
 
-MAX_LAYERS = 3
+MAX_LAYERS: Final = 3
 """Container runtimes around a line: `docker compose logs -t` makes two, a collector one more."""
 
 
@@ -42,8 +42,11 @@ def parse_message(line: bytes, *, received_at: datetime, zone: tzinfo) -> Syslog
     """
     if received_at.tzinfo is not UTC:
         received_at = received_at.astimezone(UTC)
-    text = line.decode("utf-8", "replace")
-    if text.endswith(_TRAILERS):
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = line.decode("utf-8", "replace")
+    if text and text[-1] in _TRAILING:
         text = text.rstrip(_TRAILING)
     message = parse_common(text, received_at, zone)
     if message is not None:

@@ -7,7 +7,7 @@
 
 import re
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from typing import Final
 
 from service.core.syslog.message import SyslogMessage
 from service.core.syslog.tag import (
@@ -27,40 +27,57 @@ PRIORITY = r"<(?:[0-9]{1,2}|1[0-8][0-9]|19[01])>"
 _PRIORITY = r"(?:" + PRIORITY + r" ?)?"
 _STAMPED = _PRIORITY + r"(?:(" + BSD + r"):?|(" + ISO + r")) "
 
-# As rsyslog and journald write it: a stamp with six digits of a second, two words and the text.
-# What these pieces hold is looked at by `_second` and `_origin`, which remember it.
-_COMMON = re.compile(
-    rf"(?:{PRIORITY} ?|)"
-    r"(([^.]{19})\.([0-9]{6})([^ ]{0,6})) ([^ ]{1,255} [^ ]{1,255} )(.*)",
-    re.DOTALL,
-)
 # One for each stamp: an alternative of both costs a third more.
-_ISO_HEAD = re.compile(_PRIORITY + r"(" + ISO + r") ")
-_BSD_HEAD = re.compile(_PRIORITY + r"(" + BSD + r"):? ")
-_ORIGIN = re.compile(r"(" + HOST + r") " + TAG)
-_ISO_STAMP = re.compile(ISO)
-_ORIGIN_END = ": "
-_UNCLEAN = (" ", BOM)
-_MAX_ORIGIN = 512
+_ISO_HEAD: Final = re.compile(_PRIORITY + r"(" + ISO + r") ")
+_BSD_HEAD: Final = re.compile(_PRIORITY + r"(" + BSD + r"):? ")
+_ORIGIN: Final = re.compile(r"(" + HOST + r") " + TAG)
+_ORIGIN_END: Final = ": "
+_LAST_POINT: Final = 32
+"""Where the point of a stamp may be at the most, behind a priority."""
+_DIGITS: Final = 6
+_MAX_ZONE: Final = 6
+_MAX_ORIGIN: Final = 512
 """Longer ones are not remembered. RFC 5424 6: 255 characters of host, 48 of program."""
 _ANY = re.compile(_STAMPED)
 _UNSTAMPED = re.compile(PRIORITY + r" ?")
 _BARE = re.compile(r"(?:(" + HOST + r") )?([A-Za-z0-9_./@+-]+)(?:\[([0-9]{1,10})\])?:(?: |$)")
 
 
+_Second = tuple[int, int, str]
+"""Where the point is, where the stamp begins, and its time in UTC up to the point; of a stamp that
+has to be looked at in full there is no time."""
+_Names = tuple[str, str, int | None]
+
+# A busy host logs many lines in one second, and a process logs many lines. Both are bounded in
+# number, and in length by who asks.
+_SECONDS: Final[dict[str, _Second]] = {}
+_ORIGINS: Final[dict[str, _Names]] = {}
+_MOST_SECONDS: Final = 1024
+_MOST_ORIGINS: Final = 4096
+
+_from_iso: Final = datetime.fromisoformat
+
+
 def parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessage | None:
-    """The hot path: a stamp, a host and a whole tag. What it takes for host and tag
-    `parse_stamped` takes for them too."""
-    match = _COMMON.match(text)
-    if match is not None:
-        stamp, before, digits, after, names, rest = match.groups()
-        second, origin = _second(before, after), parse_origin(names)
-        if second is not None and origin is not None:
-            if rest.startswith(_UNCLEAN):
-                rest = clean_text(rest)
-            host, tag, pid = origin
-            time = datetime.fromisoformat(f"{second}.{digits}+00:00")
-            return SyslogMessage(stamp, time, "exact", host, tag, pid, rest)
+    """The hot path, for what rsyslog and journald write: a stamp with six digits of a second, a
+    host and a whole tag. What it takes for host and tag `parse_stamped` takes for them too."""
+    point = text.find(".", 0, _LAST_POINT)
+    digits = text[point + 1 : point + 1 + _DIGITS]
+    if point > 0 and len(digits) == _DIGITS and digits.isdigit() and digits.isascii():
+        after = point + 1 + _DIGITS
+        space = text.find(" ", after, after + _MAX_ZONE + 1)
+        colon = text.find(":", space, space + _MAX_ORIGIN)
+        if 0 < space < colon:
+            _, start, utc = _second(text[:point], text[after:space])
+            # Neither host nor tag holds a colon, so the first one ends them.
+            origin = parse_origin(text[space + 1 : colon + 2])
+            if utc and origin is not None:
+                host, tag, pid = origin
+                rest = text[colon + 2 :]
+                if rest and (rest[0] == " " or rest[0] == BOM):
+                    rest = clean_text(rest)
+                time = _from_iso(f"{utc}{digits}+00:00")
+                return SyslogMessage(text[start:space], time, "exact", host, tag, pid, rest)
     return _parse_common(text, received_at, zone)
 
 
@@ -90,30 +107,42 @@ def _parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessa
     return SyslogMessage(stamp, time, quality, host, tag, pid, clean_text(text[end:]))
 
 
-@lru_cache(maxsize=1024)
-def _second(before: str, after: str) -> str | None:
-    """The time up to the second, in UTC, that a stamp tells by what stands before its point and
-    what behind its six digits. None for what has to be looked at in full.
+def _second(before: str, after: str) -> _Second:
+    """What a stamp tells by what stands before its point, priority included, and what behind its
+    six digits."""
+    key = before + after
+    known = _SECONDS.get(key)
+    # The point may have been elsewhere in what gives the same key.
+    if known is not None and known[0] == len(before):
+        return known
+    found = (len(before), 0, "")
+    match = _ISO_HEAD.fullmatch(f"{before}.000000{after} ")
+    if match is not None:
+        start = match.start(1)
+        time, quality = iso_time(f"{before[start:]}{after}", LAST, UTC)
+        # Without a zone the time depends on a setting; and a leap second is its last microsecond.
+        if quality == "exact" and not time.microsecond:
+            found = (len(before), start, f"{time.isoformat()[: len('YYYY-MM-DDTHH:MM:SS')]}.")
+    if len(_SECONDS) >= _MOST_SECONDS:
+        _SECONDS.clear()
+    _SECONDS[key] = found
+    return found
 
-    Remembered: a busy host logs many lines in one second.
-    """
-    if not _ISO_STAMP.fullmatch(f"{before}.000000{after}"):
-        return None
-    time, quality = iso_time(f"{before}{after}", LAST, UTC)
-    # Without a zone the time depends on a setting; and a leap second is its last microsecond.
-    if quality != "exact" or time.microsecond:
-        return None
-    return time.isoformat()[: len(before)]
 
-
-@lru_cache(maxsize=4096)
-def parse_origin(text: str) -> tuple[str, str, int | None] | None:
-    """Host, tag and PID of `HOST TAG[PID]: `. Remembered: a process logs many lines."""
+def parse_origin(text: str) -> _Names | None:
+    """Host, tag and PID of `HOST TAG[PID]: `. The caller bounds its length."""
+    known = _ORIGINS.get(text)
+    if known is not None:
+        return known
     match = _ORIGIN.fullmatch(text)
     if match is None:
         return None
-    host, tag, pid = match.groups()
-    return host, tag, int(pid) if pid else None
+    host, tag, digits = match.groups()
+    origin = (host, tag, int(digits) if digits else None)
+    if len(_ORIGINS) >= _MOST_ORIGINS:
+        _ORIGINS.clear()
+    _ORIGINS[text] = origin
+    return origin
 
 
 def parse_stamped(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessage | None:

@@ -9,8 +9,9 @@ attacker's words.
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
-BOM = "\ufeff"
+BOM: Final = "\ufeff"
 
 RSYSLOG_TAG_CHARACTERS = 32
 """RFC 3164 4.1.3; rsyslog `runtime/msg.c` cuts there in its RFC 3164 templates."""

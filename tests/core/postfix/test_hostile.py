@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.postfix.facts import Client
-from tests.core.postfix.lines import delivery, failure, reject
+from tests.core.postfix.lines import delivery, failure, read, reject
 from tests.strategies_postfix import (
     Form,
     Session,
@@ -189,3 +189,36 @@ _LINES = st.one_of(
 def test_the_hot_path_and_the_long_way_agree(line: str) -> None:
     """A space at the end is all it takes to be sent the long way."""
     assert failure(line) == failure(f"{line} ")
+
+
+_PARTS = st.lists(
+    st.sampled_from(
+        (
+            "4ABCDE12F: to=<a@b.example", "NOQUEUE: to=<a@b", "4abc: to=<", ">, orig_to=<c@d>",
+            ">, relay=none", ">, relay=mx[192.0.2.1]:25", ">, relay=a[b (c]", ", conn_use=2",
+            ", conn_use=2\u0661", ", delay=1", ", delay=.1", ", delay=1e3", ", delays=0/0/1/0.01",
+            ", delays=0/0/1", ", delays=0/0/1/0/0", ", delays=1//2/3", ", tls=may", ", tls=a b",
+            ", dsn=5.1.1", ", dsn=2.0.0", ", dsn=5.1", ", status=bounced", ", status=sent",
+            ", status=none", " (x", " (host m[192.0.2.1] said: 550 5.1.1 no", ")", " ", ", ",
+            " (in reply to RCPT TO command)", " (in reply to )", '"', "<", ">", "\n", "; from=<",
+            "NOQUEUE: reject: RCPT from u[192.0.2.1]", "reject: EHLO from u[192.0.2.1]:25", ":25",
+            ": 550 5.7.1 no", ": ", "; from=<a@b>", " to=<c@d>", " to=<x y>", " proto=ESMTP",
+            " helo=<h>", " sasl_method=P sasl_username=u", "550", "550 ", "550-5.1.1", "5.1.1.1",
+            "NOQUEUE: reject: RCPT from [192.0.2.1]:25", "; from=<>, to=<c@d>",
+            ", proto=SMTP, helo=<h>",
+        )
+    ),
+    max_size=14,
+).map("".join)  # fmt: skip
+
+
+_UNQUOTED = st.one_of(
+    st.builds(delivery_line, addresses(), _TEXTS, addresses() | st.none(), form=st.just(internal)),
+    st.builds(smtpd_line, _sessions(), _TEXTS, form=st.just(internal)),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(_PARTS | _UNQUOTED, st.sampled_from(["postfix/smtp", "postfix/smtpd", "postfix/postscreen"]))
+def test_they_agree_on_what_nobody_wrote(text: str, tag: str) -> None:
+    assert read(text, tag) == read(f"{text} ", tag)

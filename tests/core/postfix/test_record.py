@@ -6,16 +6,15 @@ import pytest
 
 from service.core.outcomes import Skip
 from service.core.postfix import parse
-from service.core.postfix.record import identify, is_cut, split_severity, unfold
+from service.core.postfix.record import _IDENTITIES, identify, is_cut, split_severity, unfold
+from service.core.postfix.remembered import MOST_REMEMBERED
 from service.core.syslog.message import SyslogMessage
 
 
 def test_identify_remembers_a_bounded_number_of_tags() -> None:
-    bound = identify.cache_info().maxsize
-    assert bound is not None
-    for number in range(bound + 10):
+    for number in range(MOST_REMEMBERED + 10):
         identify(f"postfix-{number}/smtpd")
-    assert identify.cache_info().currsize <= bound
+    assert len(_IDENTITIES) <= MOST_REMEMBERED
     assert identify("postfix-1/smtpd") == ("postfix-1", "smtpd")
 
 
@@ -69,9 +68,9 @@ def test_is_cut(text: str, cut: bool) -> None:
 
 
 def test_a_tag_of_a_whole_frame_is_not_remembered() -> None:
-    before = identify.cache_info().currsize
+    before = len(_IDENTITIES)
     message = SyslogMessage(
         "", datetime(2026, 8, 1, tzinfo=UTC), "received", "mx1", "postfix/" + "x" * 60_000, 1, "x"
     )
     assert parse(message) is Skip.NOT_POSTFIX
-    assert identify.cache_info().currsize == before
+    assert len(_IDENTITIES) == before

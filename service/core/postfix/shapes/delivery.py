@@ -10,31 +10,33 @@ left, quotes heeded, by fields that hold no free text.
 """
 
 import re
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final
 
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix.addresses import ADDRESS, may_be_address, opens_a_quote
 from service.core.postfix.facts import Delivery, DeliveryKind, Relay
 from service.core.postfix.fragments import (
     DSN,
+    LONGEST_QUEUE_ID,
     QUEUE_ID,
     SECONDS,
     SPACE,
+    is_queue_id,
     optional,
     pattern,
     port,
 )
 from service.core.postfix.markers import LONG_LINE
+from service.core.postfix.remembered import remember
 from service.core.postfix.reply import remote_reply
 from service.core.postfix.shape import Line, Reading, Shape
 
-KINDS: dict[str, DeliveryKind] = {
+KINDS: Final[dict[str, DeliveryKind]] = {
     "deferred": "deferred",
     "SOFTBOUNCE": "deferred",
     "bounced": "bounced",
 }
-SENT: Literal["sent"] = "sent"
+SENT: Final = "sent"
 _NO_FAILURES = {
     "deliverable": Skip.PROBE,
     "undeliverable": Skip.PROBE,
@@ -53,64 +55,152 @@ _REST = (
     + ", status=([A-Za-z-]{1,64})"
 )
 _REASON = r"(?: \(|\Z)"
-_FIELDS = _RELAY + _USES + optional(_TIMES) + _REST
-_TAIL = _FIELDS + _REASON
+_TAIL = _RELAY + _USES + optional(_TIMES) + _REST + _REASON
 
-_TO = rf"(?!NOQUEUE:)({QUEUE_ID}): to=<({ADDRESS})>, " + optional(rf"orig_to=<({ADDRESS})>, ")
-_HEAD = pattern(_TO + _TAIL)
-_PLAIN = pattern(_TO + _FIELDS + r" \((.*)\)\Z")
+_HEAD = pattern(
+    rf"(?!NOQUEUE:)({QUEUE_ID}): to=<({ADDRESS})>, " + optional(rf"orig_to=<({ADDRESS})>, ") + _TAIL
+)
 # As a few agents of old wrote them.
 _BARE_HEAD = pattern(
     rf"({QUEUE_ID}): to=([^\s<>\",]{{1,320}}), (?:orig_to=([^\s<>\",]{{1,320}}), )?{_TAIL}"
 )
 # Addresses without quotes that need some: behind them, all the fields that have no free text.
 _LOOSE_TAIL = pattern(rf">, {_RELAY}{_USES}{_TIMES}{_REST}{_REASON}")
-_LOOSE_HEAD = pattern(rf"({QUEUE_ID}): to=<")
-_ORIGINAL = ">, orig_to=<"
+_LOOSE_HEAD = pattern(rf"{QUEUE_ID}: to=<")
+_ORIGINAL: Final = ">, orig_to=<"
 _FAILED = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)")
 _HEADER_BYTES = 200
 """What a syslog header may take of a line: `LONG_LINE` counts it, a text does not have it."""
 
-_Groups = tuple[str | Any, ...]
-"""Of `_PLAIN`; those of the other patterns lack the reason."""
+# What cuts a well-formed line into pieces, each of which is read once and remembered.
+_AT_TO: Final = ": to=<"
+_AT_RELAY: Final = ">, relay="
+_AT_DELAY: Final = ", delay="
+_AT_DELAYS: Final = ", delays="
+_AT_REST: Final = ", "
+_AT_REASON: Final = " ("
+
+_Route = tuple[Relay | None, int | None]
+"""And which use of its connection it was."""
+_End = tuple[str | None, str | None, str]
+"""TLS summary, enhanced code, status."""
+_ROUTE: Final = pattern(_RELAY + _USES)
+_SECONDS: Final = pattern(SECONDS)
+_END: Final = pattern(_REST)
+_ROUTES: Final[dict[str, _Route]] = {}
+_NUMBERS: Final[dict[str, float]] = {}
+_ENDS: Final[dict[str, _End]] = {}
 
 
 def read_plain(text: str) -> tuple[str | None, Reading] | None:
     """The hot path: queue id and reading of a well-formed line that is not cut, else None."""
-    match = _PLAIN.match(text)
-    return None if match is None else _reading(match.groups(), False)
+    to = text.find(_AT_TO, 0, LONGEST_QUEUE_ID + len(_AT_TO))
+    relay = text.find(_AT_RELAY, to)
+    delay = text.find(_AT_DELAY, relay)
+    delays = text.find(_AT_DELAYS, delay)
+    rest = text.find(_AT_REST, delays + 1)
+    reason = text.find(_AT_REASON, rest)
+    # In order, or one is missing.
+    if not 0 < to < relay < delay < delays < rest < reason or text[-1] != ")":
+        return None
+    queue_id, recipient, original = text[:to], text[to + len(_AT_TO) : relay], None
+    cut = recipient.find(_ORIGINAL)
+    if cut >= 0:
+        recipient, original = recipient[:cut], recipient[cut + len(_ORIGINAL) :]
+        if not _is_clear(original):
+            return None
+    if not is_queue_id(queue_id) or not _is_clear(recipient):
+        return None
+    route = _route(text[relay + len(">, ") : delay])
+    end = _end(text[rest:reason])
+    total = _number(text[delay + len(_AT_DELAY) : delays])
+    times = text[delays + len(_AT_DELAYS) : rest].split("/")
+    if route is None or end is None or total < 0 or len(times) != 4:
+        return None
+    a, b, c, d = _number(times[0]), _number(times[1]), _number(times[2]), _number(times[3])
+    if a < 0 or b < 0 or c < 0 or d < 0:
+        return None
+    return queue_id, _reading(
+        recipient, original, route, total, (a, b, c, d), end, text[reason + 2 : -1], False
+    )
 
 
-def _reading(groups: _Groups, truncated: bool) -> tuple[str, Reading]:
-    """What the groups of a pattern mean; the last is the reason without its parentheses."""
-    queue_id, to, original, relay, uses, total, delays, tls, dsn, status, reason = groups
+def _is_clear(address: str) -> bool:
+    """Whether it ends where its bracket does, for any way to read it."""
+    return " " not in address and not ("<" in address or ">" in address or '"' in address)
+
+
+def _route(field: str) -> _Route | None:
+    known = _ROUTES.get(field)
+    if known is not None:
+        return known
+    match = _ROUTE.fullmatch(field)
+    if match is None:
+        return None
+    relay, uses = match.groups()
+    return remember(_ROUTES, field, (_relay(relay), int(uses) if uses else None))
+
+
+def _end(fields: str) -> _End | None:
+    known = _ENDS.get(fields)
+    if known is not None:
+        return known
+    match = _END.fullmatch(fields)
+    if match is None:
+        return None
+    tls, dsn, status = match.groups()
+    return remember(_ENDS, fields, (tls, _enhanced(dsn), status))
+
+
+def _number(text: str) -> float:
+    """Seconds as Postfix rounds them, to two digits as a rule; negative for what is no number."""
+    known = _NUMBERS.get(text)
+    if known is not None:
+        return known
+    return remember(_NUMBERS, text, float(text)) if _SECONDS.fullmatch(text) else -1.0
+
+
+def _reading(
+    recipient: str,
+    original: str | None,
+    route: _Route,
+    delay: float | None,
+    delays: tuple[float, ...] | None,
+    end: _End,
+    reason: str,
+    truncated: bool,
+) -> Reading:
+    tls, enhanced, status = end
     kind = KINDS.get(status)
     if kind is None:
         if status != SENT:
-            return queue_id, _NO_FAILURES.get(status, Malformed.UNKNOWN_SHAPE)
+            return _NO_FAILURES.get(status, Malformed.UNKNOWN_SHAPE)
         kind = SENT
-    return queue_id, Delivery(
+    relay, uses = route
+    return Delivery(
         kind,
         status,
         reason,
-        to,
+        recipient,
         original,
         None,
-        _relay(relay),
-        int(uses) if uses else None,
-        float(total) if total else None,
-        tuple(map(float, delays.split("/"))) if delays else None,
+        relay,
+        uses,
+        delay,
+        delays,
         tls,
-        dsn if dsn and dsn[0] in "245" else None,
+        enhanced,
         remote_reply(reason),
         truncated,
     )
 
 
-@lru_cache(maxsize=4096)
+def _enhanced(dsn: str | None) -> str | None:
+    return dsn if dsn and dsn[0] in "245" else None
+
+
 def _relay(text: str) -> Relay | None:
-    """`host[address]:port`, `local`, `host[private/socket]`, `none`. Remembered: mail goes to the
-    same few again and again."""
+    """`host[address]:port`, `local`, `host[private/socket]`, `none`."""
     host, _, rest = text.partition("[")
     inside, _, digits = rest.partition("]")
     if inside:
@@ -120,15 +210,25 @@ def _relay(text: str) -> Relay | None:
     return Relay(host, None, None, None) if host and host != "none" else None
 
 
-def _careful_reading(groups: _Groups, line: Line, start: int) -> Reading:
-    """The line may end inside its reason, or before it."""
+def _careful_reading(groups: tuple[str | Any, ...], line: Line, start: int) -> Reading:
+    """`groups`: behind the queue id. The line may end inside its reason, or before it."""
+    recipient, original, relay, uses, delay, delays, tls, dsn, status = groups
     text, truncated = line.text, line.truncated
     end = len(text)
     if end == start or text[-1] != ")":
         truncated = True
     elif not truncated or text.count("(", start) < text.count(")", start):
         end -= 1  # else it is cut behind a parenthesis of the reason's own
-    reading = _reading((*groups, text[start:end]), truncated)[1]
+    reading = _reading(
+        recipient,
+        original,
+        (_relay(relay), int(uses) if uses else None),
+        float(delay) if delay else None,
+        tuple(map(float, delays.split("/"))) if delays else None,
+        (tls, _enhanced(dsn), status),
+        text[start:end],
+        truncated,
+    )
     if reading is Malformed.UNKNOWN_SHAPE and start == len(text):
         return Malformed.CUT_BEFORE_STATUS  # the status itself may be cut
     return reading
@@ -138,13 +238,13 @@ def _read(line: Line) -> Reading:
     text = line.text
     match = _HEAD.match(text) or _BARE_HEAD.match(text)
     if match:
-        return _careful_reading(match.groups(), line, match.end())
+        return _careful_reading(match.groups()[1:], line, match.end())
     head = _LOOSE_HEAD.match(text)
     if head and (found := _loose(text, head.end())):
         (to, original), tail = found
         if text[-1] != ")" and opens_a_quote(to):
             return Malformed.CUT_BEFORE_STATUS  # the tail may be part of the quoted address
-        return _careful_reading((head[1], to, original, *tail.groups()), line, tail.end())
+        return _careful_reading((to, original, *tail.groups()), line, tail.end())
     return _without_status(line)
 
 

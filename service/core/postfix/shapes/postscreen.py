@@ -13,31 +13,32 @@ address can end early only by what follows its last `@`.
 """
 
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from service.core.postfix.addresses import ADDRESS, LOCAL_PART, PLAIN_ADDRESS, may_be_address
+from service.core.postfix.addresses import ADDRESS, LOCAL_PART, WHOLE_ADDRESS, may_be_address
 from service.core.postfix.dnsbl import NEEDLE, blocking_list
 from service.core.postfix.facts import Client, Reject
-from service.core.postfix.fragments import PROTOCOL, SPACE, known, pattern, port
-from service.core.postfix.reply import CODES, codes, severity
+from service.core.postfix.fragments import PROTOCOL, SPACE, known, optional, pattern, port
+from service.core.postfix.reply import codes, severity
 from service.core.postfix.shape import Line, Reading, Shape
 
-_PLAIN = pattern(
-    r"NOQUEUE: reject: RCPT from \[([^\]" + SPACE + r"]{1,255})\](?::([0-9]{1,5})|): "
-    rf"({CODES}()[^;]*+(?:;(?! from=<)[^;]*+)*)"
-    rf"; from=<({PLAIN_ADDRESS})>, to=<({PLAIN_ADDRESS})>, proto=({PROTOCOL}), helo=<([^>]*)>\Z"
+_DOOR: Final = "NOQUEUE: reject: RCPT from ["
+_COLON: Final = ": "
+_PEER: Final = pattern(rf"([^\]{SPACE}]{{1,255}})\]" + optional(":([0-9]{1,5})"))
+_PLAIN: Final = pattern(
+    rf"; from=<({WHOLE_ADDRESS})>, to=<({WHOLE_ADDRESS})>, proto=({PROTOCOL}), helo=<([^>]*)>\Z"
 )
-_RESPONSE, _WORDS = 3, 6
-"""Groups: the refusal's text, and where in it the codes end."""
-_FROM = "; from=<"
-_HEAD = pattern(r"([A-Za-z]{1,16}) from \[([^\]\s]{1,255})\](?::([0-9]{1,5}))?(?:: ?|\Z)")
+_FROM: Final = "; from=<"
+_HEAD: Final = pattern(r"([A-Za-z]{1,16}) from \[([^\]\s]{1,255})\](?::([0-9]{1,5}))?(?:: ?|\Z)")
 # Commas as Postfix writes them, spaces as some logs have them.
 _CONTEXT = pattern(rf"{_FROM}({ADDRESS})>,? to=<({ADDRESS})>,? proto=({PROTOCOL}),? helo=<(.*)>\Z")
 _CUT = pattern(rf"{_FROM}({ADDRESS})>(?:,? to=<({ADDRESS})>(?:,? proto=({PROTOCOL})[, ])?)?")
 _TO = pattern(r">,? to=<")
 _REST = pattern(rf">,? proto=({PROTOCOL}),? helo=<")
 _UNCHECKED = pattern(rf"(?:(?:@[^:]*:)?{LOCAL_PART}(?:@[^@]*)?)?")
-_BUSY = frozenset({"too many connections", "all screening ports busy", "all server ports busy"})
+_BUSY: Final = frozenset(
+    {"too many connections", "all screening ports busy", "all server ports busy"}
+)
 _MOST_PLACES = 8
 
 
@@ -53,14 +54,23 @@ _NO_FIELDS = _Fields(None, None, None, None)
 
 def read_plain(text: str) -> tuple[None, Reject] | None:
     """The hot path: a refusal at RCPT that is not cut and has plain addresses, else None."""
-    match = _PLAIN.match(text)
-    if match is None:
+    if not text.startswith(_DOOR):
         return None
-    ip, digits, response, code, enhanced, _, sender, recipient, protocol, helo = match.groups()
-    smtp_code = int(code) if code else None
+    end = text.find(_COLON, text.find("]"))
+    start = end + len(_COLON)
+    place = text.find(_FROM, start)
+    if not 0 < end < place:
+        return None
+    peer = _PEER.fullmatch(text, len(_DOOR), end)
+    match = _PLAIN.match(text, place)
+    if peer is None or match is None:
+        return None
+    ip, digits = peer.groups()
+    sender, recipient, protocol, helo = match.groups()
+    response = text[start:place]
+    smtp_code, enhanced, words = codes(response)
     dnsbl = None
     if NEEDLE in response:
-        words = match.start(_WORDS) - match.start(_RESPONSE)
         dnsbl = blocking_list(response, words, False, [ip])
     return None, Reject(
         "reject",

@@ -9,67 +9,80 @@ Writers: Postfix `smtpd/smtpd_check.c:log_whatsup`, `smtpd/smtpd.c:smtpd_whatsup
 `smtpd_start_tls`, `cleanup/cleanup_milter.c`, `qmqpd/qmqpd.c`.
 """
 
-from functools import lru_cache
+from typing import Final
 
-from service.core.postfix.addresses import PLAIN_ADDRESS
+from service.core.postfix.addresses import WHOLE_ADDRESS
 from service.core.postfix.context import Context, find_context
 from service.core.postfix.dnsbl import NEEDLE, blocking_list
 from service.core.postfix.facts import Client, Reject
 from service.core.postfix.fragments import (
     CLIENT,
     HELO,
-    QUEUE_ID,
+    LONGEST_QUEUE_ID,
+    NOQUEUE,
     SPACE,
+    is_queue_id,
     known,
     optional,
     pattern,
     port,
 )
-from service.core.postfix.reply import CODES, Severity, codes, severity
-from service.core.postfix.shape import NOQUEUE, Line, Reading, Shape
+from service.core.postfix.remembered import remember
+from service.core.postfix.reply import Severity, codes, severity
+from service.core.postfix.shape import Line, Reading, Shape
 
 _STAGE = r"[A-Z][A-Za-z-]{0,30}" + optional(" content")
 # What is before the refusal's text, which `_door` reads.
-_DOOR = pattern(rf"(reject|milter-reject): (?!HELO|EHLO)({_STAGE}) from {CLIENT}")
-# One context with plain addresses, in which no other one can hide: neither the text holds the
-# beginning of one, nor can a login name without spaces.
-_PLAIN = pattern(
-    rf"({QUEUE_ID}): ([^\]]{{1,600}}+\](?::[0-9]{{1,5}}|)): "
-    rf"({CODES}()[^;]*+(?:;(?! from=<)[^;]*+)*)"
-    rf"; from=<({PLAIN_ADDRESS})>"
-    + optional(rf" to=<({PLAIN_ADDRESS})>")
-    + rf" proto=(ESMTP|SMTP) helo=<({HELO})>"
+_DOOR: Final = pattern(rf"(reject|milter-reject): (?!HELO|EHLO)({_STAGE}) from {CLIENT}")
+_LONGEST_DOOR: Final = 600
+# The only context, with plain addresses.
+_CONTEXT: Final = pattern(
+    rf"; from=<({WHOLE_ADDRESS})>"
+    + optional(rf" to=<({WHOLE_ADDRESS})>")
+    + rf" proto=(E?SMTP) helo=<({HELO})>"
     + optional(rf" sasl_method=([^{SPACE}<>]{{1,64}}) sasl_username=([^{SPACE}<>]{{1,255}})")
     + r"\Z"
 )
-_RESPONSE, _WORDS = 3, 6
-"""Groups: the refusal's text, and where in it the codes end."""
+_AT_CONTEXT: Final = "; from=<"
+_COLON: Final = ": "
 
-_HEAD = pattern(rf"({_STAGE}) from (?:{CLIENT}|local|unknown)(?:: ?|\Z)")
+_Door = tuple[str, str, Client]
+"""Action, stage and client."""
+_DOORS: Final[dict[str, _Door]] = {}
+
+_HEAD: Final = pattern(rf"({_STAGE}) from (?:{CLIENT}|local|unknown)(?:: ?|\Z)")
 _PROXY_HEAD = pattern(rf"({_STAGE}): ")
 _TLS_HEAD = pattern(rf"TLS from {CLIENT}: ")
 _ETRN = pattern(rf"ETRN [^\s<>]{{1,255}}\.\.\. from {CLIENT}\Z")
 
-_BARE_LF = "bare <LF> received"
+_BARE_LF: Final = "bare <LF> received"
 
 
 def read_plain(text: str) -> tuple[str | None, Reject] | None:
     """The hot path: queue id and facts of the commonest refusals that are not cut, else None.
 
-    One context, and nothing in it that needs care: what is left to `_read` costs three times as
-    much.
+    One context with plain addresses, in which no other one can hide: neither the text before it
+    holds the beginning of one, nor can a login name without spaces. What is left to `_read` costs
+    three times as much.
     """
-    match = _PLAIN.match(text)
-    if match is None:
+    door = text.find(_COLON, 0, LONGEST_QUEUE_ID + len(_COLON)) + len(_COLON)
+    bracket = text.find("]", door, door + _LONGEST_DOOR)
+    end = text.find(_COLON, bracket)  # a port may stand between
+    start = end + len(_COLON)
+    place = text.find(_AT_CONTEXT, start)
+    if not len(_COLON) < door < bracket < end < place:
         return None
-    queue_id, door, response, code, enhanced, _, sender, recipient, protocol, helo, method, user = (
-        match.groups()
-    )
-    read = _door(door)
-    if read is None:
+    queue_id = text[: door - len(_COLON)]
+    if queue_id != NOQUEUE and not is_queue_id(queue_id):
+        return None
+    read = _door(text[door:end])
+    match = _CONTEXT.match(text, place)
+    if read is None or match is None:
         return None
     action, stage, client = read
-    smtp_code = int(code) if code else None
+    sender, recipient, protocol, helo, method, user = match.groups()
+    response = text[start:place]
+    smtp_code, enhanced, words = codes(response)
     level: Severity | None
     if smtp_code is None:
         level = _severity(response, None, enhanced)
@@ -77,9 +90,9 @@ def read_plain(text: str) -> tuple[str | None, Reject] | None:
         level = "permanent" if smtp_code >= 500 else "temporary"
     dnsbl = None
     if NEEDLE in response:
-        values = [client.ip, client.name, helo, sender, recipient]
-        words = match.start(_WORDS) - match.start(_RESPONSE)
-        dnsbl = blocking_list(response, words, False, values)
+        dnsbl = blocking_list(
+            response, words, False, [client.ip, client.name, helo, sender, recipient]
+        )
     return (
         None if queue_id == NOQUEUE else queue_id,
         Reject(
@@ -102,14 +115,16 @@ def read_plain(text: str) -> tuple[str | None, Reject] | None:
     )
 
 
-@lru_cache(maxsize=4096)
-def _door(text: str) -> tuple[str, str, Client] | None:
-    """Action, stage and client. Remembered: who is refused once tries again."""
+def _door(text: str) -> _Door | None:
+    """Who is refused once tries again."""
+    seen = _DOORS.get(text)
+    if seen is not None:
+        return seen
     match = _DOOR.fullmatch(text)
     if match is None:
         return None
     action, stage, name, ip, digits = match.groups()
-    return action, stage, Client(known(name), known(ip), port(digits))
+    return remember(_DOORS, text, (action, stage, Client(known(name), known(ip), port(digits))))
 
 
 def _read(line: Line) -> Reading | None:
