@@ -50,6 +50,7 @@ COMPILED = (
     "core/syslog/tag.py",
     "core/syslog/timestamp.py",
     "jobs.py",
+    "waitroom.py",
     "making.py",
     "correlation.py",
     "pipeline.py",

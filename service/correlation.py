@@ -70,8 +70,10 @@ class Correlation:
         )
         self._read = self.correlator.traces.read
         self.is_enabled = config.enabled
+        self._max_held = config.max_held
+        self._notice_wait = config.notice_wait
+        self._notice_rate = config.notice_rate
         self.sharing = sharing
-        self._config = config
         self._zone = zone
         self._bounces: Waitroom[tuple[Entry, Job]] = Waitroom(config.notice_wait)
         """They wait for their notice."""
@@ -189,9 +191,7 @@ class Correlation:
 
     def _told(self, entry: Entry, trace: Trace, news: News) -> Outcome | None:
         queue, key, _, _, _ = trace
-        if self._must_ask(key):
-            self._ask(queue, key)
-        if key in self._foreign:
+        if self._is_asked(queue, key):
             if news is News.LATER:
                 entry.heard = None  # until then
             self._hold(self._foreign, key, entry, entry.batch.now)
@@ -280,9 +280,7 @@ class Correlation:
         if not isinstance(facts, Delivery):
             story = self.correlator.story(queue, key)
             return Job(line, failure, entry.verdict, context_of(story))
-        if self._must_ask(key):
-            self._ask(queue, key)
-        if key in self._foreign:
+        if self._is_asked(queue, key):
             self._hold(self._foreign, key, entry, entry.batch.now)
             return None
         story = self.correlator.story(queue, key)
@@ -318,8 +316,9 @@ class Correlation:
         if attempt.is_news:
             waiting.smtp_code = None if reply is None else reply.smtp_code
             if verdict is not None:
-                waiting.category, waiting.scope = verdict.category, verdict.scope
-                waiting.provider, waiting.provider_code = verdict.provider, verdict.provider_code
+                category, scope, provider, provider_code, _ = verdict
+                waiting.category, waiting.scope = category, scope
+                waiting.provider, waiting.provider_code = provider, provider_code
             self.correlator.keep(key, waiting, entry.batch.seconds)
             self._tell_others(queue, key)
         return Job(line, failure, verdict, context_of(story, attempt.number, waiting.since))
@@ -353,7 +352,8 @@ class Correlation:
             self._tell_others(queue, key)
         context = context_of(story, attempt, since)
         sender = facts.sender if facts.sender is not None else context.sender
-        job.context = context._replace(backscatter_risk=backscatter_risk(story, sender))
+        context.backscatter_risk = backscatter_risk(story, sender)
+        job.context = context
         # The null sender too: with `notify_classes = 2bounce` the postmaster is told of those. Not
         # where it is unknown: nothing was seen of this message, and little will be.
         if sender is not None and self._may_wait(entry):
@@ -364,7 +364,7 @@ class Correlation:
     # Waiting
 
     def _hold(self, room: "Waitroom[_T]", key: bytes, thing: _T, now: float) -> None:
-        while self.held >= self._config.max_held:
+        while self.held >= self._max_held:
             self._make_room(now)
         room.add(key, thing, now)
 
@@ -392,8 +392,7 @@ class Correlation:
                 self._bounces.add(key, (entry, job), batch.now)
                 continue
             if notice is not None:
-                named = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
-                job.context = job.context._replace(notice=named)
+                job.context.notice = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
             self._released.append((entry, job))
 
     def _let_bounces_go(self, key: bytes) -> None:
@@ -432,10 +431,16 @@ class Correlation:
         self._bounces_in_second += 1
         receipts = entry.batch.receipts
         return (
-            self._config.notice_wait > 0
-            and self._bounces_in_second <= self._config.notice_rate
+            self._notice_wait > 0
+            and self._bounces_in_second <= self._notice_rate
             and not (receipts is not None and receipts.is_pressed)
         )
+
+    def _is_asked(self, queue: Queue, key: bytes) -> bool:
+        """Whether the others are asked of this message, now or before, and have yet to answer."""
+        if self._must_ask(key):
+            self._ask(queue, key)
+        return self.sharing is not None and key in self._foreign
 
     def _must_ask(self, key: bytes) -> bool:
         return (

@@ -41,7 +41,7 @@ class Batch:
     keep_raw: bool
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, init=False)
 class Entry:
     """One line that says something."""
 
@@ -49,30 +49,69 @@ class Entry:
     truncated: bool
     piece: int
     batch: Batch
-    heard: "Heard | None" = None
+    heard: "Heard | None"
     """Of a line that told of a message."""
-    line: Line | None = None
-    parsed: Failure | Unparsed | Exception | Skip | None = None
+    line: Line | None
+    parsed: Failure | Unparsed | Exception | Skip | None
     """Of a line that may be a failure."""
-    verdict: Verdict | None = None
-    done: Callable[[list[Event] | Skip], None] | None = None
+    verdict: Verdict | None
+    done: Callable[[list[Event] | Skip], None] | None
     """Who waits for what became of it, where it is no listener."""
 
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        raw: bytes,
+        truncated: bool,
+        piece: int,
+        batch: Batch,
+        heard: "Heard | None" = None,
+        parsed: Failure | Unparsed | Exception | Skip | None = None,
+        done: Callable[[list[Event] | Skip], None] | None = None,
+    ) -> None:
+        self.raw = raw
+        self.truncated = truncated
+        self.piece = piece
+        self.batch = batch
+        self.heard = heard
+        self.line = None
+        self.parsed = parsed
+        self.verdict = None
+        self.done = done
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, init=False)
 class Job:
     """What the events of one line are made of."""
 
     line: Line
     parsed: Failure | Unparsed | Exception | None
     """None: the line is no failure; it ends the waiting of recipients."""
-    verdict: Verdict | None = None
-    context: Context = NO_CONTEXT
-    record: Record | None = None
+    verdict: Verdict | None
+    context: Context
+    record: Record | None
     """Of a line that is no failure."""
-    expired: Sequence[Waiting] = ()
+    expired: Sequence[Waiting]
     """The recipients of a message that expired: one `bounced` event each."""
-    endings: Sequence[Ending] = ()
+    endings: Sequence[Ending]
+
+    def __init__(
+        self,
+        line: Line,
+        parsed: Failure | Unparsed | Exception | None,
+        verdict: Verdict | None = None,
+        context: Context = NO_CONTEXT,
+        record: Record | None = None,
+        expired: Sequence[Waiting] = (),
+        endings: Sequence[Ending] = (),
+    ) -> None:
+        self.line = line
+        self.parsed = parsed
+        self.verdict = verdict
+        self.context = context
+        self.record = record
+        self.expired = expired
+        self.endings = endings
 
 
 Outcome = Job | Skip

@@ -75,7 +75,8 @@ def _expired(
     """The line names no recipient: each that waited has one event of its own."""
     line = job.line
     own = replace(facts, recipient=waiting.recipient, original_recipient=waiting.original_recipient)
-    context = job.context._replace(
+    context = replace(
+        job.context,
         attempt=waiting.attempt,
         first_deferred_at=utc(waiting.since),
     )

@@ -6,18 +6,20 @@ order of their times.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True, eq=False)
 class _Place(Generic[T]):
-    key: bytes
-    thing: T
-    until: float
-    is_waiting: bool = True
+    # No dataclass: a compiled one cannot be generic.
+    __slots__ = ("is_waiting", "key", "thing", "until")
+
+    def __init__(self, key: bytes, thing: T, until: float) -> None:
+        self.key = key
+        self.thing = thing
+        self.until = until
+        self.is_waiting = True
 
 
 class Waitroom(Generic[T]):
@@ -47,7 +49,9 @@ class Waitroom(Generic[T]):
 
     def take(self, key: bytes) -> list[T]:
         """All that wait for it, in order; none wait any more."""
-        places = self._by_key.pop(key, [])
+        places = self._by_key.pop(key, None)
+        if places is None:
+            return []
         self._count -= len(places)
         for place in places:
             place.is_waiting = False

@@ -60,7 +60,7 @@ _DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queu
 _SEVERITIES = {"bounced": "permanent", "expired": "permanent"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Ending:
     """How the waiting of a deferred recipient ended."""
 
@@ -72,6 +72,21 @@ class Ending:
     """The last attempt; None where there was none: what was said last is then in `waiting`."""
     verdict: Verdict | None
     """Why, where a last attempt failed."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        waiting: Waiting,
+        outcome: str,
+        status: str | None,
+        facts: Delivery | None,
+        verdict: Verdict | None,
+    ) -> None:
+        self.waiting = waiting
+        self.outcome = outcome
+        self.status = status
+        self.facts = facts
+        self.verdict = verdict
 
 
 @dataclass(slots=True, init=False)

@@ -3,15 +3,20 @@
 In: a `Story` and what the correlator counted. Out: a `Context`.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple
+from typing import Any
 
-from schemas.base import Client, Message
+from pydantic import TypeAdapter
+
+from schemas.base import Message
 from schemas.delivery import Notice
 from service.core.correlate.story import Story
 
+# The validator itself, as in `core.assemble`.
+_MESSAGE = TypeAdapter(Message).validator
 _DOUBLE_BOUNCE = "double-bounce@"
 _PRIVATE = tuple(
     map(
@@ -26,26 +31,46 @@ _PRIVATE = tuple(
 """Whose senders are a Postfix' own users."""
 
 
-class Context(NamedTuple):
+@dataclass(slots=True, init=False)
+class Context:
     message: Message
-    sender: str | None = None
-    attempt: int | None = None
-    first_deferred_at: datetime | None = None
-    notice: Notice | None = None
+    sender: str | None
+    attempt: int | None
+    first_deferred_at: datetime | None
+    notice: Notice | None
     """This and the next of a bounce only."""
-    backscatter_risk: bool | None = None
+    backscatter_risk: bool | None
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        message: Message,
+        sender: str | None = None,
+        attempt: int | None = None,
+        first_deferred_at: datetime | None = None,
+        notice: Notice | None = None,
+        backscatter_risk: bool | None = None,
+    ) -> None:
+        self.message = message
+        self.sender = sender
+        self.attempt = attempt
+        self.first_deferred_at = first_deferred_at
+        self.notice = notice
+        self.backscatter_risk = backscatter_risk
 
 
 NO_CONTEXT = Context(Message())
+"""Of lines without a queue id, all the same one: not to be changed."""
+_NO_MESSAGE = NO_CONTEXT.message
 
 
 def context_of(
     story: Story | None, attempt: int | None = None, since: float | None = None
 ) -> Context:
-    """`since`: when the recipient was first deferred, Unix time."""
+    """A new one, for one line. `since`: when the recipient was first deferred, Unix time."""
     first_deferred_at = utc(since)
     if story is None:
-        return Context(NO_CONTEXT.message, None, attempt, first_deferred_at)
+        return Context(_NO_MESSAGE, None, attempt, first_deferred_at)
     return Context(_message(story), story.sender, attempt, first_deferred_at)
 
 
@@ -53,28 +78,38 @@ def utc(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-@lru_cache(maxsize=4096)
 def _message(story: Story) -> Message:
+    """Validated once, with each story: it is in every event of the message."""
+    if story.message is not None:
+        return story.message
     client = story.client
     told = (
         story.is_begun
         or story.is_local
-        or any(
-            value is not None
-            for value in (story.message_id, story.sender, story.client, story.origin_queue_id)
-        )
+        or story.message_id is not None
+        or story.sender is not None
+        or client is not None
+        or story.origin_queue_id is not None
     )
-    return Message(
-        message_id=story.message_id,
-        sender=story.sender,
-        size=story.size,
-        recipients=story.recipients,
-        client=Client(name=client.name, ip=client.ip, port=client.port) if client else None,
-        sasl_username=story.sasl_username,
-        queued_at=story.queued_at,
-        origin_queue_id=story.origin_queue_id,
-        context="complete" if story.is_whole else "partial" if told else "none",
+    message: Message = _MESSAGE.validate_python(
+        {
+            "message_id": story.message_id,
+            "sender": story.sender,
+            "size": story.size,
+            "recipients": story.recipients,
+            "client": None if client is None else _client(*client),
+            "sasl_username": story.sasl_username,
+            "queued_at": story.queued_at,
+            "origin_queue_id": story.origin_queue_id,
+            "context": "complete" if story.is_whole else "partial" if told else "none",
+        }
     )
+    story.message = message
+    return message
+
+
+def _client(name: str | None, ip: str | None, port: int | None) -> dict[str, Any]:
+    return {"name": name, "ip": ip, "port": port}
 
 
 def backscatter_risk(story: Story | None, sender: str | None) -> bool | None:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
-from math import inf
-from typing import NamedTuple
 
 from service.core.correlate.memory import (
     STAMP_BYTES,
@@ -76,6 +74,7 @@ _ENDED_SECONDS = 600
 by default knows an event id again."""
 _MOST_NAMES_BYTES = 1 << 19
 """Of the names of one message's deferred recipients: they lie in one value."""
+_MOST_STORIES = 4096
 _NEIGHBOUR_SECONDS = 60
 """How far apart the lines of one message may be that were logged under two instances' names."""
 
@@ -115,13 +114,20 @@ class Notice:
     """`sender` or `postmaster`."""
 
 
-class Attempt(NamedTuple):
+@dataclass(slots=True, init=False)
+class Attempt:
     """One that failed for now."""
 
     waiting: Waiting
     number: int | None
     is_news: bool
     """False: the line was here before, or an older one than that of the last attempt."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(self, waiting: Waiting, number: int | None, is_news: bool) -> None:
+        self.waiting = waiting
+        self.number = number
+        self.is_news = is_news
 
 
 class Correlator:
@@ -140,6 +146,8 @@ class Correlator:
         """Unix time, seconds: of messages begun until then recipients may have been forgotten."""
         self.traces = Traces(zone)
         self._zone = zone
+        self._stories: dict[bytes, Story] = {}
+        """By the records they were read from: one message may fail for many recipients."""
         self._asked = ASKED_RECORD
         self._unsure_before = stamp_of(0)
 
@@ -327,7 +335,12 @@ class Correlator:
             return None
         if value.find(CLIENT_RECORD) < 0 and value.find(UID_RECORD) < 0:
             value = self._with_neighbour(queue, key, value)
-        return read_story(value, self._zone)
+        story = self._stories.get(value)
+        if story is None:
+            if len(self._stories) >= _MOST_STORIES:
+                self._stories.clear()
+            story = self._stories[value] = read_story(value, self._zone)
+        return story
 
     def _with_neighbour(self, queue: Queue, key: bytes, value: bytes) -> bytes:
         """smtpd of a second instance may log as `postfix/submission`: its line then lies under the
@@ -350,15 +363,17 @@ class Correlator:
     ) -> Attempt | None:
         """Count an attempt that failed for now. None: the line names no recipient. The caller
         completes what is news and gives it to `keep`."""
-        if facts.recipient is None:
+        recipient = facts.recipient
+        if recipient is None:
             return None
-        waiting = self._waiting(key, facts.recipient)
+        waiting = self._waiting(key, recipient)
         activation = self._activation(key, story)
         if waiting is None:
-            is_counted = self._is_first(key, facts.recipient, story)
+            ended = self._left(key, recipient)
+            is_counted = self._is_first(key, ended, story)
             waiting = Waiting(
-                recipient=facts.recipient,
-                original_recipient=facts.original_recipient,
+                recipient,
+                facts.original_recipient,
                 first_deferred=at,
                 last_deferred=at,
                 attempts=1,
@@ -375,9 +390,9 @@ class Correlator:
                 provider=None,
                 provider_code=None,
             )
-            number = 1 if is_counted else None
             # One that has ended is not waited for again: this is an older line, sent again.
-            return Attempt(waiting, number, at > self._ended_at(key, facts.recipient))
+            is_news = ended is None or at > float(ended[STAMP_BYTES:])
+            return Attempt(waiting, 1 if is_counted else None, is_news)
         is_news = waiting.last_id != event_id
         if is_news:
             if at < waiting.last_deferred:
@@ -393,7 +408,6 @@ class Correlator:
         return Attempt(waiting, waiting.attempts if waiting.is_counted else None, is_news)
 
     def keep(self, key: bytes, waiting: Waiting, seconds: int) -> None:
-        stamp = stamp_of(seconds)
         name = _name(waiting.recipient)
         its_key = key + _NAME + name
         before = self.recipients.entries.get(its_key)
@@ -405,12 +419,15 @@ class Correlator:
             self.recipients.evicted[Evicted.BYTES] += 1
             self._uncounted_before = seconds
             return
+        stamp = stamp_of(seconds)
         self.recipients.renew(its_key, stamp + pack(waiting))
         if queued is None:
-            queued = b"%b%d\n%b" % (stamp, waiting.activation, name)
+            told = b"%d\n" % waiting.activation + name
         elif before is None:
-            queued = b"%b%b%b" % (queued, _NAME, name)
-        self.queued.renew(key, stamp + queued[STAMP_BYTES:])
+            told = queued[STAMP_BYTES:] + _NAME + name
+        else:
+            told = queued[STAMP_BYTES:]
+        self.queued.renew(key, stamp + told)
         known = self.memory.entries.get(key)
         if known is not None:
             self.memory.renew(key, known)
@@ -464,7 +481,8 @@ class Correlator:
 
     def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
         """Of a recipient that was not waiting."""
-        return facts.recipient is not None and self._is_first(key, facts.recipient, story)
+        recipient = facts.recipient
+        return recipient is not None and self._is_first(key, self._left(key, recipient), story)
 
     def is_awaited(self, key: bytes) -> bool:
         """Whether a recipient of this message waits."""
@@ -489,11 +507,11 @@ class Correlator:
         if value is None:
             return True
         # Stamps stand first, and in order as bytes.
-        if value >= self._unsure_before and (
-            CLIENT_RECORD in value or any(kind in value for kind in _BEGINNINGS)
-        ):
-            return False
-        return self._asked not in value
+        if value >= self._unsure_before:
+            for kind in _BEGINNINGS:
+                if value.find(kind) >= 0:
+                    return False
+        return value.find(self._asked) < 0
 
     def asked(self, key: bytes, seconds: int) -> None:
         """They were asked, and need not be asked again."""
@@ -667,18 +685,17 @@ class Correlator:
         value = self._endings.left(line.encode())
         return [] if value is None else list(map(unpack, value[STAMP_BYTES:].split(b"\n")))
 
-    def _ended_at(self, key: bytes, recipient: str) -> float:
-        """When a recipient was last deferred that does not wait any more, as far as known."""
-        value = self.recipients.left(key + _NAME + _name(recipient))
-        return -inf if value is None else float(value[STAMP_BYTES:])
+    def _left(self, key: bytes, recipient: str) -> bytes | None:
+        """Of a recipient that does not wait any more, as far as known: when it ended, in
+        `STAMP_BYTES`, and the Unix time when it was last deferred."""
+        return self.recipients.left(key + _NAME + _name(recipient))
 
-    def _is_first(self, key: bytes, recipient: str, story: Story | None) -> bool:
+    def _is_first(self, key: bytes, ended: bytes | None, story: Story | None) -> bool:
         """Whether an attempt for somebody who is not waiting is the first: every line of the
-        message was seen, and none ended a waiting."""
+        message was seen, and none ended a waiting. `ended`: of `_left`."""
         if story is None or not story.is_begun:
             return False
         known = self.memory.get(key)
-        ended = self.recipients.left(key + _NAME + _name(recipient))
         if known is None or begun(known) <= self._uncounted_before:
             return False
         return ended is None or begun(known) >= begun(ended)
@@ -759,7 +776,7 @@ def _is_ahead(told: Waiting, here: Waiting) -> bool:
 
 
 def _name(recipient: str) -> bytes:
-    return recipient.encode("utf-8", "replace").replace(_NAME, b"?")
+    return recipient.replace("\0", "?").encode("utf-8", "replace")
 
 
 def _names(queued: bytes) -> list[bytes]:

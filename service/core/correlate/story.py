@@ -5,10 +5,10 @@ text. Out: a `Story`, typed. Grammar: Postfix `smtpd/smtpd.c` (client=), `pickup
 `cleanup/cleanup_message.c` (message-id=), `qmgr/qmgr_message.c` (from=).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
 
+from schemas.base import Message
 from service.core.correlate.memory import STAMP_BYTES, begun
 from service.core.postfix.facts import Client
 from service.core.postfix.fragments import CLIENT, QUEUE_ID, known, pattern, port
@@ -40,6 +40,14 @@ _STAMPED = frozenset({b"c", b"u", b"b", b"p"})
 _CLIENTS = (b"c", b"pc")
 
 _SEPARATOR = SEPARATOR.decode()
+_CLIENT_KIND = CLIENT_RECORD[1:].decode()
+_UID_KIND = UID_RECORD[1:].decode()
+_BEGUN_KIND = BEGUN_RECORD[1:].decode()
+_MESSAGE_ID_KIND = MESSAGE_ID_RECORD[1:].decode()
+_ACTIVE_KIND = ACTIVE_RECORD[1:].decode()
+_PARENT_KIND = PARENT_RECORD[1:].decode()
+_ORIGIN_KIND = ORIGIN_RECORD[1:].decode()
+_NOTICE_KIND = NOTICE_RECORD[1:].decode()
 _CLIENT = pattern(CLIENT)
 _SASL_USERNAME = ", sasl_username="
 _LOGIN_END = pattern(", (?:sasl_sender|orig_queue_id|orig_client)=")
@@ -52,7 +60,7 @@ _ACTIVE = pattern(r"<(.*)>, size=([0-9]{1,18}), nrcpt=([0-9]{1,9})\Z")
 _DOUBLE_BOUNCE = "double-bounce@"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False, init=False)
 class Story:
     """What is known of a message. None: no line told. Compared by identity: the same records give
     the same one, as long as they are remembered."""
@@ -74,16 +82,51 @@ class Story:
     is_local: bool
     """It did not come over the network: submitted on this host, or made by Postfix."""
 
+    message: Message | None = field(default=None, init=False)
+    """As events have it, once `core.context` was asked for it."""
 
-@lru_cache(maxsize=4096)
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        message_id: str | None,
+        sender: str | None,
+        size: int | None,
+        recipients: int | None,
+        client: Client | None,
+        sasl_username: str | None,
+        queued_at: datetime | None,
+        origin_queue_id: str | None,
+        is_whole: bool,
+        is_begun: bool,
+        is_active: bool,
+        is_local: bool,
+    ) -> None:
+        self.message_id = message_id
+        self.sender = sender
+        self.size = size
+        self.recipients = recipients
+        self.client = client
+        self.sasl_username = sasl_username
+        self.queued_at = queued_at
+        self.origin_queue_id = origin_queue_id
+        self.is_whole = is_whole
+        self.is_begun = is_begun
+        self.is_active = is_active
+        self.is_local = is_local
+        self.message = None
+
+
 def read_story(value: bytes, zone: tzinfo) -> Story:
     """Never raises. `zone` is for stamps that name none."""
     received_at = datetime.fromtimestamp(begun(value), UTC)
-    records: dict[bytes, str] = {}
-    for record in map(_believed, value[STAMP_BYTES + 1 :].split(b"\n")):
-        records.setdefault(b"\n" + record[:1], record[1:].decode("utf-8", "replace"))
-    client_line, uid_line = records.get(CLIENT_RECORD), records.get(UID_RECORD)
-    first = client_line or uid_line or records.get(BEGUN_RECORD)
+    kept = value[STAMP_BYTES + 1 :]
+    if len(kept) > LONGEST_RECORD:  # or none of them can be cut
+        kept = b"\n".join(map(_believed, kept.split(b"\n")))
+    records: dict[str, str] = {}
+    for record in reversed(kept.decode("utf-8", "replace").split("\n")):
+        records[record[:1]] = record[1:]
+    client_line, uid_line = records.get(_CLIENT_KIND), records.get(_UID_KIND)
+    first = client_line or uid_line or records.get(_BEGUN_KIND)
     queued_at = None
     if first is not None:
         time, quality = stamp_time(first.partition(_SEPARATOR)[0], received_at, zone)
@@ -92,35 +135,36 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
     sender = None
     if uid_line is not None and (match := _UID.match(uid_line.partition(_SEPARATOR)[2])):
         sender, origin = match[2], match[3]
-    parent = records.get(PARENT_RECORD)
+    made_from = records.get(_ORIGIN_KIND)
+    parent = records.get(_PARENT_KIND)
     if parent is not None:
         inherited, inherited_username, _ = _client(parent[1:] if parent[:1] == "c" else None)
-        if ORIGIN_RECORD in records or UID_RECORD in records or client is None:
+        if made_from is not None or uid_line is not None or client is None:
             client = inherited
         sasl_username = sasl_username or inherited_username
     size = recipients = None
-    active = records.get(ACTIVE_RECORD)
+    active = records.get(_ACTIVE_KIND)
     if active is not None and (match := _ACTIVE.match(active)):
         sender, size = match[1], int(match[2])
         if first is not None:  # else this may be a later try, with fewer that are left
             recipients = int(match[3])
-    message_id = records.get(MESSAGE_ID_RECORD) or None
-    is_own = NOTICE_RECORD in records or (
-        BEGUN_RECORD in records
+    message_id = records.get(_MESSAGE_ID_KIND) or None
+    is_own = _NOTICE_KIND in records or (
+        _BEGUN_KIND in records
         and sender is not None
         and (sender == "" or sender.startswith(_DOUBLE_BOUNCE))
     )
-    is_from_outside = client_line is not None or ORIGIN_RECORD in records
+    is_from_outside = client_line is not None or made_from is not None
     is_born = is_from_outside or uid_line is not None or is_own
     return Story(
-        message_id=None if message_id is None else _bare(message_id),
-        sender=sender,
-        size=size,
-        recipients=recipients,
-        client=client,
-        sasl_username=sasl_username,
-        queued_at=queued_at,
-        origin_queue_id=origin or records.get(ORIGIN_RECORD),
+        None if message_id is None else _bare(message_id),
+        sender,
+        size,
+        recipients,
+        client,
+        sasl_username,
+        queued_at,
+        origin or made_from,
         is_whole=is_born and message_id is not None and sender is not None,
         is_begun=first is not None,
         is_active=active is not None,

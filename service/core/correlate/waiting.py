@@ -6,7 +6,6 @@ the same) and back. Few messages are ever deferred, but those wait for days.
 """
 
 from dataclasses import dataclass, fields
-from operator import attrgetter
 
 import orjson
 
@@ -14,7 +13,7 @@ LONGEST_RESPONSE = 512
 """Characters of a response that are kept for the `resolved` event."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Waiting:
     recipient: str
     original_recipient: str | None
@@ -41,6 +40,45 @@ class Waiting:
     provider: str | None
     provider_code: str | None
 
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self,
+        recipient: str,
+        original_recipient: str | None,
+        first_deferred: float,
+        last_deferred: float,
+        attempts: int,
+        is_counted: bool,
+        activation: int,
+        last_id: str,
+        arrived: float | None,
+        status: str,
+        response: str,
+        smtp_code: int | None,
+        enhanced_code: str | None,
+        category: str | None,
+        scope: str | None,
+        provider: str | None,
+        provider_code: str | None,
+    ) -> None:
+        self.recipient = recipient
+        self.original_recipient = original_recipient
+        self.first_deferred = first_deferred
+        self.last_deferred = last_deferred
+        self.attempts = attempts
+        self.is_counted = is_counted
+        self.activation = activation
+        self.last_id = last_id
+        self.arrived = arrived
+        self.status = status
+        self.response = response
+        self.smtp_code = smtp_code
+        self.enhanced_code = enhanced_code
+        self.category = category
+        self.scope = scope
+        self.provider = provider
+        self.provider_code = provider_code
+
     @property
     def attempt(self) -> int | None:
         """Number of the last attempt; None where earlier ones may not have been seen."""
@@ -52,17 +90,36 @@ class Waiting:
         return self.first_deferred if self.is_counted else None
 
 
-_NAMES = tuple(field.name for field in fields(Waiting))
-_VALUES = attrgetter(*_NAMES)
+_VALUES = len(fields(Waiting))
 
 
 def pack(waiting: Waiting) -> bytes:
-    return orjson.dumps(_VALUES(waiting))
+    return orjson.dumps(
+        (
+            waiting.recipient,
+            waiting.original_recipient,
+            waiting.first_deferred,
+            waiting.last_deferred,
+            waiting.attempts,
+            waiting.is_counted,
+            waiting.activation,
+            waiting.last_id,
+            waiting.arrived,
+            waiting.status,
+            waiting.response,
+            waiting.smtp_code,
+            waiting.enhanced_code,
+            waiting.category,
+            waiting.scope,
+            waiting.provider,
+            waiting.provider_code,
+        )
+    )
 
 
 def unpack(packed: bytes) -> Waiting:
     """Raises `ValueError` for what `pack` did not give."""
     values = orjson.loads(packed)
-    if not isinstance(values, list) or len(values) != len(_NAMES):
+    if not isinstance(values, list) or len(values) != _VALUES:
         raise ValueError("not a waiting recipient")
     return Waiting(*values)
