@@ -53,10 +53,13 @@ COMPILED = (
     "waitroom.py",
     "making.py",
     "correlation.py",
+    "nats/flight.py",
+    "nats/lines.py",
     "pipeline.py",
+    "spool/memory.py",
 )
-"""Of `service`: what nearly every failure line goes through. They must be compiled together,
-so that one calls another without the interpreter."""
+"""Of `service`: what nearly every failure line goes through, up to its acknowledgement. They must
+be compiled together, so that one calls another without the interpreter."""
 
 _SETUP = """
 import sys

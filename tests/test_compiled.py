@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TESTS = ("tests/test_corpus.py", "tests/test_pipeline.py", "tests/core/test_assemble.py")
+TESTS = (
+    "tests/test_corpus.py",
+    "tests/test_pipeline.py",
+    "tests/core/test_assemble.py",
+    "tests/nats/test_flight.py",
+    "tests/nats/test_lines.py",
+    "tests/nats/test_wire.py",
+    "tests/spool/test_memory.py",
+)
 UNFIT = ("tests/test_pipeline.py::TestDefect",)
 """They hand in bytes of a class of their own; compiled code calls no method of such."""
 

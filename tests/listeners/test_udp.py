@@ -5,15 +5,18 @@ import socket
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from structlog.testing import capture_logs
 
+from service.core.framing.base import Piece
 from service.core.outcomes import Drop
 from service.listeners.kernel_drops import kernel_drops
 from service.listeners.udp import UdpConfig, UdpListener
 from service.metrics import Metrics
+from service.received import Origin, Receipts
 from tests.fakes import FakeIntake
 from tests.metric_values import value
 
@@ -32,6 +35,20 @@ async def listening(
         yield listener
     finally:
         await listener.stop(timeout=5)
+
+
+class CountingIntake(FakeIntake):
+    calls = 0
+
+    def take(
+        self,
+        pieces: list[Piece],
+        origin: Origin,
+        received_at: datetime,
+        receipts: Receipts | None = None,
+    ) -> None:
+        self.calls += 1
+        super().take(pieces, origin, received_at, receipts)
 
 
 def sender(listener: UdpListener, source: str | None = None) -> socket.socket:
@@ -56,6 +73,22 @@ async def test_one_datagram_one_frame() -> None:
     assert [fault.kind for fault in intake.faults] == [Drop.BAD_COMPRESSION]
     assert intake.origins[0].source_ip == "127.0.0.1"
     assert value(metrics, "bytes_received_total", transport="udp") > 20
+
+
+async def test_what_one_turn_of_the_loop_reads_is_taken_in_together() -> None:
+    """Of each sender, in its order."""
+    intake, metrics = CountingIntake(), Metrics()
+    async with listening(intake, metrics) as listener:
+        with sender(listener, "127.0.0.1") as one, sender(listener, "127.0.0.2") as two:
+            for number in range(10):  # the event loop does not turn meanwhile
+                one.send(b"<22>one %d" % number)
+                two.send(b"<22>two %d" % number)
+            await intake.until(lambda seen: len(seen.origins) == 20)
+    assert intake.calls < 20
+    for name, address in (b"one", "127.0.0.1"), (b"two", "127.0.0.2"):
+        of_one = [frame for frame in intake.frames if name in frame]
+        assert of_one == [b"<22>%b %d" % (name, number) for number in range(10)]
+        assert sum(origin.source_ip == address for origin in intake.origins) == 10
 
 
 async def test_a_full_intake_drops_and_counts() -> None:

@@ -34,6 +34,16 @@ def _block(data: bytes, start: int, end: int, out: list[Piece]) -> None:
         out.append(Block(data[start:end], data.count(b"\n", start, end)))
 
 
+def gather(lines: list[bytes]) -> list[Block] | list[Frame]:
+    """Frames of another framing, each at most the bound and without its trailer, as one block
+    where they are several and none holds what a line of a block cannot."""
+    if len(lines) > 1:
+        data = b"\n".join((*lines, b""))
+        if data.count(b"\n") == len(lines) and b"\0" not in data and b"\r\n" not in data:
+            return [Block(data, len(lines))]
+    return [Frame(line) for line in lines]
+
+
 def line_frame(data: bytes, pos: int, end: int, bound: int) -> Frame:
     """The one line `data[pos:end]`, its trailer excluded."""
     if end - pos > bound:

@@ -5,10 +5,13 @@ arrive, its one piece comes out. Where a frame starts is for `sniffing` to say.
 """
 
 import re
+from typing import Final
 
 from service.core.framing.base import Fault, Frame, Piece
 from service.core.framing.compression import PLAUSIBLE_START, inflate, is_compressed
 from service.core.framing.datagram import read_datagram
+from service.core.framing.newline import gather
+from service.core.framing.trailer import without_trailer
 from service.core.outcomes import Drop
 
 MAX_COUNT = 1_048_576
@@ -28,12 +31,30 @@ UNDECIDED = re.compile(rb"[1-9][0-9]{0,9}(?: (?:zx?)?)?")
 """Matched against all that has arrived of a frame: it may still become a counted one."""
 
 
+def counted_run(data: bytes, pos: int, bound: int, out: list[Piece]) -> int:
+    """The whole frames from `pos` on that are neither compressed nor over the bound, several of
+    them as one block; the position after the last, its second trailer not passed, or `pos`."""
+    lines: list[bytes] = []
+    after = pos
+    while header := COUNTED.match(data, pos):
+        start = header.end()
+        stop = start + int(header[1])
+        if stop > len(data) or stop - start > bound or not data.startswith(b"<", start):
+            break
+        line = data[start:stop]
+        lines.append(line if line[-1:] > b"\r" else without_trailer(line))
+        after = stop
+        pos = stop + data.startswith(CountedFrame.second_trailer, stop)
+    out += gather(lines)
+    return after
+
+
 class CountedFrame:
     """An octet-counted frame whose end has not arrived."""
 
     __slots__ = ("_bound", "_count", "_given", "_header_bytes", "_left", "_payload")
 
-    second_trailer = b"\n"
+    second_trailer: Final = b"\n"
     """One LF right after the frame is a trailer the count left out, no empty line."""
 
     def __init__(self, count: int, header_bytes: int, bound: int) -> None:

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 
 from service.core.framing.base import MAX_FRAME_BYTES, Block, Fault, Frame
+from service.core.framing.newline import gather
 from service.core.framing.relp_run import plain_run
 from service.core.framing.trailer import without_trailer
 from service.core.outcomes import Drop
@@ -95,11 +96,12 @@ class RelpFramer:
                     txnr = txnr + 1 if txnr < MAX_TXNR else 1
                     pos = pos_lf + 1
                     continue
-            _gather(lines, out)
+            out += gather(lines)
+            lines.clear()
             self._txnr = txnr
             pos = self._begin(data, pos, out)
             txnr = self._txnr
-        _gather(lines, out)
+        out += gather(lines)
         self._txnr = txnr
         return out
 
@@ -183,18 +185,6 @@ class RelpFramer:
     @property
     def buffered_bytes(self) -> int:
         return len(self._head) + (0 if self._open is None else self._open.buffered_bytes)
-
-
-def _gather(lines: list[bytes], out: list[Item]) -> None:
-    """As one block, where no line holds what a line of a block cannot."""
-    if len(lines) > 1:
-        data = b"\n".join((*lines, b""))
-        if data.count(b"\n") == len(lines) and b"\0" not in data and b"\r\n" not in data:
-            out.append(Block(data, len(lines)))
-            lines.clear()
-            return
-    out += map(Frame, lines)
-    lines.clear()
 
 
 class _OpenFrame:

@@ -185,9 +185,13 @@ class RelpSession:
         return b"".join(out)
 
     def _acknowledge(self, up_to: int, out: list[bytes]) -> None:
-        before = range(self._answered, up_to)
-        out += [b"%d rsp 6 200 OK\n" % (ticket % MAX_TXNR + 1) for ticket in before]
-        self._answered = up_to
+        while self._answered < up_to:
+            first = self._answered % MAX_TXNR + 1
+            last = min(first + up_to - self._answered - 1, MAX_TXNR)
+            # All at once: per frame nothing is done in Python.
+            numbers = " rsp 6 200 OK\n".join(map(str, range(first, last + 1)))
+            out.append(b"%b rsp 6 200 OK\n" % numbers.encode())
+            self._answered += last - first + 1
 
     @property
     def unanswered(self) -> int:

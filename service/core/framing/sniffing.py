@@ -17,7 +17,6 @@ One frame is one piece, or one line of a block. That holds for each end too:
 """
 
 from service.core.framing.base import MAX_FRAME_BYTES, Fault, Frame, Piece
-from service.core.framing.datagram import read_datagram
 from service.core.framing.newline import SECOND_TRAILER, OpenLine, line_frame, split_run
 from service.core.framing.octet_counting import (
     COUNTED,
@@ -25,6 +24,7 @@ from service.core.framing.octet_counting import (
     MAX_COUNT,
     UNDECIDED,
     CountedFrame,
+    counted_run,
 )
 from service.core.outcomes import Drop
 
@@ -73,14 +73,15 @@ class StreamFramer:
                     pos += 1
                     continue
             if b"1" <= data[pos : pos + 1] <= b"9":
+                after = counted_run(data, pos, self._bound, out)
+                if after > pos:
+                    self._second_trailer = CountedFrame.second_trailer
+                    pos = after
+                    continue
                 if header := COUNTED.match(data, pos):
                     pos = header.end()
                     count = int(header[1])
-                    if pos + count <= end and count <= self._bound:
-                        out.append(read_datagram(data[pos : pos + count], self._bound))
-                        self._second_trailer = CountedFrame.second_trailer
-                        pos += count
-                    elif count <= self._max_count:
+                    if count <= self._max_count:
                         self._open = CountedFrame(count, len(header[0]), self._bound)
                     else:
                         out.append(self._bad_count(count, len(header[0])))

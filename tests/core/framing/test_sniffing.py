@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.framing.base import Block, Fault, Frame, Piece, flatten
+from service.core.framing.datagram import read_datagram
 from service.core.framing.sniffing import StreamFramer
 from service.core.outcomes import Drop
 from tests.strategies import (
@@ -230,6 +231,36 @@ def test_broken_pieces_read_the_same_however_cut(
     wanted = read([wire], clean=clean)
     assert read(cut(wire, points), clean=clean) == wanted
     assert read(byte_by_byte(wire), clean=clean) == wanted
+
+
+class TestCountedRuns:
+    """Counted frames that arrive together are one block, if each is one line."""
+
+    def test_as_one_block(self) -> None:
+        wire = counted(b"<1>a") + counted(b"<2>b\n") + counted(b"<3>c\r\n\0") + b"\n"
+        framer = StreamFramer()
+        assert framer.feed(wire) == [Block(b"<1>a\n<2>b\n<3>c\n", 3)]
+        assert framer.feed(counted(b"<4>d")) == [Frame(b"<4>d")]
+
+    @pytest.mark.parametrize("odd", [b"<2>b\nc", b"<2>b\n\n", b"<2>\0b", b"<2>b\r\r\n"])
+    def test_a_frame_that_is_no_line_of_a_block(self, odd: bytes) -> None:
+        wire = counted(b"<1>a") + counted(odd) + counted(b"<3>c")
+        alone = read_datagram(odd)
+        assert StreamFramer().feed(wire) == [Frame(b"<1>a"), alone, Frame(b"<3>c")]
+
+    def test_ended_by_what_is_read_with_care(self) -> None:
+        two = counted(b"<1>a") + counted(b"<2>b") + b"\n"
+        block = Block(b"<1>a\n<2>b\n", 2)
+        rests: list[tuple[bytes, list[Piece]]] = [
+            (counted(compressed(b"<9>packed")), [Frame(b"<9>packed")]),
+            (b"<3>c\n", [Block(b"<3>c\n", 1)]),
+            (counted(b"<" * 200), [Frame(b"<" * 100, truncated=True)]),
+            (b"99999999 <", [Fault(BAD_COUNT, 9, fatal=True)]),
+        ]
+        for rest, pieces in rests:
+            found, *others = StreamFramer(100).feed(two + rest)
+            assert found == block
+            assert frames(others) == frames(pieces)
 
 
 class TestBlocks:
