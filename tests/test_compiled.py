@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 TESTS = (
     "tests/test_corpus.py",
     "tests/test_pipeline.py",
+    "tests/test_pipeline_blocks.py",
+    "tests/test_pipeline_equal_lines.py",
     "tests/core/test_assemble.py",
     "tests/nats/test_flight.py",
     "tests/nats/test_lines.py",
