@@ -386,7 +386,6 @@ def _assemble_delivery(
 ) -> DeferredEvent | BouncedEvent:
     message = line.message
     category, scope, provider, provider_code, _ = verdict
-    story, sender, attempt, first_deferred_at, notice, backscatter_risk = context
     reply = facts.remote_reply
     relay = facts.relay
     recipient = facts.recipient
@@ -398,7 +397,7 @@ def _assemble_delivery(
         "time_quality": message.time_quality,
         "mta": _mta(line, record),
         "queue_id": record.queue_id,
-        "sender": facts.sender if facts.sender is not None else sender,
+        "sender": facts.sender if facts.sender is not None else context.sender,
         "recipient": recipient,
         "recipient_domain": _domain(recipient),
         "enhanced_code": facts.enhanced_code,
@@ -406,7 +405,7 @@ def _assemble_delivery(
         "response": facts.response,
         "category": category,
         "scope": scope,
-        "message": story,
+        "message": context.message,
         "raw": _raw(line),
         "status": facts.status,
         "relay": _relay(relay) if relay is not None else None,
@@ -427,17 +426,17 @@ def _assemble_delivery(
         values["delays"] = _delays(facts.delays)
     if facts.tls is not None:
         values["tls"] = facts.tls
-    if attempt is not None:
-        values["attempt"] = attempt
-    if first_deferred_at is not None:
-        values["first_deferred_at"] = first_deferred_at
+    if context.attempt is not None:
+        values["attempt"] = context.attempt
+    if context.first_deferred_at is not None:
+        values["first_deferred_at"] = context.first_deferred_at
     if is_deferred:
         deferred: DeferredEvent = _DEFERRED.validate_python(values)
         return deferred
-    if notice is not None:
-        values["notice"] = notice
-    if backscatter_risk is not None:
-        values["backscatter_risk"] = backscatter_risk
+    if context.notice is not None:
+        values["notice"] = context.notice
+    if context.backscatter_risk is not None:
+        values["backscatter_risk"] = context.backscatter_risk
     bounced: BouncedEvent = _BOUNCED.validate_python(values)
     return bounced
 
