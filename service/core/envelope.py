@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import orjson
 
-from schemas.base import SCHEMA_VERSION, Client, EventBase, Message, Model, Mta
+from schemas.base import SCHEMA_VERSION, EventBase, Message, Model, Mta
 from schemas.delivery import Relay
 from schemas.subjects import mta_token
 from service.core.assemble import NAME_MAX, remember
@@ -170,11 +170,11 @@ def seal(event: EventBase, template: SubjectTemplate, received: float) -> Envelo
 
 def _written(inner: Model) -> Any:
     """For orjson, an object of an event: its JSON, where that is remembered, else its fields."""
+    if type(inner) not in _REPEATED:
+        return inner.__dict__
     known = _WRITTEN.get(id(inner))
     if known is not None:
         return known.json
-    if type(inner) not in _REPEATED:
-        return inner.__dict__
     json = orjson.dumps(inner.__dict__, _written, _OPTIONS)
     written = _Written(orjson.Fragment(json), inner)
     if len(json) <= _WRITTEN_BYTES:
@@ -188,8 +188,9 @@ class _Written(NamedTuple):
     """Kept, so that no other object can have its identity."""
 
 
-_REPEATED: Final = frozenset({Mta, Client, Relay, Message})
-"""What `core.assemble` and `core.context` make once for many events."""
+_REPEATED: Final = frozenset({Mta, Relay, Message})
+"""What `core.assemble` and `core.context` make once for many events. Clients too, but to write one
+costs less than to learn that it was not written before."""
 _WRITTEN: Final[dict[int, _Written]] = {}
 _WRITTEN_BYTES: Final = 1024
 """What is remembered must be bounded, the texts in it too."""
