@@ -15,7 +15,7 @@ address can end early only by what follows its last `@`.
 from itertools import islice
 from typing import Final, NamedTuple
 
-from service.core.postfix.addresses import ADDRESS, LOCAL_PART, WHOLE_ADDRESS, may_be_address
+from service.core.postfix.addresses import ADDRESS, LOCAL_PART, PLAIN_ADDRESS, may_be_address
 from service.core.postfix.dnsbl import NEEDLE, blocking_list
 from service.core.postfix.facts import Client, Reject
 from service.core.postfix.fragments import PROTOCOL, SPACE, known, optional, pattern, port
@@ -26,7 +26,7 @@ _DOOR: Final = "NOQUEUE: reject: RCPT from ["
 _COLON: Final = ": "
 _PEER: Final = pattern(rf"([^\]{SPACE}]{{1,255}})\]" + optional(":([0-9]{1,5})"))
 _PLAIN: Final = pattern(
-    rf"; from=<({WHOLE_ADDRESS})>, to=<({WHOLE_ADDRESS})>, proto=({PROTOCOL}), helo=<([^>]*)>\Z"
+    rf"; from=<({PLAIN_ADDRESS})>, to=<({PLAIN_ADDRESS})>, proto=({PROTOCOL}), helo=<([^>]*)>\Z"
 )
 _FROM: Final = "; from=<"
 _HEAD: Final = pattern(r"([A-Za-z]{1,16}) from \[([^\]\s]{1,255})\](?::([0-9]{1,5}))?(?:: ?|\Z)")

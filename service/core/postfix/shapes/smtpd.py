@@ -11,13 +11,12 @@ Writers: Postfix `smtpd/smtpd_check.c:log_whatsup`, `smtpd/smtpd.c:smtpd_whatsup
 
 from typing import Final
 
-from service.core.postfix.addresses import WHOLE_ADDRESS
+from service.core.postfix.addresses import PLAIN_ADDRESS
 from service.core.postfix.context import Context, find_context
 from service.core.postfix.dnsbl import NEEDLE, blocking_list
 from service.core.postfix.facts import Client, Reject
 from service.core.postfix.fragments import (
     CLIENT,
-    HELO,
     LONGEST_QUEUE_ID,
     NOQUEUE,
     SPACE,
@@ -35,11 +34,13 @@ _STAGE = r"[A-Z][A-Za-z-]{0,30}" + optional(" content")
 # What is before the refusal's text, which `_door` reads.
 _DOOR: Final = pattern(rf"(reject|milter-reject): (?!HELO|EHLO)({_STAGE}) from {CLIENT}")
 _LONGEST_DOOR: Final = 600
+_PLAIN_HELO = r"[A-Za-z0-9._:\[\]-]*"
+"""Of `HELO`: names and bracketed addresses."""
 # The only context, with plain addresses.
 _CONTEXT: Final = pattern(
-    rf"; from=<({WHOLE_ADDRESS})>"
-    + optional(rf" to=<({WHOLE_ADDRESS})>")
-    + rf" proto=(E?SMTP) helo=<({HELO})>"
+    rf"; from=<({PLAIN_ADDRESS})>"
+    + optional(rf" to=<({PLAIN_ADDRESS})>")
+    + rf" proto=(E?SMTP) helo=<({_PLAIN_HELO})>"
     + optional(rf" sasl_method=([^{SPACE}<>]{{1,64}}) sasl_username=([^{SPACE}<>]{{1,255}})")
     + r"\Z"
 )
