@@ -12,9 +12,9 @@ A key that is removed stays in reach for a moment: lines of one message may swap
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-STAMP_BYTES = 8
+STAMP_BYTES: Final = 8
 """Seconds since 1970 in hexadecimal: when the record set was begun."""
 ENTRY_BYTES = 190
 """What an entry takes beside its value: key, two object headers, its place in the dict (measured,
@@ -87,8 +87,10 @@ class Memory:
 
     def add(self, key: bytes, value: bytes) -> None:
         """Begin a record set; there is none of that key. One that was closed is another's."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+        if key in self._young:
+            del self._young[key]
+        if key in self._old:
+            del self._old[key]
         self._value_bytes += len(value)
         self.entries[key] = value
 
