@@ -7,6 +7,7 @@ event(s), a skip with a reason or a drop with a reason, and is counted as exactl
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.vocabulary import Category, EventType, Scope
@@ -37,9 +38,13 @@ _REPUTATION = Scope.REPUTATION.value
 _FAILED = {EventType.REJECT, EventType.DEFERRED, EventType.BOUNCED}
 _SENT_BY_US = {EventType.DEFERRED, EventType.BOUNCED}
 
+_TEXT_BYTES: Final = 16_384
+"""Of lines that are taken apart at once: with the last of them a text is longer. A line takes some
+hundred bytes then, an empty one, too."""
+
 _Part = tuple[int, Entry | Frame | bytes]
-"""Index of a piece, and of its lines one that may be a failure; or a frame that is none; or all
-lines between two such, none of which is."""
+"""Index of a piece, and of its lines one that may be a failure; or a frame that is none; or a text
+of whole lines, none of which is."""
 
 
 class Pipeline:
@@ -314,9 +319,19 @@ def _divide(block: Block, index: int, batch: Batch, hears_all: bool, parts: list
         data = data.replace(b"\r\n", b"\n")  # the CR of a CR LF is none of its line
     before = 0
     for start, end in [] if block.has_no_candidate else candidates(data):
-        if hears_all and before < start:
-            parts.append((index, data[before:start]))
+        if hears_all:
+            _add_text(data, before, start, index, parts)
         before = end + 1
         parts.append((index, Entry(data[start:end], False, index, batch)))
-    if hears_all and before < len(data):
-        parts.append((index, data[before:]))
+    if hears_all:
+        _add_text(data, before, len(data), index, parts)
+
+
+def _add_text(data: bytes, start: int, end: int, index: int, parts: list[_Part]) -> None:
+    """`data[start:end]`, whole lines."""
+    while end - start > _TEXT_BYTES:
+        stop = data.find(b"\n", start + _TEXT_BYTES) + 1
+        parts.append((index, data[start:stop]))
+        start = stop
+    if start < end:
+        parts.append((index, data[start:end]))

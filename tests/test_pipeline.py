@@ -420,13 +420,26 @@ _TELLING = st.builds(
     st.booleans(),
 )
 def test_a_block_tells_what_its_lines_tell(some: list[bytes], end: bytes, looks: bool) -> None:
-    """What is remembered of messages, not only the events."""
     some = [line.replace(b"\n", b"?").replace(b"\0", b"?") for line in some]
     if looks:  # somebody has looked already, and there is nothing to be seen
         some = [line for line in some if not is_candidate(line + end[:-1])]
     assume(some)
     wire = b"".join(line + end for line in some)
-    block = Block(wire, len(some), has_no_candidate=looks)
+    _assert_tells_as_its_lines(Block(wire, len(some), has_no_candidate=looks))
+
+
+def test_a_long_block_tells_what_its_lines_tell() -> None:
+    """It is taken apart in portions."""
+    some = [
+        lines.HEADER + b"x[7]: 4ABCDE%05d: message-id=<%b@b>" % (number, b"x" * (number * 7 % 700))
+        for number in range(400)
+    ]
+    some[350:350] = [lines.BOUNCED]
+    _assert_tells_as_its_lines(Block(b"\n".join((*some, b"")), len(some)))
+
+
+def _assert_tells_as_its_lines(block: Block) -> None:
+    """What is remembered of messages, not only the events."""
     whole, whole_metrics = pipeline()
     single, single_metrics = pipeline()
     found = whole.process([block], ORIGIN, NOW)

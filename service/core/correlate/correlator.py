@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
 from math import inf
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from service.core.correlate.memory import (
     STAMP_BYTES,
@@ -54,14 +54,14 @@ from service.core.postfix.facts import Delivery
 from service.core.postfix.fragments import QUEUE_ID, pattern
 from service.core.postfix.shapes.delivery import read_plain
 
-_ACTIVE_END = b" (queue active)"
+_ACTIVE_END: Final = b" (queue active)"
 _NOTIFICATION = b" notification: "
 _NON_DELIVERY = b"non-delivery"
-_FORWARDED = b" (forwarded as "
+_FORWARDED: Final = b" (forwarded as "
 _FORWARDING = pattern(rf"forwarded as ({QUEUE_ID})\Z")
 _LOGIN = b", sasl_username="
-_RECIPIENTS = b", nrcpt="
-_ORIGINAL_QUEUE_ID = b", orig_queue_id="
+_RECIPIENTS: Final = b", nrcpt="
+_ORIGINAL_QUEUE_ID: Final = b", orig_queue_id="
 _ORIGINAL_ID = b" orig_id="
 _NAME = b"\0"
 _RENEW_SECONDS = 3600

@@ -37,7 +37,7 @@ SENDER: Final = b"sender "
 POSTMASTER: Final = b"postmaster "
 """bounce(8): a notice to one of these."""
 
-BEGINNINGS = frozenset({CLIENT, UID, MESSAGE_ID, FROM})
+BEGINNINGS: Final = frozenset({CLIENT, UID, MESSAGE_ID, FROM})
 """Of lines that never stand behind `removed`, but of another message."""
 
 _ALL_OPENINGS = (FROM, TO, MESSAGE_ID, REMOVED, CLIENT, UID, SENDER, POSTMASTER)
