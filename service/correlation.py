@@ -14,16 +14,16 @@ from typing import Protocol, TypeVar
 from schemas.delivery import Notice as NoticeOfBounce
 from service.core.assemble import Ending, Line, event_id
 from service.core.context import backscatter_risk, context_of
-from service.core.correlate.correlator import READERS, Correlator, News, Notice
+from service.core.correlate.correlator import Correlator, News, Notice
 from service.core.correlate.memory import Bounds
 from service.core.correlate.story import Story
 from service.core.correlate.trace import (
     BEGINNINGS,
-    TELLS_NOTHING,
     Queue,
+    Told,
     Trace,
-    match_common,
     queue_of,
+    told_by,
 )
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
@@ -68,7 +68,6 @@ class Correlation:
             zone,
             is_shared=sharing is not None,
         )
-        self._read = self.correlator.traces.read
         self.is_enabled = config.enabled
         self._max_held = config.max_held
         self._notice_wait = config.notice_wait
@@ -95,13 +94,13 @@ class Correlation:
         """Lines that wait."""
         return len(self._bounces) + len(self._foreign) + len(self._leaving) + len(self._served)
 
-    def hear(self, raw: bytes, batch: Batch) -> Heard | None:
+    def hear(self, told: Told, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
         else `follow` an entry of it."""
-        match = match_common(raw)
-        if match is not None and match.lastindex == TELLS_NOTHING:
+        _, stamp, _, _, opening, _ = told
+        if stamp and not opening:  # the common header, and nothing of a message behind it
             return None
-        trace = self._read(match, raw, batch.written_at, batch.sender)
+        trace = self.correlator.traces.read(told, batch.written_at, batch.sender)
         if trace is None:
             return None
         queue, key, _, opening, _ = trace
@@ -110,7 +109,7 @@ class Correlation:
             return trace, News.LATER
         if self._leaving_keys and key in self._leaving_keys and opening in BEGINNINGS:
             self._let_leave(key)  # or the next message of that id would be taken for it
-        news = READERS[opening](self.correlator, trace, batch.stamp)
+        news = self.correlator.hear(trace, batch.stamp)
         if news is None:
             return None
         if isinstance(news, Notice):
@@ -136,7 +135,7 @@ class Correlation:
             return Job(_line(entry, self._zone), parsed)
         if entry.heard is None and self.is_enabled:
             # A failure marker may stand in a line that tells of a message.
-            entry.heard = self.hear(entry.raw, entry.batch)
+            entry.heard = self.hear(told_by(entry.raw), entry.batch)
         skip = parsed if isinstance(parsed, Skip) else Skip.NOT_A_FAILURE
         if entry.heard is None:
             return skip
@@ -197,7 +196,7 @@ class Correlation:
             self._hold(self._foreign, key, entry, entry.batch.now)
             return None
         if news is News.LATER:  # it was let go for want of room
-            entry.heard = self.hear(entry.raw, entry.batch)
+            entry.heard = self.hear(told_by(entry.raw), entry.batch)
             return Skip.NOT_A_FAILURE if entry.heard is None else self._told(entry, *entry.heard)
         if news is News.REMOVED:
             return self._removal(entry, queue, key)

@@ -7,11 +7,13 @@ event(s), a skip with a reason or a drop with a reason, and is counted as exactl
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from service.core.assemble import UNKNOWN_HOST, Event, Line
 from service.core.classify import Classifier
 from service.core.correlate.memory import stamp_of
+from service.core.correlate.trace import told_by, told_in
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
 from service.core.occurrences import Occurrences, is_told_apart
@@ -30,8 +32,13 @@ from service.metrics import Metrics, Tally
 from service.pipeline_config import PipelineConfig
 from service.received import Origin, Receipts
 
-_Stretch = tuple[int, list[Entry | bytes]]
-"""Index of a piece, and its lines in order: those that may be failures as entries."""
+_TEXT_BYTES: Final = 16_384
+"""Of lines that are taken apart at once: with the last of them a text is longer. A line takes some
+hundred bytes then, an empty one, too."""
+
+_Part = tuple[int, Entry | Frame | bytes]
+"""Index of a piece, and of its lines one that may be a failure; or a frame that is none; or a text
+of whole lines, none of which is."""
 
 
 class Pipeline:
@@ -76,10 +83,11 @@ class Pipeline:
         to tell when it is durable."""
         tally = Tally()
         batch = self._batch(origin, received_at, received_at, receipts)
-        stretches, entries = self._find(pieces, batch, tally)
-        for entry in entries:
-            self._read(entry)
-        outcomes = self._follow_all(stretches, batch)
+        parts = self._find(pieces, batch, tally)
+        for _, part in parts:
+            if isinstance(part, Entry):
+                self._read(part)
+        outcomes = self._follow_all(parts, batch)
         if receipts is not None and receipts.is_pressed:
             self.correlation.hurry()
         tally.skip(Skip.NOT_A_FAILURE, tally.frames - len(outcomes))
@@ -177,12 +185,9 @@ class Pipeline:
             self._keep_raw,
         )
 
-    def _find(
-        self, pieces: list[Piece], batch: Batch, tally: Tally
-    ) -> tuple[list[_Stretch], list[Entry]]:
-        """The lines to look at, and those of them that may be failures."""
-        stretches: list[_Stretch] = []
-        entries: list[Entry] = []
+    def _find(self, pieces: list[Piece], batch: Batch, tally: Tally) -> list[_Part]:
+        """The lines to look at, in order."""
+        parts: list[_Part] = []
         hears_all = self.correlation.is_enabled
         for index, piece in enumerate(pieces):
             if isinstance(piece, Frame):
@@ -190,19 +195,16 @@ class Pipeline:
                 if piece.truncated:
                     self._metrics.truncated(batch.origin.transport)
                 if piece.is_candidate or is_candidate(piece.data):
-                    entry = Entry(piece.data, piece.truncated, index, batch)
-                    entries.append(entry)
-                    stretches.append((index, [entry]))
+                    parts.append((index, Entry(piece.data, piece.truncated, index, batch)))
                 elif hears_all:
-                    stretches.append((index, [piece.data]))
+                    parts.append((index, piece))
             elif isinstance(piece, Block):
                 tally.frames += piece.count
-                found = {} if piece.has_no_candidate else _failing(piece, index, batch)
-                entries += found.values()
-                stretches.append((index, _lines(piece, found) if hears_all else [*found.values()]))
+                if hears_all or not piece.has_no_candidate:
+                    _divide(piece, index, batch, hears_all, parts)
             else:
                 self._metrics.dropped(batch.origin.transport, piece.kind)
-        return stretches, entries
+        return parts
 
     def _read(self, entry: Entry) -> None:
         """What a line is that may be a failure."""
@@ -228,25 +230,25 @@ class Pipeline:
         entry.line, entry.parsed = line, parsed
 
     def _follow_all(
-        self, stretches: list[_Stretch], batch: Batch
+        self, parts: list[_Part], batch: Batch
     ) -> list[tuple[Entry, Job | Skip | None]]:
         """In the order of the lines. Those that only told something of a message, or nothing, are
         left out."""
         outcomes: list[tuple[Entry, Job | Skip | None]] = []
-        hear = self.correlation.hear
-        for index, lines in stretches:
-            for line in lines:
-                if isinstance(line, Entry):
-                    outcomes.append((line, self._follow(line)))
-                    continue
+        correlation = self.correlation
+        for index, part in parts:
+            if isinstance(part, Entry):
+                outcomes.append((part, self._follow(part)))
+                continue
+            for told in told_in(part) if isinstance(part, bytes) else [told_by(part.data)]:
                 try:
-                    heard = hear(line, batch)
+                    heard = correlation.hear(told, batch)
                 except Exception as error:  # noqa: BLE001  # as above
-                    entry = Entry(line, False, index, batch, parsed=error)
+                    entry = Entry(told[0], False, index, batch, parsed=error)
                 else:
                     if heard is None:
                         continue
-                    entry = Entry(line, False, index, batch, heard)
+                    entry = Entry(told[0], False, index, batch, heard)
                 outcomes.append((entry, self._follow(entry)))
         return outcomes
 
@@ -300,31 +302,27 @@ class Pipeline:
         return envelopes
 
 
-def _failing(block: Block, index: int, batch: Batch) -> dict[int, Entry]:
-    """The lines of a block that may be failures, by their number in it."""
+def _divide(block: Block, index: int, batch: Batch, hears_all: bool, parts: list[_Part]) -> None:
+    """The lines of a block that may be failures, one by one; with `hears_all` what stands between
+    them, too."""
     data = block.data
-    has_cr = data.find(b"\r") >= 0
-    found: dict[int, Entry] = {}
-    number = before = 0
-    for start, end in candidates(data):
-        number += data.count(b"\n", before, start)
-        before = start
-        raw = data[start:end]
-        if has_cr:
-            raw = raw.removesuffix(b"\r")
-            if not is_candidate(raw):
-                continue  # it was long enough to be looked at only with its CR
-        found[number] = Entry(raw, False, index, batch)
-    return found
+    if data.find(b"\r") >= 0:
+        data = data.replace(b"\r\n", b"\n")  # the CR of a CR LF is none of its line
+    before = 0
+    for start, end in [] if block.has_no_candidate else candidates(data):
+        if hears_all:
+            _add_text(data, before, start, index, parts)
+        before = end + 1
+        parts.append((index, Entry(data[start:end], False, index, batch)))
+    if hears_all:
+        _add_text(data, before, len(data), index, parts)
 
 
-def _lines(block: Block, found: dict[int, Entry]) -> list[Entry | bytes]:
-    """All lines of a block; `found`: those that are entries."""
-    plain = block.data.split(b"\n")
-    plain.pop()  # what follows the last LF
-    if block.data.find(b"\r") >= 0:
-        plain = [line.removesuffix(b"\r") for line in plain]
-    lines: list[Entry | bytes] = [*plain]
-    for number, entry in found.items():
-        lines[number] = entry
-    return lines
+def _add_text(data: bytes, start: int, end: int, index: int, parts: list[_Part]) -> None:
+    """`data[start:end]`, whole lines."""
+    while end - start > _TEXT_BYTES:
+        stop = data.find(b"\n", start + _TEXT_BYTES) + 1
+        parts.append((index, data[start:stop]))
+        start = stop
+    if start < end:
+        parts.append((index, data[start:end]))

@@ -3,14 +3,14 @@
 from collections import Counter
 from datetime import datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import schemas
 from service.core.envelope import Envelope
 from service.core.framing.base import Block, Frame, Piece, flatten
 from service.core.framing.sniffing import StreamFramer
-from service.core.postfix.markers import LONG_LINE
+from service.core.postfix.markers import LONG_LINE, is_candidate
 from service.metrics import Metrics
 from service.received import Origin
 from tests import sample_lines as lines
@@ -122,6 +122,74 @@ def test_frames_blocks_and_cut_streams_are_equal(
     scaled = [point * len(wire) // 600 for point in points]
     batches = [framer.feed(part) for part in cut(wire, scaled)]
     assert _run([*batches, framer.end()]) == expected
+
+
+_IDS = st.sampled_from([b"4ABCDE12F", b"5F00112233", b"NOQUEUE"])
+_TELLING = st.builds(
+    lambda head, queue_id, text: head + queue_id + b": " + text,
+    st.sampled_from(
+        [
+            lines.HEADER + b"x[7]: ",
+            b"<22>2026-08-22T10:00:00.1Z mx2 postfix-out/x[8]: ",
+            b"<22>1 2026-08-22T10:00:00.1Z mx1 postfix/x 7 - - ",
+        ]
+    ),
+    _IDS,
+    st.sampled_from(
+        [
+            b"client=mail.example.net[192.0.2.10], orig_queue_id=5F00112233",
+            b"uid=90 from=<anna@example.org> orig_id=4ABCDE12F",
+            b"message-id=<a@b>",
+            b"from=<a@example.net>, size=4211, nrcpt=2 (queue active)",
+            b"to=<later@example.net>, relay=local, status=sent (forwarded as 5F00112233)",
+            b"sender non-delivery notification: 5F00112233",
+            b"removed",
+        ]
+    ),
+)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.one_of(_TELLING, _TELLING, _GOOD, _HOSTILE, _RANDOM), max_size=16),
+    st.sampled_from([b"\n", b"\r\n", b"\r\r\n"]),
+    st.booleans(),
+)
+def test_a_block_tells_what_its_lines_tell(some: list[bytes], end: bytes, looks: bool) -> None:
+    some = [line.replace(b"\n", b"?").replace(b"\0", b"?") for line in some]
+    if looks:  # somebody has looked already, and there is nothing to be seen
+        some = [line for line in some if not is_candidate(line + end[:-1])]
+    assume(some)
+    wire = b"".join(line + end for line in some)
+    _assert_tells_as_its_lines(Block(wire, len(some), has_no_candidate=looks))
+
+
+def test_a_long_block_tells_what_its_lines_tell() -> None:
+    """It is taken apart in portions."""
+    some = [
+        lines.HEADER + b"x[7]: 4ABCDE%05d: message-id=<%b@b>" % (number, b"x" * (number * 7 % 700))
+        for number in range(400)
+    ]
+    some[350:350] = [lines.BOUNCED]
+    _assert_tells_as_its_lines(Block(b"\n".join((*some, b"")), len(some)))
+
+
+def _assert_tells_as_its_lines(block: Block) -> None:
+    """What is remembered of messages, not only the events."""
+    whole, whole_metrics = pipeline()
+    single, single_metrics = pipeline()
+    found = whole.process([block], ORIGIN, NOW)
+    expected = [
+        envelope
+        for frame in flatten([block])
+        if isinstance(frame, Frame)
+        for envelope in single.process([frame], ORIGIN, NOW)
+    ]
+    assert _result(whole_metrics, found) == _result(single_metrics, expected)
+    kept = [list(part.items()) for part in whole.correlation.correlator.kept()]
+    assert kept == [list(part.items()) for part in single.correlation.correlator.kept()]
+    assert whole.correlation.held == single.correlation.held
+    assert_balanced(whole_metrics)
 
 
 @settings(max_examples=40)

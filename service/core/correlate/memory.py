@@ -12,11 +12,11 @@ A key that is removed stays in reach for a moment: lines of one message may swap
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-STAMP_BYTES = 8
+STAMP_BYTES: Final = 8
 """Seconds since 1970 in hexadecimal: when the record set was begun."""
-ENTRY_BYTES = 190
+ENTRY_BYTES: Final = 190
 """What an entry takes beside its value: key, two object headers, its place in the dict (measured,
 CPython 3.11, with the room that dicts keep for growth)."""
 _AT_A_TIME = 256
@@ -24,7 +24,7 @@ _AGE_EVERY = 10
 """Seconds between looks for what is too old."""
 _CLOSED_SECONDS = 5
 """How long a removed message is kept in reach, at least."""
-_CLOSED_SHARE = 8
+_CLOSED_SHARE: Final = 8
 """At most that part of the bounds may be removed messages, twice."""
 
 
@@ -87,8 +87,10 @@ class Memory:
 
     def add(self, key: bytes, value: bytes) -> None:
         """Begin a record set; there is none of that key. One that was closed is another's."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+        if key in self._young:
+            del self._young[key]
+        if key in self._old:
+            del self._old[key]
         self._value_bytes += len(value)
         self.entries[key] = value
 

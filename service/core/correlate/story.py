@@ -7,6 +7,7 @@ text. Out: a `Story`, typed. Grammar: Postfix `smtpd/smtpd.c` (client=), `pickup
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from typing import Final
 
 from schemas.base import Message
 from service.core.correlate.memory import STAMP_BYTES, begun
@@ -14,16 +15,16 @@ from service.core.postfix.facts import Client
 from service.core.postfix.fragments import CLIENT, QUEUE_ID, known, pattern, port
 from service.core.syslog.timestamp import stamp_time
 
-SEPARATOR = b"\x1f"
+SEPARATOR: Final = b"\x1f"
 """Stands between the stamp of a line and its text in records of the kinds `c`, `u` and `b`. Postfix
 prints no control characters."""
 
-CLIENT_RECORD = b"\nc"
-UID_RECORD = b"\nu"
-BEGUN_RECORD = b"\nb"
+CLIENT_RECORD: Final = b"\nc"
+UID_RECORD: Final = b"\nu"
+BEGUN_RECORD: Final = b"\nb"
 """The first line seen is cleanup's: a message that Postfix made itself, or a line was lost."""
-MESSAGE_ID_RECORD = b"\nm"
-ACTIVE_RECORD = b"\nf"
+MESSAGE_ID_RECORD: Final = b"\nm"
+ACTIVE_RECORD: Final = b"\nf"
 PARENT_RECORD = b"\np"
 """The `c` or `u` record of the message this one was made from."""
 ORIGIN_RECORD = b"\nl"
@@ -33,7 +34,7 @@ NOTICE_RECORD = b"\nn"
 ASKED_RECORD = b"\na"
 """The other receivers were asked what they know of it."""
 
-LONGEST_RECORD = 512
+LONGEST_RECORD: Final = 512
 """Bytes that are kept of a line's text. Of one that is cut nothing is believed that stands at its
 end: whoever chose a long address may have placed there what looks like one."""
 _STAMPED = frozenset({b"c", b"u", b"b", b"p"})

@@ -1,9 +1,10 @@
 """A line that tells of a message, as bytes: who logged it, of which message, and what.
 
-In: a raw line. Out: a `Trace`, or None. Every line of a log comes here, and most are never needed
-again: the common header is taken apart by one anchored pattern, and who it names is remembered; any
-other form goes through the parser that failures go through. The queue id must stand right behind
-the tag: whatever a line quotes, nothing before that is a client's to write.
+In: raw lines. Out: of each a `Trace`, or None. Every line of a log comes here, and most are never
+needed again: one anchored pattern takes all lines of a text apart, those with the common header,
+and who that names is remembered; any other form goes through the parser that failures go through.
+The queue id must stand right behind the tag: whatever a line quotes, nothing before that is a
+client's to write.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Final
 
 from schemas.subjects import mta_token
 from service.core.postfix.record import MAX_TAG, identify
@@ -19,53 +21,54 @@ from service.core.syslog.rfc3164 import parse_origin
 from service.core.syslog.rfc5424 import plain_head
 from service.core.syslog.tag import BOM
 
-CLIENT = b"client="
+CLIENT: Final = b"client="
 """smtpd(8), qmqpd(8)"""
-MESSAGE_ID = b"message-id="
+MESSAGE_ID: Final = b"message-id="
 """cleanup(8)"""
-FROM = b"from="
+FROM: Final = b"from="
 """qmgr(8)"""
-TO = b"to=<"
+TO: Final = b"to=<"
 """Any delivery agent."""
-REMOVED = b"removed"
+REMOVED: Final = b"removed"
 """qmgr(8), postsuper(1), cleanup(8)"""
-UID = b"uid="
+UID: Final = b"uid="
 """pickup(8)"""
-SENDER = b"sender "
-POSTMASTER = b"postmaster "
+SENDER: Final = b"sender "
+POSTMASTER: Final = b"postmaster "
 """bounce(8): a notice to one of these."""
 
-BEGINNINGS = frozenset({CLIENT, UID, MESSAGE_ID, FROM})
+BEGINNINGS: Final = frozenset({CLIENT, UID, MESSAGE_ID, FROM})
 """Of lines that never stand behind `removed`, but of another message."""
 
-_ALL_OPENINGS = (CLIENT, MESSAGE_ID, FROM, TO, REMOVED, UID, SENDER, POSTMASTER)
-_NOQUEUE = b"NOQUEUE"
-_TELLING = (
-    rb"((?!NOQUEUE)[0-9A-Z][0-9A-Za-z]{4,31}|NOQUEUE(?=: client=)): (%b)(.{0,2048})"
-    % b"|".join(_ALL_OPENINGS)
-)
+_ALL_OPENINGS = (FROM, TO, MESSAGE_ID, REMOVED, CLIENT, UID, SENDER, POSTMASTER)
+"""The commonest first."""
+_NOQUEUE: Final = b"NOQUEUE"
+_QUEUE_ID = rb"[0-9A-Z][0-9A-Za-z]{4,31}"
+_SAID = rb": (%b)(.{0,2048})" % b"|".join(_ALL_OPENINGS)
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
-# is asked once. A stamp is kept, so its length and its characters are bounded. Groups: stamp, host
-# and tag, queue id, opening, text. (What may be absent is written as an alternative: `re` repeats a
-# group more dearly.)
-_COMMON = re.compile(
+# is asked once. A stamp is kept, so its length and its characters are bounded. (What may be absent
+# is written as an alternative: `re` repeats a group more dearly. NUL is in no tag; with it the set
+# is one that `re` looks up instead of going through it.)
+_COMMON = (
     rb"(?:<[0-9]{1,3}>|)([0-9]{4}-[-+.,:0-9TZ]{5,30}|[A-Z][a-z]{2} [ 0-3][0-9] [0-9:]{8}) "
-    rb"([^ :/[\]]+ [^ ]+): "
-    rb"(?: *(?:%b|)%b|)" % (BOM.encode(), _TELLING),
-    re.DOTALL,
+    rb"([^ \n:/[\]]+ [^ \n\0]+): "
+    rb"(?: *(?:%b|)(%b)%b|)" % (BOM.encode(), _QUEUE_ID, _SAID)
 )
-match_common = _COMMON.match
-TELLS_NOTHING = 2
-"""The `lastindex` of its match where a line has the common header and tells of no message."""
-_TOLD = re.compile(_TELLING, re.DOTALL)
+# Either takes any line, whole, so that no search goes on behind its beginning: the time is linear.
+_EACH_LINE: Final = re.compile(rb"((?:%b|).*)\n" % _COMMON)
+_WHOLE: Final = re.compile(rb"\A(?:%b|).*" % _COMMON, re.DOTALL)
+_TOLD: Final = re.compile(
+    rb"((?!NOQUEUE)%b|NOQUEUE(?=: client=))%b" % (_QUEUE_ID, _SAID), re.DOTALL
+)
 _MENTIONS = (*(opening for opening in _ALL_OPENINGS if opening != TO), b"to=")
 """What stands in any line that tells something: docker's json-file writes `<` as `\\u003c`."""
 _LONGEST_ORIGIN = 512
 """Bytes of host and tag that are remembered."""
-_TRAILING = b"\r\n\0"
-_LF = ord("\n")  # as a number: to look for bytes in bytes costs CPython an exception
+_TRAILING: Final = b"\r\n\0"
+_LF: Final = ord("\n")  # as a number: to look for bytes in bytes costs CPython an exception
 
-_PREFIX_BYTES = 4
+_PREFIX_BYTES: Final = 4
+_SESSION_BEGINS: Final = _PREFIX_BYTES + len(_NOQUEUE)
 _REMEMBERED = 8192
 _MOST_INSTANCES = 16
 
@@ -93,7 +96,25 @@ class Queue:
 
 def is_session(key: bytes) -> bool:
     """Whether `Queue.session` made it."""
-    return key.startswith(_NOQUEUE, _PREFIX_BYTES)
+    return key[_PREFIX_BYTES:_SESSION_BEGINS] == _NOQUEUE
+
+
+Told = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
+"""A line; stamp, and host and tag, both empty where it has not the common header; queue id,
+opening, and the text behind that, all empty where it does not tell of a message in that form."""
+
+
+def told_by(line: bytes) -> Told:
+    """A line feed in it is one of its bytes."""
+    found: list[tuple[bytes, bytes, bytes, bytes, bytes]] = _WHOLE.findall(line)
+    stamp, origin, queue_id, opening, text = found[0]
+    return line, stamp, origin, queue_id, opening, text
+
+
+def told_in(text: bytes) -> list[Told]:
+    """`told_by` of each line of a text, without its LF. The text ends with one."""
+    found: list[Told] = _EACH_LINE.findall(text)
+    return found
 
 
 Trace = tuple[Queue, bytes, bytes, bytes, bytes]
@@ -135,26 +156,23 @@ class Traces:
         """The other instances of its host that have been seen."""
         return tuple(q for q in self._instances.get(queue.host, ()) if q.instance != queue.instance)
 
-    def read(
-        self, match: re.Match[bytes] | None, line: bytes, received_at: datetime, sender: str
-    ) -> Trace | None:
-        """`match`: what `match_common` gave for the line. `sender`: who is taken for the host where
-        the line names none."""
-        if match is None:
+    def read(self, told: Told, received_at: datetime, sender: str) -> Trace | None:
+        """`sender`: who is taken for the host where the line names none."""
+        line, stamp, origin, queue_id, opening, text = told
+        if not stamp:
             return self._other_form(line, received_at, sender)
-        stamp, origin, queue_id, opening, text = match.groups()
         queue = self._queues.get(origin)
         if queue is None:
             if origin not in self._queues and not self._learn(origin):
                 return self._with_care(line, received_at, sender)
             queue = self._queues[origin]
-        if queue is None or opening is None:
+        if queue is None or not opening:
             return None
         if text[-1:] <= b"\r":
             text = text.rstrip(_TRAILING)
         if _LF in text:  # of a counted frame: records are lines
             text = text.replace(b"\n", b"?")
-        if queue_id == _NOQUEUE:
+        if queue_id.startswith(_NOQUEUE):
             return self._with_care(line, received_at, sender)
         return queue, queue.prefix + queue_id, stamp, opening, text
 
@@ -187,7 +205,10 @@ class Traces:
         return True
 
     def _with_care(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
-        if not any(mention in line for mention in _MENTIONS):
+        for mention in _MENTIONS:
+            if line.find(mention) >= 0:
+                break
+        else:
             return None
         message = parse_message(line, received_at=received_at, zone=self._zone)
         if message is None:

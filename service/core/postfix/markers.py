@@ -9,15 +9,17 @@ The markers come from Postfix's writers: every reject action ends in `reject: `
 (`global/log_adhoc.c`), and `abort: TLS` is `smtpd/smtpd.c`.
 """
 
-LONG_LINE = 1000
+from typing import Final
+
+LONG_LINE: Final = 1000
 """Lines of at least this many bytes are looked at even without a marker: a delivery line may have
 been cut before its `status=`. RFC 3164 relays cut at 1024 bytes, Postfix itself at 2000."""
 
-_REJECT = b"reject: "
-_STATUS = b"status="
-_SENT = b"sent"
-_ABORT = b"abort: TLS"
-_END = 1 << 62
+_REJECT: Final = b"reject: "
+_STATUS: Final = b"status="
+_SENT: Final = b"sent"
+_ABORT: Final = b"abort: TLS"
+_END: Final = 1 << 62
 
 
 def is_candidate(line: bytes) -> bool:

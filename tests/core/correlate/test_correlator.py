@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.core.correlate.correlator import READERS, Correlator, News, Notice
+from service.core.correlate.correlator import Correlator, News, Notice
 from service.core.correlate.memory import Bounds, Evicted, stamp_of
 from service.core.correlate.story import Story
-from service.core.correlate.trace import match_common, queue_of
+from service.core.correlate.trace import queue_of, told_by
 from service.core.postfix.facts import Delivery
 
 NOW = 1_787_392_800
@@ -43,9 +43,9 @@ class Log:
             self._hear(raw)
 
     def _hear(self, raw: bytes) -> News | Notice | None:
-        trace = self.known.traces.read(match_common(raw), raw, RECEIVED, "192.0.2.250")
+        trace = self.known.traces.read(told_by(raw), RECEIVED, "192.0.2.250")
         assert trace is not None, raw
-        news = READERS[trace[3]](self.known, trace, stamp_of(self.now))
+        news = self.known.hear(trace, stamp_of(self.now))
         if news is News.REMOVED:
             self.known.close(trace[1], self.now)
         return news

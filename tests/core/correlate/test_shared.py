@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.correlate.correlator import READERS, Correlator
+from service.core.correlate.correlator import Correlator
 from service.core.correlate.memory import Bounds, stamp_of
 from service.core.correlate.shared import GONE, LONGEST_VALUE, decode
-from service.core.correlate.trace import match_common, prefix_of, queue_of
+from service.core.correlate.trace import prefix_of, queue_of, told_by
 from service.core.correlate.waiting import Waiting
 from service.core.postfix.facts import Delivery
 
@@ -36,9 +36,9 @@ def note(
 ) -> None:
     for line in lines:
         raw = f"<22>{stamp} {HOST} postfix/{line}".encode()
-        trace = here.traces.read(match_common(raw), raw, datetime.fromtimestamp(at, UTC), "x")
+        trace = here.traces.read(told_by(raw), datetime.fromtimestamp(at, UTC), "x")
         assert trace is not None
-        READERS[trace[3]](here, trace, stamp_of(at))
+        here.hear(trace, stamp_of(at))
 
 
 def delivery(recipient: str = "r@example.com") -> Delivery:
