@@ -50,6 +50,8 @@ _WRAPPINGS: Final = tuple(opening for opening, _ in _PLACES)
 
 Heard = tuple[str, str, int | None, str | None, str, str, str | None, bool]
 """As a `Subject`, but with numbers in the text, and the place in letters as logged."""
+Asked = tuple[str, str, int | None, str | None, str, str, str | None, bool, bool]
+"""What a `Subject` is made of."""
 
 
 class Subject(NamedTuple):
@@ -86,8 +88,9 @@ def heard(facts: Facts, providers: Providers) -> Heard:
     return _of_delivery(facts, providers)
 
 
-def subject(asked: Heard) -> Subject:
-    said, text, smtp_code, enhanced, place, action, provider, listed = asked
+def asked_of(told: Heard) -> Asked:
+    """Not yet a `Subject`: most need not be made, and one is dear to make."""
+    said, text, smtp_code, enhanced, place, action, provider, listed = told
     machine = False
     if said == REMOTE:
         machine = names_machine(text)
@@ -95,9 +98,7 @@ def subject(asked: Heard) -> Subject:
             text = without_numbers(text)
     else:
         text = without_free_numbers(text)
-    return Subject(
-        said, text, smtp_code, enhanced, place.upper(), action, provider, listed, machine
-    )
+    return said, text, smtp_code, enhanced, place.upper(), action, provider, listed, machine
 
 
 def _opened(response: str, helo: str | None) -> str:
@@ -117,7 +118,7 @@ def _of_delivery(facts: Delivery, providers: Providers) -> Heard:
     relay = facts.relay
     host = relay.host if relay is not None else None
     if reply is None:
-        if host is None and (match := _PEER.match(reason)):
+        if host is None and "[" in reason and (match := _PEER.match(reason)):
             host = match[1]
         return (
             OWN,

@@ -1,9 +1,9 @@
 """Which words of a text the rules can tell apart.
 
-In: rules; then a text in the normal form of `wording`. Out: it with one mark for each run of words
-that stand in no phrase, and of a host no more than the domain that one asks for. What is left is
-the same for most replies of a kind, whomever they name. A phrase is in it exactly where it is in
-the text: a phrase is whole words side by side, and none of them holds the mark.
+In: rules; then the words of a text in the normal form. Out: that form with one mark for each run
+of words that stand in no phrase, and of a host no more than the domain that one asks for. What is
+left is the same for most replies of a kind, whomever they name. A phrase is in it exactly where it
+is in the text: a phrase is whole words side by side, and none of them holds the mark.
 """
 
 from collections.abc import Iterable
@@ -27,11 +27,11 @@ class Vocabulary:
         """Each with the dot in front."""
         self._longest = max(map(len, self._domains), default=0)
 
-    def known(self, normal: str) -> str:
+    def known(self, words: list[str]) -> str:
         known_words = self._words
         kept: list[str] = []
         is_known = True
-        for word in normal.split():
+        for word in words:
             if word in known_words:
                 is_known = True
                 kept.append(word)

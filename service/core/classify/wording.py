@@ -83,14 +83,14 @@ def without_leading_value(text: str) -> str:
 def without_opening(text: str) -> str:
     """Cut off codes, and a leading value behind them."""
     start = _end_of_codes(text)
-    if not text.startswith("<", start):
+    if text[start : start + 1] != "<":
         return text[start:]
     end = text.find(">", start)
     value = text[start + 1 : end]
     if end >= 0 and '"' not in value and "<" not in value:  # as nearly all: no need of a pattern
-        if text.startswith(": ", end + 1):
+        if text[end + 1 : end + 3] == ": ":
             return text[end + 3 :]
-        return text[end + 2 :] if text.startswith(" ", end + 1) else text[start:]
+        return text[end + 2 :] if text[end + 1 : end + 2] == " " else text[start:]
     return without_leading_value(text[start:])
 
 
@@ -109,7 +109,8 @@ def without_addresses(text: str) -> str:
 
 def names_machine(text: str) -> bool:
     """Whether the address of a machine stands in it."""
-    return (_has_number(text) and _IPV4.search(text) is not None) or (
+    first = _first_number(text)
+    return (first >= 0 and _IPV4.search(text, first) is not None) or (
         "[" in text and _BRACKETED_IP.search(text) is not None
     )
 
@@ -139,8 +140,8 @@ def without_peers(text: str) -> str:
 
 def without_free_numbers(text: str) -> str:
     """The same without peers."""
-    if _has_number(text):
-        text = _IP_OR_LONG_NUMBER.sub("", text)
+    if (first := _first_number(text)) >= 0:
+        text = text[:first] + _IP_OR_LONG_NUMBER.sub("", text[first:])
     if (start := text.find(_DNS_NAME)) >= 0:
         start += len(_DNS_NAME)
         end = text.find(" ", start)
@@ -148,10 +149,10 @@ def without_free_numbers(text: str) -> str:
     return text
 
 
-def _has_number(text: str) -> bool:
-    """Whether five digits and dots stand in a row: to search a text for a number or an address that
-    is not there costs more than all else that is done with it."""
-    return b"00000" in text.encode("utf-8", "surrogatepass").translate(_DIGITS)
+def _first_number(text: str) -> int:
+    """Where five digits and dots first stand in a row, or less than 0: to search a text with a
+    pattern for a number or an address costs more than all else that is done with it."""
+    return text.encode("latin-1", "replace").translate(_DIGITS).find(b"00000")
 
 
 def without_trace(text: str) -> str:
@@ -179,6 +180,11 @@ def joined(text: str) -> str:
 
 def words(text: str) -> str:
     """The normal form."""
+    return f" {' '.join(split_words(text))} "
+
+
+def split_words(text: str) -> list[str]:
+    """The words of the normal form one by one."""
     if text.isascii():
         plain = text.replace("'", "") if "'" in text else text
         text = plain.encode("ascii").translate(_ASCII_TO_WORDS).decode("ascii") + " "
@@ -186,7 +192,19 @@ def words(text: str) -> str:
         text = text.lower().translate(_TO_WORDS) + " "
     if "." in text:  # a full stop ends a word, a dot inside one does not
         text = text.replace("..", " ").replace(". ", " ")
-    return f" {' '.join(text.split())} ".replace(" - ", " ")
+    found = text.split()
+    return _without_dashes(found) if "-" in found else found
+
+
+def _without_dashes(found: list[str]) -> list[str]:
+    """Of each two dashes in a row one stays."""
+    kept: list[str] = []
+    is_cut = False
+    for word in found:
+        is_cut = word == "-" and not is_cut
+        if not is_cut:
+            kept.append(word)
+    return kept
 
 
 def pieces(normal: str) -> set[str]:

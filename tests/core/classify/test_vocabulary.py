@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from service.core.classify import Place, RulesFile, builtin_rules, compile_files
 from service.core.classify.rule import Rule
 from service.core.classify.vocabulary import Vocabulary
-from service.core.classify.wording import words
+from service.core.classify.wording import split_words, words
 
 
 def rules_of(**conditions: object) -> tuple[Rule, ...]:
@@ -40,7 +40,7 @@ VOCABULARY = Vocabulary(
     ],
 )
 def test_known(text: str, known: str) -> None:
-    assert VOCABULARY.known(words(text)) == known
+    assert VOCABULARY.known(split_words(text)) == known
 
 
 NEEDLES = sorted(
@@ -60,8 +60,8 @@ PART = st.sampled_from(NEEDLES) | st.sampled_from(WORDS) | st.sampled_from(["_",
 def test_each_phrase_is_in_it_where_it_is_in_the_text(
     parts: list[str], between: str, junk: str
 ) -> None:
-    normal = words(between.join([*parts, junk]))
-    known = BUILTIN.known(normal)
+    text = between.join([*parts, junk])
+    normal, known = words(text), BUILTIN.known(split_words(text))
     for needle in NEEDLES:
         assert (needle in known) == (needle in normal), needle
         assert known.startswith(needle) == normal.startswith(needle), needle

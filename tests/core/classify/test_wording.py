@@ -36,6 +36,8 @@ from service.core.classify.wording import (
         ),
         ("[TSS04] (S3140)", " tss04 s3140 "),
         ("ADDRESS_NOT_FOUND: 192.0.2.1_is_blocked", " address not found 192.0.2.1 is blocked "),
+        ("a - b -- c - - d - - - e", " a b -- c - d - e "),
+        ("- a -", " a "),
         ("STRASSE \u00c4\u00d6", " strasse \u00e4\u00f6 "),
         ("", "  "),
     ],
