@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -16,8 +16,8 @@ from schemas.delivery import Notice
 from service.core.correlate.story import Story
 
 # The validator itself, as in `core.assemble`.
-_MESSAGE = TypeAdapter(Message).validator
-_DOUBLE_BOUNCE = "double-bounce@"
+_MESSAGE: Final = TypeAdapter(Message).validator
+_DOUBLE_BOUNCE: Final = "double-bounce@"
 _PRIVATE = tuple(
     map(
         ip_network,
@@ -61,7 +61,7 @@ class Context:
 
 NO_CONTEXT = Context(Message())
 """Of lines without a queue id, all the same one: not to be changed."""
-_NO_MESSAGE = NO_CONTEXT.message
+_NO_MESSAGE: Final = NO_CONTEXT.message
 
 
 def context_of(

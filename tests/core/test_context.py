@@ -60,6 +60,15 @@ def test_all_of_it() -> None:
     assert (context.sender, context.attempt, context.first_deferred_at) == ("a@x", 3, at)
 
 
+def test_a_message_is_made_once_and_what_differs_is_each_line_s_own() -> None:
+    told = story(message_id="1@x", client=OUTSIDE)
+    first, second = context_of(told, 1), context_of(told, 2)
+    assert first.message is second.message
+    first.backscatter_risk = True
+    assert (second.backscatter_risk, second.attempt) == (None, 2)
+    assert context_of(None) is not NO_CONTEXT, "whoever has one may fill it in"
+
+
 @pytest.mark.parametrize(
     "known",
     [

@@ -62,18 +62,19 @@ _LOGIN = b", sasl_username="
 _RECIPIENTS: Final = b", nrcpt="
 _ORIGINAL_QUEUE_ID: Final = b", orig_queue_id="
 _ORIGINAL_ID = b" orig_id="
-_NAME = b"\0"
-_RENEW_SECONDS = 3600
+_NAME: Final = b"\0"
+_RENEW_SECONDS: Final = 3600
 """A deferred recipient counts as heard of, so that it does not age, once in this time."""
-_RETRY_SECONDS = 240
+_RETRY_SECONDS: Final = 240
 """Some less than the least that Postfix waits before it tries again (minimal_backoff_time)."""
 _ENDED_SECONDS = 600
 """How long it is known of a recipient which line ended its waiting, at least: as long as JetStream
 by default knows an event id again."""
-_MOST_NAMES_BYTES = 1 << 19
+_MOST_NAMES_BYTES: Final = 1 << 19
 """Of the names of one message's deferred recipients: they lie in one value."""
-_MOST_STORIES = 4096
-_NEIGHBOUR_SECONDS = 60
+_MOST_STORIES: Final = 4096
+"""That are kept read; then all are read anew."""
+_NEIGHBOUR_SECONDS: Final = 60
 """How far apart the lines of one message may be that were logged under two instances' names."""
 
 

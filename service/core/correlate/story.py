@@ -15,6 +15,7 @@ from service.core.postfix.facts import Client
 from service.core.postfix.fragments import CLIENT, QUEUE_ID, known, pattern, port
 from service.core.syslog.timestamp import stamp_time
 
+# `Final`: the compiled core then looks no name up.
 SEPARATOR: Final = b"\x1f"
 """Stands between the stamp of a line and its text in records of the kinds `c`, `u` and `b`. Postfix
 prints no control characters."""
@@ -25,13 +26,13 @@ BEGUN_RECORD: Final = b"\nb"
 """The first line seen is cleanup's: a message that Postfix made itself, or a line was lost."""
 MESSAGE_ID_RECORD: Final = b"\nm"
 ACTIVE_RECORD: Final = b"\nf"
-PARENT_RECORD = b"\np"
+PARENT_RECORD: Final = b"\np"
 """The `c` or `u` record of the message this one was made from."""
-ORIGIN_RECORD = b"\nl"
+ORIGIN_RECORD: Final = b"\nl"
 """The queue id of that message, where none of the lines of this one names it."""
-NOTICE_RECORD = b"\nn"
+NOTICE_RECORD: Final = b"\nn"
 """It is a notice that Postfix made of another message."""
-ASKED_RECORD = b"\na"
+ASKED_RECORD: Final = b"\na"
 """The other receivers were asked what they know of it."""
 
 LONGEST_RECORD: Final = 512
@@ -40,25 +41,27 @@ end: whoever chose a long address may have placed there what looks like one."""
 _STAMPED = frozenset({b"c", b"u", b"b", b"p"})
 _CLIENTS = (b"c", b"pc")
 
-_SEPARATOR = SEPARATOR.decode()
-_CLIENT_KIND = CLIENT_RECORD[1:].decode()
-_UID_KIND = UID_RECORD[1:].decode()
-_BEGUN_KIND = BEGUN_RECORD[1:].decode()
-_MESSAGE_ID_KIND = MESSAGE_ID_RECORD[1:].decode()
-_ACTIVE_KIND = ACTIVE_RECORD[1:].decode()
-_PARENT_KIND = PARENT_RECORD[1:].decode()
-_ORIGIN_KIND = ORIGIN_RECORD[1:].decode()
-_NOTICE_KIND = NOTICE_RECORD[1:].decode()
-_CLIENT = pattern(CLIENT)
-_SASL_USERNAME = ", sasl_username="
-_LOGIN_END = pattern(", (?:sasl_sender|orig_queue_id|orig_client)=")
+_SEPARATOR: Final = SEPARATOR.decode()
+_CLIENT_KIND: Final = CLIENT_RECORD[1:].decode()
+_UID_KIND: Final = UID_RECORD[1:].decode()
+_BEGUN_KIND: Final = BEGUN_RECORD[1:].decode()
+_MESSAGE_ID_KIND: Final = MESSAGE_ID_RECORD[1:].decode()
+_ACTIVE_KIND: Final = ACTIVE_RECORD[1:].decode()
+_PARENT_KIND: Final = PARENT_RECORD[1:].decode()
+_ORIGIN_KIND: Final = ORIGIN_RECORD[1:].decode()
+_NOTICE_KIND: Final = NOTICE_RECORD[1:].decode()
+_CLIENT: Final = pattern(CLIENT)
+_SASL_USERNAME: Final = ", sasl_username="
+_LOGIN_END: Final = pattern(", (?:sasl_sender|orig_queue_id|orig_client)=")
 # A filter before the queue may say NOQUEUE.
-_ORIGINAL_QUEUE_ID = pattern(rf", orig_queue_id=(?!NOQUEUE)({QUEUE_ID})(?=, orig_client=|\Z)")
-_ORIGINAL_CLIENT = ", orig_client="
-_UID = pattern(rf"([0-9]{{1,10}}) from=<(.*)>(?: orig_id=({QUEUE_ID}))?\Z")
+_ORIGINAL_QUEUE_ID: Final = pattern(
+    rf", orig_queue_id=(?!NOQUEUE)({QUEUE_ID})(?=, orig_client=|\Z)"
+)
+_ORIGINAL_CLIENT: Final = ", orig_client="
+_UID: Final = pattern(rf"([0-9]{{1,10}}) from=<(.*)>(?: orig_id=({QUEUE_ID}))?\Z")
 # From the right: whatever the sender holds, it ends before this.
-_ACTIVE = pattern(r"<(.*)>, size=([0-9]{1,18}), nrcpt=([0-9]{1,9})\Z")
-_DOUBLE_BOUNCE = "double-bounce@"
+_ACTIVE: Final = pattern(r"<(.*)>, size=([0-9]{1,18}), nrcpt=([0-9]{1,9})\Z")
+_DOUBLE_BOUNCE: Final = "double-bounce@"
 
 
 @dataclass(slots=True, eq=False, init=False)

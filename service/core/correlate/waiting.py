@@ -6,10 +6,11 @@ the same) and back. Few messages are ever deferred, but those wait for days.
 """
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 import orjson
 
-LONGEST_RESPONSE = 512
+LONGEST_RESPONSE: Final = 512
 """Characters of a response that are kept for the `resolved` event."""
 
 
@@ -90,7 +91,7 @@ class Waiting:
         return self.first_deferred if self.is_counted else None
 
 
-_VALUES = len(fields(Waiting))
+_VALUES: Final = len(fields(Waiting))
 
 
 def pack(waiting: Waiting) -> bytes:

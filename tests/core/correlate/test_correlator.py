@@ -68,6 +68,24 @@ class Log:
         return attempt.number
 
 
+def test_a_story_is_read_once_as_long_as_few_others_are() -> None:
+    log = Log()
+    log.tell(CLIENT, MESSAGE_ID)
+    first = log.story()
+    assert first is log.story() is not None
+    log.tell(ACTIVE)
+    active = log.story()
+    assert active is not None
+    assert (active.is_active, active is log.story()) == (True, True)
+    for number in range(4096):
+        other = CLIENT.replace("12F", f"{number:03X}F")
+        log.tell(other)  # at another second: not the same bytes
+        assert log.story(f"4ABCDE{number:03X}F") is not None
+    anew = log.story()
+    assert anew is not None
+    assert (anew is active, anew.message_id) == (False, active.message_id)
+
+
 def told(*lines: str) -> Story:
     log = Log()
     log.tell(*lines)
