@@ -1,7 +1,10 @@
 """What is remembered is bounded, and what is forgotten is read again to the same result."""
 
+import pytest
+
 from service.core.postfix.facts import Delivery
 from service.core.postfix.remembered import MOST_REMEMBERED, remember
+from service.core.postfix.shapes.delivery import read_plain
 from tests.core.postfix.lines import delivery
 
 
@@ -34,3 +37,27 @@ def test_more_peers_than_are_remembered() -> None:
     assert again.delays == (1.0, 0.1, 0.0, 1.0)
     assert again.remote_reply is not None
     assert again.remote_reply.command == "X1"
+
+
+@pytest.mark.parametrize(
+    ("piece", "other"),
+    [
+        ("4ABCDE12F", "NOQUEUE"),
+        ("4ABCDE12F", "aABCDE12F"),
+        ("<r@x.example>", "<r r@x.example>"),
+        ("<o@x.example>", '<"o"@x.example>'),
+        ("relay=none", "relay=a b"),
+        ("delay=1,", "delay=1e1,"),
+        ("0/0/1/0", "0/0/1"),
+        ("0/0/1/0", "0/.1/1/0"),
+        ("dsn=4.4.1", "dsn=4.4"),
+        ("(x)", "(x"),
+    ],
+)
+def test_one_odd_piece_is_enough_for_the_long_way(piece: str, other: str) -> None:
+    line = (
+        "4ABCDE12F: to=<r@x.example>, orig_to=<o@x.example>, relay=none, delay=1, "
+        "delays=0/0/1/0, dsn=4.4.1, status=deferred (x)"
+    )
+    assert read_plain(line) is not None
+    assert read_plain(line.replace(piece, other)) is None

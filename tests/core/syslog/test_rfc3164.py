@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.core.syslog.rfc3164 import parse_common, parse_stamped, parse_unstamped
+from service.core.syslog.rfc3164 import (
+    _ORIGINS,
+    _SECONDS,
+    parse_common,
+    parse_stamped,
+    parse_unstamped,
+)
 
 NOW = datetime(2026, 8, 22, 10, 0, tzinfo=UTC)
 
@@ -51,3 +57,17 @@ def test_no_stamp(stamp: str) -> None:
 )
 def test_words_are_no_bare_tag(text: str) -> None:
     assert parse_unstamped(text, NOW, UTC) is None
+
+
+def test_more_seconds_and_processes_than_are_remembered() -> None:
+    def read(number: int) -> object:
+        minute, second = divmod(number, 60)
+        stamp = f"2026-08-01T{minute // 60:02}:{minute % 60:02}:{second:02}.000001+02:00"
+        return parse_common(f"<22>{stamp} mx1 postfix/smtp[{number}]: x", NOW, UTC)
+
+    first = read(1)
+    for number in range(5000):
+        read(number)
+    assert read(1) == first
+    assert len(_SECONDS) <= 1024
+    assert len(_ORIGINS) <= 4096
