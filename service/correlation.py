@@ -88,6 +88,7 @@ class Correlation:
         """Times that something was released for want of room."""
         self._second = 0
         self._bounces_in_second = 0
+        self._is_flooded = False
 
     @property
     def held(self) -> int:
@@ -355,7 +356,7 @@ class Correlation:
         job.context = context
         # The null sender too: with `notify_classes = 2bounce` the postmaster is told of those. Not
         # where it is unknown: nothing was seen of this message, and little will be.
-        if sender is not None and self._may_wait(entry):
+        if sender is not None and self._may_wait(entry, key):
             self._hold(self._bounces, key, (entry, job), entry.batch.now)
             return None
         return job
@@ -423,17 +424,22 @@ class Correlation:
         except Exception as error:  # noqa: BLE001
             return Job(_line(entry, self._zone), error)
 
-    def _may_wait(self, entry: Entry) -> bool:
+    def _may_wait(self, entry: Entry, key: bytes) -> bool:
+        """Messages are counted, not their recipients: one notice tells of all of these."""
+        receipts = entry.batch.receipts
+        if self._notice_wait <= 0 or (receipts is not None and receipts.is_pressed):
+            return False
+        if key in self._bounces:
+            return True
         second = int(entry.batch.now)
         if second != self._second:
+            # A flood is known by its first second; then none waits until it is over.
+            self._is_flooded = (
+                second == self._second + 1 and self._bounces_in_second > self._notice_rate
+            )
             self._second, self._bounces_in_second = second, 0
         self._bounces_in_second += 1
-        receipts = entry.batch.receipts
-        return (
-            self._notice_wait > 0
-            and self._bounces_in_second <= self._notice_rate
-            and not (receipts is not None and receipts.is_pressed)
-        )
+        return not self._is_flooded and self._bounces_in_second <= self._notice_rate
 
     def _is_asked(self, queue: Queue, key: bytes) -> bool:
         """Whether the others are asked of this message, now or before, and have yet to answer."""

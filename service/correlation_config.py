@@ -50,7 +50,8 @@ class CorrelationConfig(BaseModel):
         20,
         ge=1,
         le=1_000_000,
-        description="Bounces a second above which none waits: then being quick matters more.",
+        description="Bounced messages a second above which none waits, until they are fewer: then "
+        "being quick matters more.",
     )
     max_held: int = Field(
         10_000,

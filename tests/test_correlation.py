@@ -3,6 +3,7 @@
 Orders, cuts, resends and bounds: `tests/test_correlation_model.py`.
 """
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -248,6 +249,27 @@ def test_a_defect_in_a_line_that_waited_takes_no_other_with_it() -> None:
     assert (letter.event_type, letter.reason) == ("invalid", "parser_failed")
     assert (event.outcome, event.queue_id) == ("removed", "4ABCDE13A")
     assert house.correlation.held == 0
+
+
+def test_in_a_flood_of_bounces_none_waits_for_its_notice() -> None:
+    """The first twenty of each second used to wait: at full speed nearly every hundredth event."""
+    house = House(notice_wait=60, notice_rate=2)
+    for number in range(6):
+        house.take(*(line.replace("12F", f"13{number}") for line in BEGUN))
+
+    def bounce(number: int, seconds: int) -> int:
+        """Of both recipients of that message; how many go out at once."""
+        lines = [to(name, "bounced").replace("12F", f"13{number}") for name in "ab"]
+        frames = [Frame(f"<22>2026-08-22T10:00:00.5Z mx1 {line}".encode()) for line in lines]
+        at = NOW + timedelta(seconds=seconds)
+        return len(house.pipeline.process(list(frames), ORIGIN, at))
+
+    # Messages count, not recipients: one notice tells of both.
+    assert [bounce(0, 0), bounce(1, 0), bounce(2, 0)] == [0, 0, 2]
+    assert bounce(3, 1) == 2  # the second before was too many
+    assert bounce(4, 2) == 0  # this one was not
+    assert bounce(5, 7) == 0
+    assert len(house.end()) == 8
 
 
 class _Pressed:
