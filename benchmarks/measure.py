@@ -150,6 +150,8 @@ async def _send(scenario: Scenario, log: Log, service: Service) -> Sent:
     arguments = [f"--{scenario.transport}", f"{host}:{port}"]
     if scenario.rate is not None:
         arguments += ["--rate", str(scenario.rate)]
+    if scenario.connections > 1:
+        arguments += ["--connections", str(scenario.connections)]
     if _is_latency(scenario):
         arguments.append("--restamp")
     return await send(arguments, log.path)

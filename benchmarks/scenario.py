@@ -20,6 +20,8 @@ class Scenario:
     seed: int = 42
     correlation: bool = True
     """Off: events say what their own line says."""
+    connections: int = 1
+    """Of TCP without a rate: at most so many, each with the lines of some hosts."""
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """Send a file of LF-terminated lines to a receiver on this machine, fast or at a pace.
 
     python -m benchmarks.send --tcp 127.0.0.1:5514 /tmp/mail.log
+    python -m benchmarks.send --tcp 127.0.0.1:5514 --connections 16 /tmp/mail.log
     python -m benchmarks.send --octet-counted 127.0.0.1:5514 /tmp/mail.log
     python -m benchmarks.send --udp 127.0.0.1:5514 --rate 100000 /tmp/mail.log
     python -m benchmarks.send --relp 127.0.0.1:2514 --window 128 /tmp/mail.log
@@ -19,6 +20,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import ip_address
@@ -76,6 +78,32 @@ def send_tcp(
             sock.sendall(chunk)
         sock.shutdown(socket.SHUT_WR)
         return Sent(lines, sum(map(len, chunks)), began, time.time())
+
+
+def by_host(lines: Sequence[bytes], most: int) -> list[list[bytes]]:
+    """In at most `most` parts. The lines of a host stay together and in order, as each host has a
+    connection of its own."""
+    parts: list[list[bytes]] = [[] for _ in range(most)]
+    places: dict[bytes, int] = {}
+    for line in lines:
+        host = b"".join(line.split(b" ", 2)[1:2])
+        parts[places.setdefault(host, len(places) % most)].append(line)
+    return [part for part in parts if part]
+
+
+def send_tcp_apart(
+    address: tuple[str, int], parts: Sequence[Sequence[bytes]], stall: float = STALL_SECONDS
+) -> Sent:
+    """Each part over a connection of its own, all at once. Raises as `send_tcp`."""
+    pieces = [(chunked(part), len(part)) for part in parts]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        sent = list(pool.map(lambda piece: send_tcp(address, piece[0], piece[1], stall), pieces))
+    return Sent(
+        sum(one.lines for one in sent),
+        sum(one.bytes for one in sent),
+        min(one.began for one in sent),
+        max(one.ended for one in sent),
+    )
 
 
 def send_tcp_paced(
@@ -170,6 +198,9 @@ def main() -> None:
     parser.add_argument(
         "--rate", type=float, help="lines a second; as fast as possible if not given"
     )
+    parser.add_argument(
+        "--connections", type=int, default=1, help="of --tcp, as fast as possible: a host has one"
+    )
     parser.add_argument("--restamp", action="store_true", help="stamp paced lines as they are sent")
     parser.add_argument("file", type=Path)
     given = parser.parse_args()
@@ -188,6 +219,8 @@ def main() -> None:
     elif given.octet_counted:
         frames = list(map(octet_counted, lines_of(data)))
         sent = send_tcp(given.octet_counted, chunked(frames), len(frames))
+    elif given.connections > 1:
+        sent = send_tcp_apart(given.tcp, by_host(lines_of(data), given.connections))
     else:
         chunks = [data[at : at + _BLOCK_BYTES] for at in range(0, len(data), _BLOCK_BYTES)]
         sent = send_tcp(given.tcp, chunks, data.count(b"\n"))

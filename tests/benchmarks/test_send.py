@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import pytest
 from benchmarks.generate import Options, corpus
 from benchmarks.processes import ROOT
 from benchmarks.send import (
+    by_host,
     chunked,
     lines_of,
     loopback,
     octet_counted,
     restamp,
     send_tcp,
+    send_tcp_apart,
     send_tcp_paced,
     send_udp,
 )
@@ -49,6 +52,26 @@ async def test_tcp_sends_every_byte_once(listener: socket.socket) -> None:
     assert await receiving == DATA
     assert (sent.lines, sent.bytes) == (2000, len(DATA))
     assert 0 < sent.seconds < 10
+
+
+async def test_hosts_have_connections_of_their_own(listener: socket.socket) -> None:
+    def host(line: bytes) -> bytes:
+        return line.split(b" ")[1]
+
+    lines = lines_of(DATA)
+    parts = by_host(lines, 3)
+    assert len(parts) == 3
+    of_parts = [set(map(host, part)) for part in parts]
+    assert sum(map(len, of_parts)) == len(set(map(host, lines))), "each in one part"
+
+    def receive_three() -> list[bytes]:
+        with ThreadPoolExecutor(3) as pool:
+            return list(pool.map(lambda _: receive_all(listener), range(3)))
+
+    receiving = asyncio.create_task(asyncio.to_thread(receive_three))
+    sent = await asyncio.to_thread(send_tcp_apart, listener.getsockname(), parts)
+    assert sorted(await receiving) == sorted(map(b"".join, parts))
+    assert (sent.lines, sent.bytes) == (2000, len(DATA))
 
 
 def test_octet_counted_frames_hold_the_lines_without_lf() -> None:
