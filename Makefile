@@ -53,7 +53,7 @@ bench: compiled
 # The peers are Debian's; root has them installed.
 bench-full: compiled
 	$(BIN)/python -m benchmarks.run --full --tree $(COMPILED)
-	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks.peers --tree $(COMPILED)
 
 faults: $(INSTALLED)
 	$(BIN)/python -m tests.faults

@@ -10,7 +10,8 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,12 @@ from rich.table import Table
 
 from benchmarks.lines import Truth
 from benchmarks.logs import Log, Logs
-from benchmarks.measure import measure
+from benchmarks.measure import Result, measure
 from benchmarks.peers import pipelines, readers
 from benchmarks.peers.figures import OURS, Figures, figures, turns
 from benchmarks.peers.pipelines import Runner
 from benchmarks.peers.run import Run, Work
-from benchmarks.processes import ProcessError
+from benchmarks.processes import ROOT, ProcessError
 from benchmarks.report import console
 from benchmarks.scenario import Scenario
 
@@ -34,6 +35,7 @@ _PEERS: Mapping[str, Runner] = {
     "mtail": readers.mtail,
     "pflogsumm": readers.pflogsumm,
 }
+_Ours = Callable[[Log], Awaitable[Result]]
 _PRIORITY_BYTES = 4
 """`<22>` and `<20>`."""
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
@@ -48,17 +50,24 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5, help="runs of each, by turns")
     parser.add_argument("--only", nargs="+", choices=_PEERS, default=list(_PEERS))
     parser.add_argument("--pin", action="store_true", help="our service on a CPU of its own")
+    parser.add_argument(
+        "--tree",
+        type=Path,
+        default=ROOT,
+        help="what of ours to run; else these sources as they are",
+    )
     given = parser.parse_args()
     scenario = Scenario(given.lines, given.failures, hosts=given.hosts, seed=given.seed)
+    ours = partial(measure, scenario, tree=given.tree, pin=given.pin)
     try:
-        wrong = asyncio.run(_measure(scenario, given.only, given.repeat, given.pin))
+        wrong = asyncio.run(_measure(scenario, ours, given.only, given.repeat))
     except ProcessError as error:
         console.print(str(error), style="red", markup=False)
         sys.exit(1)
     sys.exit(bool(wrong))
 
 
-async def _measure(scenario: Scenario, peers: Sequence[str], repeat: int, pin: bool) -> list[str]:
+async def _measure(scenario: Scenario, ours: _Ours, peers: Sequence[str], repeat: int) -> list[str]:
     """Returns what was wrong with runs of ours."""
     runs: dict[str, list[Run]] = {OURS: [], **{name: [] for name in peers}}
     missing: dict[str, str] = {}
@@ -74,7 +83,7 @@ async def _measure(scenario: Scenario, peers: Sequence[str], repeat: int, pin: b
                     continue
                 console.print(f"[{number + 1}/{repeat}] {which} ...", markup=False)
                 try:
-                    runs[which].append(await _one(which, scenario, log, file, pin, wrong))
+                    runs[which].append(await _one(which, scenario, ours, log, file, wrong))
                 except pytest.skip.Exception as skip:
                     missing[which] = str(skip)
     _print(figures({name: found for name, found in runs.items() if found}), log.truth, repeat)
@@ -86,12 +95,12 @@ async def _measure(scenario: Scenario, peers: Sequence[str], repeat: int, pin: b
 
 
 async def _one(
-    which: str, scenario: Scenario, log: Log, file: Path, pin: bool, wrong: list[str]
+    which: str, scenario: Scenario, ours: _Ours, log: Log, file: Path, wrong: list[str]
 ) -> Run:
     """Raises `pytest.skip.Exception` where the program cannot be had. What was wrong with a run of
     ours is added to `wrong`."""
     if which == OURS:
-        result = await measure(scenario, log, pin=pin)
+        result = await ours(log)
         wrong += result.problems
         return Run(OURS, result.lines, result.seconds, result.service_cpu, log.truth.failures)
     with tempfile.TemporaryDirectory(prefix="mf-peer-") as home:
