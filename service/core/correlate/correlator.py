@@ -68,8 +68,11 @@ _RENEW_SECONDS: Final = 3600
 _RETRY_SECONDS: Final = 240
 """Some less than the least that Postfix waits before it tries again (minimal_backoff_time)."""
 _ENDED_SECONDS = 600
-"""How long it is known of a recipient which line ended its waiting, at least: as long as JetStream
-by default knows an event id again."""
+"""How long it is known of a recipient which line ended its waiting: as long as JetStream by default
+knows an event id again."""
+_ENDED_SHARE = 64
+"""Of what may be remembered that much of those that ended, twice, and then it is known no longer:
+six thousand endings at least with the usual bounds, so those of the last hundred thousand lines."""
 _MOST_NAMES_BYTES: Final = 1 << 19
 """Of the names of one message's deferred recipients: they lie in one value."""
 _MOST_STORIES: Final = 4096
@@ -135,11 +138,11 @@ class Correlator:
         self.is_shared = is_shared
         self.memory = Memory(bounds)
         """Records of messages, by queue and queue id."""
-        self.queued = Memory(bounds, _ENDED_SECONDS)
+        self.queued = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
         """Messages with deferred recipients: activations seen, and the names of recipients."""
-        self.recipients = Memory(bounds, _ENDED_SECONDS)
+        self.recipients = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
         """Deferred recipients, by the same key and their name."""
-        self._endings = Memory(bounds, _ENDED_SECONDS)
+        self._endings = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
         """Recipients whose waiting a line ended, by its event id."""
         self._uncounted_before = -1
         """Unix time, seconds: of messages begun until then recipients may have been forgotten."""

@@ -24,7 +24,7 @@ _AGE_EVERY = 10
 """Seconds between looks for what is too old."""
 _CLOSED_SECONDS = 5
 """How long a removed message is kept in reach, at least."""
-_CLOSED_SHARE: Final = 8
+_CLOSED_SHARE = 8
 """At most that part of the bounds may be removed messages, twice."""
 
 
@@ -55,9 +55,15 @@ class Eviction(NamedTuple):
 
 
 class Memory:
-    def __init__(self, bounds: Bounds, closed_seconds: int = _CLOSED_SECONDS) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        closed_seconds: int = _CLOSED_SECONDS,
+        closed_share: int = _CLOSED_SHARE,
+    ) -> None:
         self.bounds = bounds
         self._closed_seconds = closed_seconds
+        self._closed_share = closed_share
         self.evicted = dict.fromkeys(Evicted, 0)
         self.entries: dict[bytes, bytes] = {}
         """In order of age: a record set that is touched anew goes to the end."""
@@ -118,8 +124,8 @@ class Memory:
         self._value_bytes -= len(value)
         if (
             seconds - self._closed_at >= self._closed_seconds
-            or len(self._young) * _CLOSED_SHARE > self.bounds.messages
-            or self._young_bytes * _CLOSED_SHARE > self.bounds.size
+            or len(self._young) * self._closed_share > self.bounds.messages
+            or self._young_bytes * self._closed_share > self.bounds.size
         ):
             self._old, self._young = self._young, {}
             self._young_bytes = 0
