@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -27,6 +27,7 @@ from service.core.correlate.waiting import Waiting
 from service.core.identity import ID_BYTES, derived_id, id_of, origin_key
 from service.core.outcomes import Malformed
 from service.core.postfix.facts import Client, Delivery, Facts, Record, Reject, Relay, RemoteReply
+from service.core.postfix.remembered import remember
 from service.core.syslog.message import SyslogMessage
 
 Event = RejectEvent | DeferredEvent | BouncedEvent | ResolvedEvent | InvalidEvent
@@ -47,11 +48,6 @@ UNKNOWN_HOST = "unknown"
 NAME_MAX = 255
 """RFC 5424 6: HOSTNAME. A line may hold a longer one; where room is scarce, that is cut."""
 
-REMEMBERED: Final = 4096
-"""Objects of one kind that are kept because they come again and again."""
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _DEAD_LETTER_BYTES = 4096
 _DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queue_id")
@@ -238,13 +234,6 @@ def dead_letter(body: bytes, reason: str, detail: str) -> InvalidEvent:
     values["truncated"] = True
     values["raw_base64"] = base64.b64encode(raw).decode("ascii")
     return _INVALID.validate_python(values)
-
-
-def remember(known: dict[K, V], key: K, value: V) -> None:
-    """All are forgotten when there are too many: that costs nothing each time one is looked up."""
-    if len(known) >= REMEMBERED:
-        known.clear()
-    known[key] = value
 
 
 _Source = tuple[str, str, int | None, str | None, str | None, str | None, str]

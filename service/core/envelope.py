@@ -17,8 +17,9 @@ import orjson
 from schemas.base import SCHEMA_VERSION, EventBase, Message, Model, Mta
 from schemas.delivery import Relay
 from schemas.subjects import mta_token
-from service.core.assemble import NAME_MAX, remember
+from service.core.assemble import NAME_MAX
 from service.core.identity import ID_BYTES
+from service.core.postfix.remembered import remember
 
 FIELDS = ("prefix", "type", "mta", "instance", "category", "recipient_domain")
 """What a subject template may hold."""

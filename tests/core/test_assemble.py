@@ -14,12 +14,10 @@ import schemas
 from schemas import BouncedEvent, DeferredEvent, InvalidEvent, RejectEvent
 from service.core.assemble import (
     NAME_MAX,
-    REMEMBERED,
     Line,
     assemble_invalid,
     dead_letter,
     event_id,
-    remember,
 )
 from service.core.outcomes import Malformed
 from service.core.postfix.facts import Client, Delivery, Record, Reject, Relay, RemoteReply
@@ -371,12 +369,3 @@ class TestDeadLetter:
         refused = assembled(line, RECORD, reject(response=text, helo=text))
         letter = dead_letter(schemas.encode(refused), "refused", text)
         assert schemas.decode(schemas.encode(letter)) == letter
-
-
-def test_what_is_remembered_is_bounded() -> None:
-    known: dict[int, str] = {}
-    for number in range(REMEMBERED):
-        remember(known, number, "")
-    assert len(known) == REMEMBERED
-    remember(known, REMEMBERED, "last")
-    assert known == {REMEMBERED: "last"}

@@ -10,10 +10,11 @@ from typing import Final, TypeVar
 
 MOST_REMEMBERED: Final = 4096
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
-def remember(known: dict[str, _T], piece: str, meaning: _T) -> _T:
+def remember(known: dict[_K, _T], piece: _K, meaning: _T) -> _T:
     if len(known) >= MOST_REMEMBERED:
         known.clear()
     known[piece] = meaning
