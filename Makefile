@@ -3,7 +3,8 @@
 #   make run     the receiver on an embedded NATS          make test    the test suite
 #   make demo    see it work, a few seconds                make check   ruff, mypy, import-linter
 #   make bench   lines/s, cost per event, the balance      make faults  kill things, count what is lost
-#   make lock    renew the pinned versions                 make bench-full  longer, and beside peers
+#   make compiled  the core as C, which `run` then takes   make bench-full  longer, and beside peers
+#   make lock    renew the pinned versions
 
 SHELL := /bin/bash
 VENV := .venv
@@ -20,8 +21,10 @@ $(INSTALLED): requirements/dev.txt pyproject.toml install.sh
 	./install.sh $(VENV)
 	@touch $@
 
+# With the compiled core once `make compiled` was made of the sources as they are.
 run: $(INSTALLED)
-	$(BIN)/mailfault serve
+	@if $(MAKE) --question $(COMPILED)/.made 2>/dev/null; then export PYTHONPATH=$(CURDIR)/$(COMPILED); fi; \
+	exec $(BIN)/mailfault serve
 
 demo: $(INSTALLED)
 	$(BIN)/mailfault demo

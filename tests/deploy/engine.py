@@ -90,8 +90,9 @@ class Engine:
     def build(self, dockerfile: str, context: str, tag: str) -> None:
         # Docker's own format: OCI's has no health check.
         options = ["--isolation=chroot", "--network=host", "--format=docker", "--layers=false"]
+        bases = (f"--build-arg=BASE={BASE}", f"--build-arg=BUILD_BASE={BASE}")
         self.podman(
-            *("build", *options, f"--build-arg=BASE={BASE}", *self._pip_options()),
+            *("build", *options, *bases, *self._pip_options()),
             *("--tag", tag, "--file", TOP / dockerfile, TOP / context),
         )
 
