@@ -44,6 +44,7 @@ ASK_SECONDS = 1.0
 _EXPIRIES = frozenset({"expired", "force-expired"})
 _POSTSUPER = "postsuper"
 _LOCAL = "local"
+_CLEANUP = "cleanup"
 _PROXY_REJECT = "proxy-reject"
 
 
@@ -279,6 +280,8 @@ class Correlation:
         key = queue.key(record.queue_id)
         if not isinstance(facts, Delivery):
             story = self.correlator.story(queue, key)
+            if record.daemon == _CLEANUP:
+                self.correlator.refused(key, entry.batch.seconds)
             return Job(line, failure, entry.verdict, context_of(story))
         if self._is_asked(queue, key):
             self._hold(self._foreign, key, entry, entry.batch.now)

@@ -123,6 +123,47 @@ def test_postsuper_removes_at_once_and_qmgr_is_given_a_moment() -> None:
     assert (removed.recipient, removed.outcome) == ("b@r.example", "removed")
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "reject: header Subject: x from q[192.0.2.77]; {}: 5.7.1 no",
+        "milter-reject: END-OF-MESSAGE from q[192.0.2.77]: 4.7.1 later; {}",
+    ],
+)
+def test_what_cleanup_refused_is_not_remembered_for_days(refused: str) -> None:
+    """qmgr never had it, so it is never `removed`: a server that refused much mail for its content
+    remembered all of it until the bounds were reached."""
+    house = House()
+    cleanup = "postfix/cleanup[2]: 4ABCDE12F: "
+    context = "from=<qsender@s.example> to=<a@r.example> proto=ESMTP helo=<q>"
+    [event] = decoded(house.take(*BEGUN[:2], cleanup + refused.format(context)))
+    assert (event.message.message_id, event.message.client.name) == (
+        "qid@m.example",
+        "q-name.c.example",
+    )
+    memory = house.correlation.correlator.memory
+    assert len(memory) == 0
+    # Of mail from this host, cleanup itself then says that it bounced.
+    bounce = (
+        f"{cleanup}to=<a@r.example>, relay=none, delay=0.1, delays=0.1/0/0/0, dsn=5.7.1, "
+        "status=bounced (no)"
+    )
+    [event] = decoded(house.take(bounce) + house.end())
+    assert event.message.message_id == "qid@m.example"
+
+
+def test_a_recipient_that_smtpd_refused_leaves_the_message_as_it_was() -> None:
+    house = House()
+    refusal = (
+        "postfix/smtpd[1]: 4ABCDE12F: reject: RCPT from q-name.c.example[192.0.2.77]: 550 5.1.1 "
+        "<b@r.example>: no; from=<qsender@s.example> to=<b@r.example> proto=ESMTP helo=<q>"
+    )
+    house.take(BEGUN[0], refusal, *BEGUN[1:])
+    [event] = decoded(house.take(to("a", "deferred")))
+    assert event.message.client.name == "q-name.c.example"
+    assert event.message.context == "complete"
+
+
 def test_a_notice_and_who_would_get_it() -> None:
     house = House(notice_wait=60)
     house.take("postfix/smtpd[1]: 4ABCDE12F: client=q-name.c.example[192.0.2.77]", *BEGUN[1:])

@@ -652,6 +652,12 @@ class Correlator:
         self.queued.close(key, seconds)
         self.memory.close(key, seconds)
 
+    def refused(self, key: bytes, seconds: int) -> None:
+        """cleanup(8) refused the message as a whole: qmgr never has it, and never says `removed`.
+        Content is refused by the thousand, and each would be remembered until it is too old."""
+        if key not in self.queued.entries:
+            self.memory.close(key, seconds)
+
     @property
     def evicted(self) -> dict[str, float]:
         """How much was forgotten, by reason."""
