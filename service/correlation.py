@@ -11,9 +11,8 @@ from datetime import tzinfo
 from math import inf
 from typing import Protocol, TypeVar
 
-from schemas.delivery import Notice as NoticeOfBounce
 from service.core.assemble import Ending, Line, event_id
-from service.core.context import backscatter_risk, context_of
+from service.core.context import backscatter_risk, context_of, notice_of, utc
 from service.core.correlate.correlator import Correlator, News, Notice
 from service.core.correlate.memory import Bounds
 from service.core.correlate.story import Story
@@ -324,7 +323,10 @@ class Correlation:
                 waiting.provider, waiting.provider_code = provider, provider_code
             self.correlator.keep(key, waiting, entry.batch.seconds)
             self._tell_others(queue, key)
-        return Job(line, failure, verdict, context_of(story, attempt.number, waiting.since))
+        since = waiting.since
+        # Of a first attempt it is the time of the line itself.
+        first = line.message.time if since == at else utc(since)
+        return Job(line, failure, verdict, context_of(story, attempt.number, first))
 
     def _bounced(
         self,
@@ -353,7 +355,7 @@ class Correlation:
                 attempt = 1
         if job.endings:
             self._tell_others(queue, key)
-        context = context_of(story, attempt, since)
+        context = context_of(story, attempt, utc(since))
         sender = facts.sender if facts.sender is not None else context.sender
         context.backscatter_risk = backscatter_risk(story, sender)
         job.context = context
@@ -388,14 +390,16 @@ class Correlation:
         _, key, stamp, _, _ = trace
         if key not in self._bounces:
             return
+        # Read before anything is taken: a line that cannot be right raises, and they wait on.
+        told = None if notice is None else notice_of(notice.queue_id, notice.kind)
         time, quality = stamp_time(stamp.decode("ascii", "replace"), batch.written_at, self._zone)
-        at = time.timestamp() if quality == "exact" else inf
         for entry, job in self._bounces.take(key):
-            if inf > _at(job.line) > at:
+            message = job.line.message
+            if quality == "exact" == message.time_quality and message.time > time:
                 self._bounces.add(key, (entry, job), batch.now)
                 continue
-            if notice is not None:
-                job.context.notice = NoticeOfBounce(queue_id=notice.queue_id, kind=notice.kind)
+            if told is not None:
+                job.context.notice = told
             self._released.append((entry, job))
 
     def _let_bounces_go(self, key: bytes) -> None:

@@ -284,12 +284,43 @@ def test_a_defect_in_a_line_that_waited_takes_no_other_with_it() -> None:
     for queue_id in ("12F", "13A"):
         lines = [*BEGUN, to("a", "deferred"), removed]
         assert len(house.take(*(line.replace("12F", queue_id) for line in lines))) == 1
-    memory = house.correlation.correlator.memory
-    memory.put(next(iter(memory.entries)), b"no stamp")  # as our own code never writes
+    queued = house.correlation.correlator.queued
+    queued.put(next(iter(queued.entries)), b"no stamp")  # as our own code never writes
     letter, event = decoded(house.end())
     assert (letter.event_type, letter.reason) == ("invalid", "parser_failed")
     assert (event.outcome, event.queue_id) == ("removed", "4ABCDE13A")
     assert house.correlation.held == 0
+
+
+def test_a_notice_that_cannot_be_right_takes_no_bounce_with_it() -> None:
+    """All that waited for it were gone, and nothing told of them."""
+    house = House(notice_wait=60)
+    assert house.take(*BEGUN, to("a", "bounced"), to("b", "bounced")) == []
+    wrong = "postfix/bounce[5]: 4ABCDE12F: sender non-delivery notification: 5F"
+    [letter] = decoded(house.take(wrong))
+    assert (letter.event_type, letter.reason) == ("invalid", "parser_failed")
+    assert house.correlation.held == 2
+    notices = decoded(house.take(wrong + "00112233"))
+    assert [event.notice.queue_id for event in notices] == ["5F00112233"] * 2
+
+
+@pytest.mark.parametrize(
+    ("stamp", "waits"),
+    [
+        ("2026-08-22T09:00:03.5Z", True),
+        ("2026-08-22T11:00:04.499999+02:00", True),
+        ("2026-08-22T09:00:04.5Z", False),
+        ("2026-08-22T09:00:05.5Z", False),
+        # It may be of another hour.
+        ("2026-08-22T09:00:03.5", False),
+        ("Aug 22 09:00:03", False),
+    ],
+)
+def test_a_bounce_waits_on_when_an_older_line_comes_again(stamp: str, waits: bool) -> None:
+    house = House(notice_wait=60)
+    assert house.take(*BEGUN, to("a", "bounced")) == []  # at 09:00:04.5Z
+    made = house.take(f"<22>{stamp} mx1 postfix/qmgr[3]: 4ABCDE12F: removed".encode())
+    assert (len(made), len(house.end())) == ((0, 1) if waits else (1, 0))
 
 
 def test_in_a_flood_of_bounces_none_waits_for_its_notice() -> None:

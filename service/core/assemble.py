@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-import schemas.base
 import schemas.delivery
 from schemas.base import Message, Mta
 from schemas.delivery import BouncedEvent, DeferredEvent
@@ -22,11 +21,11 @@ from schemas.invalid import InvalidEvent
 from schemas.reject import RejectEvent
 from schemas.resolved import ResolvedEvent
 from service.core.classify import Verdict
-from service.core.context import NO_CONTEXT, Context, utc
+from service.core.context import NO_CONTEXT, Context, client_of, utc
 from service.core.correlate.waiting import Waiting
 from service.core.identity import ID_BYTES, derived_id, id_of, origin_key
 from service.core.outcomes import Malformed
-from service.core.postfix.facts import Client, Delivery, Facts, Record, Reject, Relay, RemoteReply
+from service.core.postfix.facts import Delivery, Facts, Record, Reject, Relay, RemoteReply
 from service.core.postfix.remembered import remember
 from service.core.syslog.message import SyslogMessage
 
@@ -39,7 +38,6 @@ _BOUNCED: Final = TypeAdapter(BouncedEvent).validator
 _RESOLVED = TypeAdapter(ResolvedEvent).validator
 _INVALID = TypeAdapter(InvalidEvent)
 _MTA: Final = TypeAdapter(Mta).validator
-_CLIENT: Final = TypeAdapter(schemas.base.Client).validator
 _RELAY: Final = TypeAdapter(schemas.delivery.Relay).validator
 
 _NO_MESSAGE = Message()
@@ -241,7 +239,6 @@ _Source = tuple[str, str, int | None, str | None, str | None, str | None, str]
 # Validated once and remembered: a log names the same processes and peers again and again. The parts
 # of a peer are bounded by the patterns that read them.
 _MTAS: Final[dict[_Source, Mta]] = {}
-_CLIENTS: Final[dict[Client, schemas.base.Client]] = {}
 _RELAYS: Final[dict[Relay, schemas.delivery.Relay]] = {}
 
 
@@ -269,15 +266,6 @@ def _mta(line: Line, record: Record | None) -> Mta:
         if len(host) <= NAME_MAX >= len(tag):
             remember(_MTAS, source, mta)
     return mta
-
-
-def _client(client: Client) -> schemas.base.Client:
-    known = _CLIENTS.get(client)
-    if known is None:
-        name, ip, port = client
-        known = _CLIENT.validate_python({"name": name, "ip": ip, "port": port})
-        remember(_CLIENTS, client, known)
-    return known
 
 
 def _relay(relay: Relay) -> schemas.delivery.Relay:
@@ -343,7 +331,7 @@ def _assemble_reject(
         "raw": _raw(line),
         "action": facts.action,
         "stage": facts.stage,
-        "client": _client(client) if client is not None else None,
+        "client": client_of(client) if client is not None else None,
         "helo": facts.helo,
         "protocol": facts.protocol,
     }

@@ -1,9 +1,12 @@
 """What a story becomes in an event, and whose bounce goes to a stranger."""
 
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.base import Message
 from service.core.context import NO_CONTEXT, backscatter_risk, context_of
@@ -45,7 +48,7 @@ def test_all_of_it() -> None:
         is_whole=True,
         is_begun=True,
     )
-    context = context_of(whole, 3, at.timestamp())
+    context = context_of(whole, 3, at)
     assert context.message.model_dump() == {
         "message_id": "1@x",
         "sender": "a@x",
@@ -126,3 +129,28 @@ def test_backscatter_by_the_stated_rules(
 def test_private_networks(ip: str, is_private: bool) -> None:
     told = story(client=Client(None, ip, None))
     assert backscatter_risk(told, "a@x") is not is_private
+
+
+_PRIVATE_IPV4 = [
+    IPv4Network(text)
+    for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+]
+_NEAR = st.sampled_from(["10", "127", "169", "172", "192", "0", "00", "010", "256", "1e1", ""])
+_OCTET = st.integers(0, 300).map(str) | _NEAR
+
+
+@given(
+    st.ip_addresses(v=4).map(str)
+    | st.lists(_OCTET, min_size=3, max_size=5).map(".".join)
+    | st.tuples(st.sampled_from(["172", "192", "169"]), _OCTET, _OCTET, _OCTET).map(".".join)
+    | st.sampled_from(_PRIVATE_IPV4).flatmap(lambda net: st.ip_addresses(network=net)).map(str)
+)
+def test_ipv4_as_the_standard_library_reads_it(ip: str) -> None:
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        risk = None
+    else:
+        risk = not any(address in network for network in _PRIVATE_IPV4)
+    for text in (ip, f"{ip}%eth0"):
+        assert backscatter_risk(story(client=Client(None, text, None)), "a@x") is risk

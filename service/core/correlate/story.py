@@ -13,7 +13,8 @@ from schemas.base import Message
 from service.core.correlate.memory import STAMP_BYTES, begun
 from service.core.postfix.facts import Client
 from service.core.postfix.fragments import CLIENT, QUEUE_ID, known, pattern, port
-from service.core.syslog.timestamp import stamp_time
+from service.core.postfix.remembered import remember
+from service.core.syslog.timestamp import exact_time, stamp_time
 
 # `Final`: the compiled core then looks no name up.
 SEPARATOR: Final = b"\x1f"
@@ -58,9 +59,14 @@ _ORIGINAL_QUEUE_ID: Final = pattern(
     rf", orig_queue_id=(?!NOQUEUE)({QUEUE_ID})(?=, orig_client=|\Z)"
 )
 _ORIGINAL_CLIENT: Final = ", orig_client="
+_Came = tuple[Client | None, str | None, str | None]
+_CAME: Final[dict[str, _Came]] = {}
+
 _UID: Final = pattern(rf"([0-9]{{1,10}}) from=<(.*)>(?: orig_id=({QUEUE_ID}))?\Z")
-# From the right: whatever the sender holds, it ends before this.
-_ACTIVE: Final = pattern(r"<(.*)>, size=([0-9]{1,18}), nrcpt=([0-9]{1,9})\Z")
+_SIZE: Final = ">, size="
+_RECIPIENTS: Final = ", nrcpt="
+_SIZE_DIGITS: Final = 18
+_RECIPIENTS_DIGITS: Final = 9
 _DOUBLE_BOUNCE: Final = "double-bounce@"
 
 
@@ -122,7 +128,6 @@ class Story:
 
 def read_story(value: bytes, zone: tzinfo) -> Story:
     """Never raises. `zone` is for stamps that name none."""
-    received_at = datetime.fromtimestamp(begun(value), UTC)
     kept = value[STAMP_BYTES + 1 :]
     if len(kept) > LONGEST_RECORD:  # or none of them can be cut
         kept = b"\n".join(map(_believed, kept.split(b"\n")))
@@ -133,8 +138,7 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
     first = client_line or uid_line or records.get(_BEGUN_KIND)
     queued_at = None
     if first is not None:
-        time, quality = stamp_time(first.partition(_SEPARATOR)[0], received_at, zone)
-        queued_at = time if quality != "received" else None
+        queued_at = _time(first.partition(_SEPARATOR)[0], value, zone)
     client, sasl_username, origin = _client(client_line)
     sender = None
     if uid_line is not None and (match := _UID.match(uid_line.partition(_SEPARATOR)[2])):
@@ -148,10 +152,10 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
         sasl_username = sasl_username or inherited_username
     size = recipients = None
     active = records.get(_ACTIVE_KIND)
-    if active is not None and (match := _ACTIVE.match(active)):
-        sender, size = match[1], int(match[2])
-        if first is not None:  # else this may be a later try, with fewer that are left
-            recipients = int(match[3])
+    if active is not None and (told := _active(active)) is not None:
+        sender, size, recipients = told
+        if first is None:  # then this may be a later try, with fewer that are left
+            recipients = None
     message_id = records.get(_MESSAGE_ID_KIND) or None
     is_own = _NOTICE_KIND in records or (
         _BEGUN_KIND in records
@@ -176,6 +180,15 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
     )
 
 
+def _time(stamp: str, value: bytes, zone: tzinfo) -> datetime | None:
+    """A stamp without its year is near to when these records were begun."""
+    time = exact_time(stamp)
+    if time is not None:
+        return time
+    time, quality = stamp_time(stamp, datetime.fromtimestamp(begun(value), UTC), zone)
+    return time if quality != "received" else None
+
+
 def _believed(record: bytes) -> bytes:
     """All of it, but for one that is cut: of that its stamp, and the name of a client."""
     head, separator, text = record[:1], b"", record[1:]
@@ -186,12 +199,39 @@ def _believed(record: bytes) -> bytes:
     return head + separator + (text.partition(b",")[0] if head.startswith(_CLIENTS) else b"")
 
 
-def _client(line: str | None) -> tuple[Client | None, str | None, str | None]:
-    """Client, login and original queue id of a `client=` line. Of mail that a content filter gave
-    back, the client is the one that the filter had it from."""
+def _active(text: str) -> tuple[str, int, int] | None:
+    """Sender, size and number of recipients of `<sender>, size=n, nrcpt=n`. From the right:
+    whatever the sender holds, it ends before these."""
+    rest, _, recipients = text.rpartition(_RECIPIENTS)
+    sender, _, size = rest.rpartition(_SIZE)
+    if sender[:1] != "<" or not (
+        _is_number(size, _SIZE_DIGITS) and _is_number(recipients, _RECIPIENTS_DIGITS)
+    ):
+        return None
+    return sender[1:], int(size), int(recipients)
+
+
+def _is_number(text: str, most_digits: int) -> bool:
+    return len(text) <= most_digits and text.isdigit() and text.isascii()
+
+
+def _client(line: str | None) -> _Came:
+    """Client, login and original queue id of a `client=` line."""
     if line is None:
         return None, None, None
-    text, has_login, login = line.partition(_SEPARATOR)[2].partition(_SASL_USERNAME)
+    text = line.partition(_SEPARATOR)[2]
+    came = _CAME.get(text)
+    if came is None:
+        came = _came(text)
+        # Each such id stands in one line.
+        if came[2] is None and len(text) <= LONGEST_RECORD:
+            remember(_CAME, text, came)
+    return came
+
+
+def _came(text: str) -> _Came:
+    """Of mail that a content filter gave back, the client is the one the filter had it from."""
+    text, has_login, login = text.partition(_SASL_USERNAME)
     if has_login:
         # A login is the client's to choose: what follows it is not believed.
         return _read_client(text), _LOGIN_END.split(login, 1)[0] or None, None

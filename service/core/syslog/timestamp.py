@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from itertools import pairwise
+from typing import Final
 
 from service.core.syslog.message import TimeQuality
 
@@ -25,8 +26,19 @@ BSD = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2}(?: [
 """Pattern of an RFC 3164 stamp; the day padded by a space, by a zero or not, fractions and a year
 where a sender adds them."""
 
-_ISO_STAMP = re.compile(ISO)
-_BSD_STAMP = re.compile(BSD)
+_ISO_STAMP: Final = re.compile(ISO)
+_BSD_STAMP: Final = re.compile(BSD)
+_POINT: Final = len("YYYY-MM-DDThh:mm:ss.")
+_DIGITS: Final = 6
+_SHORTEST: Final = len("YYYY-MM-DDThh:mm:ss.ffffffZ")
+_LONGEST: Final = len("YYYY-MM-DDThh:mm:ss.ffffff+hh:mm")
+_SECONDS: Final[dict[str, str]] = {}
+"""A stamp without its six digits, to what stands before them in UTC: a busy host logs many lines in
+a second. Empty: the stamp has to be looked at in full."""
+_MOST_SECONDS: Final = 1024
+"""Then all are forgotten."""
+_from_iso: Final = datetime.fromisoformat
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 LAST = datetime.max.replace(tzinfo=UTC)
@@ -49,8 +61,40 @@ def iso_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
         return received_at, "received"
 
 
+def exact_time(stamp: str) -> datetime | None:
+    """What `stamp_time` gives of a stamp with six digits of a second and a zone, as rsyslog and
+    journald write it, at a fifth of the cost. None: it has to be looked at in full."""
+    if not _SHORTEST <= len(stamp) <= _LONGEST:
+        return None
+    digits = stamp[_POINT : _POINT + _DIGITS]
+    if not (digits.isdigit() and digits.isascii()):
+        return None
+    rest = stamp[:_POINT] + stamp[_POINT + _DIGITS :]
+    second = _SECONDS.get(rest)
+    if second is None:
+        second = _second(f"{stamp[:_POINT]}000000{stamp[_POINT + _DIGITS :]}")
+        if len(_SECONDS) >= _MOST_SECONDS:
+            _SECONDS.clear()
+        _SECONDS[rest] = second
+    return _from_iso(f"{second}{digits}+00:00") if second else None
+
+
+def _second(stamp: str) -> str:
+    """Of a stamp whose digits are zeros: they are what follows."""
+    if _ISO_STAMP.fullmatch(stamp) is None:
+        return ""
+    time, quality = iso_time(stamp, LAST, UTC)
+    # Without a zone the time depends on a setting; and a leap second is its last microsecond.
+    if quality != "exact" or time.microsecond:
+        return ""
+    return f"{time.isoformat()[: _POINT - 1]}."
+
+
 def stamp_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
     """Of either shape, or of none."""
+    time = exact_time(stamp)
+    if time is not None:
+        return time, "exact"
     if _ISO_STAMP.fullmatch(stamp):
         return iso_time(stamp, received_at, zone)
     if _BSD_STAMP.fullmatch(stamp):

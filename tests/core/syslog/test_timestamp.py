@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.syslog.timestamp import BSD, ISO, bsd_time, iso_time
+from service.core.syslog.timestamp import BSD, ISO, Time, bsd_time, exact_time, iso_time, stamp_time
 
 NOW = datetime(2026, 8, 22, 10, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -177,3 +177,44 @@ def test_the_cache_does_not_mix_zones_or_years() -> None:
     assert bsd_time(stamp, utc(2027, 1, 1), UTC)[0] == utc(2027, 1, 1, 0, 30)
     assert bsd_time(stamp, utc(2026, 9, 1), UTC)[0] == utc(2027, 1, 1, 0, 30)
     assert bsd_time(stamp, utc(2026, 5, 1), UTC)[0] == utc(2026, 1, 1, 0, 30)
+
+
+def careful(stamp: str) -> Time:
+    """Both patterns, and nothing remembered."""
+    if re.fullmatch(ISO, stamp):
+        return iso_time(stamp, NOW, BERLIN)
+    if re.fullmatch(BSD, stamp):
+        return bsd_time(stamp, NOW, BERLIN)
+    return NOW, "received"
+
+
+_ZONES = st.sampled_from(["", "Z", "z", "+02", "+0200", "+02:00", "-09:30", "+25:00", "-00:00"])
+_CLOCKS = st.sampled_from(["10:20:30", "23:59:60", "10:60:30", "00:00:00", "10:20:3\u0663"])
+_DATES = st.sampled_from(["2026-08-01", "2026-02-30", "0001-01-01", "9999-12-31", "2026-W31-6"])
+_FRACTIONS = st.integers(0, 10**6 - 1).map("{:06}".format) | st.sampled_from(
+    ["5", "12345", "1234567", "12345\u0663", "\u00b2" * 6, "000000", "12:456", "-12345"]
+)
+
+
+@given(
+    st.tuples(
+        _DATES,
+        st.sampled_from("T t"),
+        _CLOCKS,
+        st.sampled_from(".,:"),
+        _FRACTIONS,
+        _ZONES,
+    ).map("".join)
+    | st.from_regex(ISO, fullmatch=True)
+    | st.from_regex(BSD, fullmatch=True)
+)
+def test_a_stamp_is_what_the_patterns_say_the_first_time_and_again(stamp: str) -> None:
+    for _ in range(2):
+        assert stamp_time(stamp, NOW, BERLIN) == careful(stamp)
+        assert exact_time(stamp) in (None, careful(stamp)[0])
+
+
+def test_a_full_memory_of_seconds_changes_nothing() -> None:
+    for second in range(3000):
+        stamp = f"2026-08-01T{10 + second // 3600}:{second // 60 % 60:02}:{second % 60:02}.000007Z"
+        assert exact_time(stamp) == careful(stamp)[0]
