@@ -6,7 +6,7 @@ tell apart is left out, with the reason, and has its choice tested in `test_cont
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.core.postfix.facts import Client
@@ -221,6 +221,17 @@ _UNQUOTED = st.one_of(
 )
 
 
+@example("NOQUEUE: reject: CONNECT from u[192.0.2.1]: 550 5.7.1 no", "postfix/smtpd")
+@example("NOQUEUE: reject: CONNECT from u[192.0.2.1]: 550 5.7.1 no;", "postfix/smtpd")
+@example("NOQUEUE: reject: CONNECT from u[192.0.2.1]: 550 no; proto=SMTP", "postfix/smtpd")
+@example("NOQUEUE: reject: CONNECT from u[192.0.2.1]: 550 no; proto=LMTP", "postfix/smtpd")
+@example("NOQUEUE: reject: VRFY from u[192.0.2.1]: 550 no; to=<root> proto=SMTP", "postfix/smtpd")
+@example(
+    "NOQUEUE: reject: RCPT from u[192.0.2.1]: 550 no; from=<> to=<c@d> proto=ESMTP helo=<h> "
+    "sasl_method=P sasl_username=u\u0085",
+    "postfix/smtpd",
+)
+@example("reject: connect from [192.0.2.1]:25: all screening ports busy", "postfix/postscreen")
 @settings(max_examples=500, deadline=None)
 @given(_PARTS | _UNQUOTED, st.sampled_from(["postfix/smtp", "postfix/smtpd", "postfix/postscreen"]))
 def test_they_agree_on_what_nobody_wrote(text: str, tag: str) -> None:
