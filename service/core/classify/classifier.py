@@ -7,21 +7,22 @@ another classifier, with verdicts of its own to remember.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from schemas.vocabulary import Category
 from service.core.classify.index import Index
 from service.core.classify.provider import Providers
 from service.core.classify.rule import Rule, Verdict
-from service.core.classify.subject import REMOTE, Asked, Heard, Subject, asked_of, heard
+from service.core.classify.subject import REMOTE, Heard, Subject, heard
 from service.core.classify.unmatched import scope_of
 from service.core.classify.values import NOTHING
 from service.core.classify.vocabulary import Vocabulary
 from service.core.classify.wording import joined, split_words
 from service.core.postfix.facts import Facts
 
-REMEMBERED = 4096
-"""Verdicts kept by what was heard, and as many by what rules could ask of it. Either is at most
-about 1.5 KB, so 12 MB at worst."""
+REMEMBERED: Final = 4096
+"""Verdicts kept by what was heard, and as many by what rules can tell apart of it. Either is at
+most about 1.5 KB, so 12 MB at worst."""
 
 
 class Classifier:
@@ -31,7 +32,7 @@ class Classifier:
         self.providers = providers
         self._vocabulary = Vocabulary(self.rules)
         self._verdicts: dict[Heard, Verdict] = {}
-        self._causes: dict[Asked, Verdict] = {}
+        self._causes: dict[Heard, Verdict] = {}
 
     def classify(self, facts: Facts) -> Verdict:
         told = heard(facts, self.providers)
@@ -44,7 +45,7 @@ class Classifier:
         return verdict
 
     def _judge(self, told: Heard) -> Verdict:
-        said, text, smtp_code, enhanced, place, action, provider, listed, machine = asked_of(told)
+        said, text, smtp_code, enhanced, place, action, provider, listed, machine = told
         known = self._vocabulary.known(split_words(joined(text) if said == REMOTE else text))
         verdict = self._cause(
             (said, known, smtp_code, enhanced, place, action, provider, listed, machine)
@@ -55,7 +56,7 @@ class Classifier:
                 return verdict._replace(provider_code=code)
         return verdict
 
-    def _cause(self, asked: Asked) -> Verdict:
+    def _cause(self, asked: Heard) -> Verdict:
         """`asked`: with the text as `Vocabulary.known` has it. Without a provider's own code."""
         verdict = self._causes.get(asked)
         if verdict is None:

@@ -16,7 +16,7 @@ anything else itself, as are these three behind a backslash.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from service.core.classify.values import (
     RuleError,
@@ -31,7 +31,7 @@ MAX_CODES = 64
 """Shapes of one provider: each is tried at every letter of a reply."""
 MAX_HOST = 253
 """Characters of a host name (RFC 1035 2.3.4, without the last dot)."""
-REMEMBERED = 4096
+REMEMBERED: Final = 4096
 """Hosts whose provider is known at once."""
 
 _CLASSES = {"#": r"\d", "%": r"\d{3,10}", "@": "[A-Z]"}

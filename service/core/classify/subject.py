@@ -1,8 +1,8 @@
 """What a rule may ask about: the same few questions for a refusal and for a failed delivery.
 
-In: `Facts`. Out: what was `heard`, without the parts a client chose that are cheap to tell: it
-repeats from line to line, and verdicts are remembered by it. Of that a `Subject`, with the others
-cut out too, so that the same refusal of a thousand recipients is one subject.
+In: `Facts`. Out: what was `heard`, without what a client chose and what numbers a line: so the same
+refusal of a thousand recipients is heard as one, and verdicts are remembered by it. A `Subject` is
+made of it where rules must be asked.
 """
 
 import re
@@ -14,10 +14,8 @@ from service.core.classify.wording import (
     names_machine,
     without_addresses,
     without_codes,
-    without_free_numbers,
     without_numbers,
     without_opening,
-    without_peers,
     without_trace,
 )
 from service.core.postfix.facts import Delivery, Facts, Reject
@@ -48,10 +46,8 @@ _PLACES: Final = (
 )
 _WRAPPINGS: Final = tuple(opening for opening, _ in _PLACES)
 
-Heard = tuple[str, str, int | None, str | None, str, str, str | None, bool]
-"""As a `Subject`, but with numbers in the text, and the place in letters as logged."""
-Asked = tuple[str, str, int | None, str | None, str, str, str | None, bool, bool]
-"""What a `Subject` is made of."""
+Heard = tuple[str, str, int | None, str | None, str, str, str | None, bool, bool]
+"""What a `Subject` is made of. Not yet one: most need not be made, and one is dear to make."""
 
 
 class Subject(NamedTuple):
@@ -77,28 +73,16 @@ def heard(facts: Facts, providers: Providers) -> Heard:
     if isinstance(facts, Reject):
         return (
             DOOR,
-            without_peers(without_addresses(_opened(facts.response[:LIMIT], facts.helo))),
+            without_numbers(without_addresses(_opened(facts.response[:LIMIT], facts.helo))),
             facts.smtp_code,
             facts.enhanced_code,
-            facts.stage,
+            facts.stage.upper(),
             facts.action,
             None,
             facts.dnsbl is not None,
+            False,
         )
     return _of_delivery(facts, providers)
-
-
-def asked_of(told: Heard) -> Asked:
-    """Not yet a `Subject`: most need not be made, and one is dear to make."""
-    said, text, smtp_code, enhanced, place, action, provider, listed = told
-    machine = False
-    if said == REMOTE:
-        machine = names_machine(text)
-        if provider is None:  # a provider's own code may be a number
-            text = without_numbers(text)
-    else:
-        text = without_free_numbers(text)
-    return said, text, smtp_code, enhanced, place.upper(), action, provider, listed, machine
 
 
 def _opened(response: str, helo: str | None) -> str:
@@ -122,12 +106,13 @@ def _of_delivery(facts: Delivery, providers: Providers) -> Heard:
             host = match[1]
         return (
             OWN,
-            without_peers(without_addresses(without_codes(reason))),
+            without_numbers(without_addresses(without_codes(reason))),
             None,
             facts.enhanced_code,
-            facts.status,
+            facts.status.upper(),
             "",
             providers.of_host(host) if host else None,
+            False,
             False,
         )
     host = reply.host or host
@@ -137,15 +122,21 @@ def _of_delivery(facts: Delivery, providers: Providers) -> Heard:
         enhanced = found[0]  # `550 no mailbox here (#5.1.1)`
     if text[3:4] != "-":
         text = without_opening(text)
+    text = without_addresses(text)
+    machine = names_machine(text)
+    provider = providers.of_host(host) if host else None
+    if provider is None:  # a provider's own code may be a number
+        text = without_numbers(text)
     return (
         REMOTE,
-        without_addresses(text),
+        text,
         reply.smtp_code,
         enhanced,
-        _place(reason, reply.command),
+        _place(reason, reply.command).upper(),
         "",
-        providers.of_host(host) if host else None,
+        provider,
         False,
+        machine,
     )
 
 

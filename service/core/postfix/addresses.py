@@ -13,10 +13,10 @@ from service.core.postfix.fragments import SPACE, optional, pattern
 _DOT_STRING = rf'[^{SPACE}()<>@,;:\\"\[\]]+'
 LOCAL_PART = rf'(?:{_DOT_STRING}|"[^"\\]*(?:\\.[^"\\]*)*")'
 _DOMAIN = rf'(?:{_DOT_STRING}|\[[^{SPACE}<>"\]]{{0,64}}\])'
-_ATOMS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+"
+_ATOMS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\uffff-]+"
 PLAIN_ADDRESS = optional(f"{_ATOMS}@{_ATOMS}")
-"""The commonest ones: of two parts in RFC 5322's atoms, or empty. A class that says what it
-takes costs the engine half of one that says what it does not."""
+"""The commonest ones: of two parts in the atoms of RFC 5322 and RFC 6532, or empty. A class that
+says what it takes costs the engine half of one that says what it does not."""
 ADDRESS = optional(LOCAL_PART + optional(f"@{_DOMAIN}"))
 """An address in external form, or one that needs no quotes.
 

@@ -19,7 +19,7 @@ from service.core.classify import (
 )
 from service.core.classify.classifier import REMEMBERED
 from service.core.classify.provider import Providers
-from service.core.classify.subject import REMOTE, Subject, asked_of, heard
+from service.core.classify.subject import REMOTE, Subject, heard
 from service.core.classify.values import NOTHING
 from service.core.classify.wording import joined, words
 from service.core.postfix.facts import Delivery, Facts, Reject, Relay, RemoteReply
@@ -123,7 +123,7 @@ def test_any_text_has_a_verdict(facts: Facts) -> None:
 @settings(max_examples=300)
 @given(st.one_of(REJECTS, DELIVERIES))
 def test_the_index_finds_what_asking_every_rule_finds(facts: Facts) -> None:
-    asked = Subject(*asked_of(heard(facts, BUILTIN.providers)))
+    asked = Subject(*heard(facts, BUILTIN.providers))
     normal = words(joined(asked.text) if asked.said == REMOTE else asked.text)
     first = next((r.id for r in BUILTIN.rules if r.matches(asked, normal, asked.provider)), NOTHING)
     assert BUILTIN.classify(facts).rule == first

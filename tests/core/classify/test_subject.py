@@ -3,7 +3,7 @@
 import pytest
 
 from service.core.classify.provider import Providers
-from service.core.classify.subject import DOOR, OWN, REMOTE, Subject, asked_of, heard
+from service.core.classify.subject import DOOR, OWN, REMOTE, Subject, heard
 from service.core.postfix.facts import Delivery, Facts, Relay, RemoteReply
 from tests.core.classify.case_files import door, own, remote
 
@@ -16,13 +16,13 @@ class EachItsOwn(Providers):
 
 
 def subject(facts: Facts) -> Subject:
-    return Subject(*asked_of(heard(facts, EachItsOwn(()))))
+    return Subject(*heard(facts, EachItsOwn(())))
 
 
 def test_numbers_and_peers_make_no_new_subject() -> None:
     text = "450 4.3.2 too many connections from mx.example[{}] to 192.0.2.{}: {}"
     asked = {
-        asked_of(heard(remote(text.format(ip, last, number)), Providers(())))
+        heard(remote(text.format(ip, last, number)), Providers(()))
         for ip, last, number in (("192.0.2.1", 7, 12345), ("2001:db8::1", 8, 123456))
     }
     assert len(asked) == 1

@@ -6,7 +6,7 @@ tell apart is left out, with the reason, and has its choice tested in `test_cont
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.core.postfix.facts import Client
@@ -177,7 +177,7 @@ def _sessions(absent: st.SearchStrategy[None] | None = None) -> st.SearchStrateg
 _TEXTS = hostile().map(lambda free: f"550 5.1.1 x{free}")
 _LINES = st.one_of(
     st.builds(smtpd_line, _sessions(), _TEXTS),
-    st.builds(smtpd_line, _sessions(st.none()), _TEXTS, st.just("ETRN")),
+    st.builds(smtpd_line, _sessions(st.none()), _TEXTS, st.sampled_from(["CONNECT", "ETRN"])),
     st.builds(milter_line, _sessions(), _TEXTS),
     st.builds(postscreen_line, _sessions().map(lambda s: replace(s, client=SCREENED)), _TEXTS),
     st.builds(delivery_line, addresses(), _TEXTS, addresses() | st.none()),
@@ -205,7 +205,10 @@ _PARTS = st.lists(
             ": 550 5.7.1 no", ": ", "; from=<a@b>", " to=<c@d>", " to=<x y>", " proto=ESMTP",
             " helo=<h>", " sasl_method=P sasl_username=u", "550", "550 ", "550-5.1.1", "5.1.1.1",
             "NOQUEUE: reject: RCPT from [192.0.2.1]:25", "; from=<>, to=<c@d>",
-            ", proto=SMTP, helo=<h>",
+            ", proto=SMTP, helo=<h>", "; proto=SMTP", "; proto=ESMTP helo=<h>", "; to=<c@d>", ";",
+            "NOQUEUE: reject: CONNECT from [192.0.2.1]", "reject: connect from [192.0.2.1]:25",
+            "NOQUEUE: reject: CONNECT from u[192.0.2.1]", ": all server ports busy", "\u00a0",
+            "; from=<j\u00f6rg@a.example> to=<\u4e2d@b.example> proto=ESMTP helo=<\u00f6>",
         )
     ),
     max_size=14,
@@ -218,6 +221,17 @@ _UNQUOTED = st.one_of(
 )
 
 
+@example("NOQUEUE: reject: CONNECT from u[192.0.2.1]: 550 5.7.1 no", "postfix/smtpd")
+@example("NOQUEUE: reject: CONNECT from u[192.0.2.1]: 550 5.7.1 no;", "postfix/smtpd")
+@example("NOQUEUE: reject: CONNECT from u[192.0.2.1]: 550 no; proto=SMTP", "postfix/smtpd")
+@example("NOQUEUE: reject: CONNECT from u[192.0.2.1]: 550 no; proto=LMTP", "postfix/smtpd")
+@example("NOQUEUE: reject: VRFY from u[192.0.2.1]: 550 no; to=<root> proto=SMTP", "postfix/smtpd")
+@example(
+    "NOQUEUE: reject: RCPT from u[192.0.2.1]: 550 no; from=<> to=<c@d> proto=ESMTP helo=<h> "
+    "sasl_method=P sasl_username=u\u0085",
+    "postfix/smtpd",
+)
+@example("reject: connect from [192.0.2.1]:25: all screening ports busy", "postfix/postscreen")
 @settings(max_examples=500, deadline=None)
 @given(_PARTS | _UNQUOTED, st.sampled_from(["postfix/smtp", "postfix/smtpd", "postfix/postscreen"]))
 def test_they_agree_on_what_nobody_wrote(text: str, tag: str) -> None:

@@ -22,7 +22,13 @@ from service.core.postfix.fragments import PROTOCOL, SPACE, known, optional, pat
 from service.core.postfix.reply import codes, severity
 from service.core.postfix.shape import Line, Reading, Shape
 
-_DOOR: Final = "NOQUEUE: reject: RCPT from ["
+_DOORS: Final = {
+    "NOQUEUE: reject: RCPT from [": "RCPT",
+    "NOQUEUE: reject: CONNECT from [": "CONNECT",
+    "reject: connect from [": "CONNECT",
+}
+"""How a line opens, and the stage that means."""
+_LONGEST_DOOR: Final = 40
 _COLON: Final = ": "
 _PEER: Final = pattern(rf"([^\]{SPACE}]{{1,255}})\]" + optional(":([0-9]{1,5})"))
 _PLAIN: Final = pattern(
@@ -50,31 +56,33 @@ class _Fields(NamedTuple):
 
 
 _NO_FIELDS = _Fields(None, None, None, None)
+_Plain = tuple[str | None, str | None, str | None, str | None]
+"""The same, as it is soonest made."""
 
 
 def read_plain(text: str) -> tuple[None, Reject] | None:
-    """The hot path: a refusal at RCPT that is not cut and has plain addresses, else None."""
-    if not text.startswith(_DOOR):
+    """The hot path: a refusal that is not cut and has plain addresses or none, else None."""
+    door = text.find("[", 0, _LONGEST_DOOR) + 1
+    stage = _DOORS.get(text[:door])
+    end = text.find(_COLON, text.find("]", door))
+    if stage is None or end < door:
         return None
-    end = text.find(_COLON, text.find("]"))
+    peer = _PEER.fullmatch(text, door, end)
     start = end + len(_COLON)
     place = text.find(_FROM, start)
-    if not 0 < end < place:
-        return None
-    peer = _PEER.fullmatch(text, len(_DOOR), end)
-    match = _PLAIN.match(text, place)
-    if peer is None or match is None:
+    fields = _plain_fields(text, place)
+    if peer is None or fields is None:
         return None
     ip, digits = peer.groups()
-    sender, recipient, protocol, helo = match.groups()
-    response = text[start:place]
+    sender, recipient, protocol, helo = fields
+    response = text[start:place] if place >= 0 else text[start:]
     smtp_code, enhanced, words = codes(response)
     dnsbl = None
     if NEEDLE in response:
         dnsbl = blocking_list(response, words, False, [ip])
     return None, Reject(
         "reject",
-        "RCPT",
+        stage,
         response,
         "temporary" if response in _BUSY else severity(smtp_code, enhanced),
         smtp_code,
@@ -86,6 +94,17 @@ def read_plain(text: str) -> tuple[None, Reject] | None:
         helo or None,
         dnsbl=dnsbl,
     )
+
+
+def _plain_fields(text: str, place: int) -> _Plain | None:
+    """`place`: of the context; less than 0 if there is none."""
+    if place < 0:
+        return None if text[-1].isspace() else (None, None, None, None)
+    match = _PLAIN.match(text, place)
+    if match is None:
+        return None
+    sender, recipient, protocol, helo = match.groups()
+    return sender, recipient, protocol, helo
 
 
 def _read(line: Line) -> Reading | None:

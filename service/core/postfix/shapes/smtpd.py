@@ -44,11 +44,20 @@ _CONTEXT: Final = pattern(
     + optional(rf" sasl_method=([^{SPACE}<>]{{1,64}}) sasl_username=([^{SPACE}<>]{{1,255}})")
     + r"\Z"
 )
+# That of a client that has not named a sender, or none at all.
+_EARLY_CONTEXT: Final = pattern(
+    optional("; proto=(E?SMTP)" + optional(rf" helo=<({_PLAIN_HELO})>")) + r"\Z"
+)
 _AT_CONTEXT: Final = "; from=<"
+_AT_RECIPIENT: Final = "; to=<"
+_AT_PROTOCOL: Final = "; proto="
+_NO_END: Final = ";"
 _COLON: Final = ": "
 
 _Door = tuple[str, str, Client]
 """Action, stage and client."""
+_Session = tuple[int, str | None, str | None, str | None, str | None, str | None, str | None]
+"""Where the context begins; sender, recipient, protocol, HELO name, SASL method and user."""
 _DOORS: Final[dict[str, _Door]] = {}
 
 _HEAD: Final = pattern(rf"({_STAGE}) from (?:{CLIENT}|local|unknown)(?:: ?|\Z)")
@@ -62,26 +71,23 @@ _BARE_LF: Final = "bare <LF> received"
 def read_plain(text: str) -> tuple[str | None, Reject] | None:
     """The hot path: queue id and facts of the commonest refusals that are not cut, else None.
 
-    One context with plain addresses, in which no other one can hide: neither the text before it
-    holds the beginning of one, nor can a login name without spaces. What is left to `_read` costs
-    three times as much.
+    What is left to `_read` costs three times as much.
     """
     door = text.find(_COLON, 0, LONGEST_QUEUE_ID + len(_COLON)) + len(_COLON)
     bracket = text.find("]", door, door + _LONGEST_DOOR)
     end = text.find(_COLON, bracket)  # a port may stand between
     start = end + len(_COLON)
-    place = text.find(_AT_CONTEXT, start)
-    if not len(_COLON) < door < bracket < end < place:
+    if not len(_COLON) < door < bracket < end:
         return None
     queue_id = text[: door - len(_COLON)]
     if queue_id != NOQUEUE and not is_queue_id(queue_id):
         return None
     read = _door(text[door:end])
-    match = _CONTEXT.match(text, place)
-    if read is None or match is None:
+    session = _session(text, start)
+    if read is None or session is None:
         return None
     action, stage, client = read
-    sender, recipient, protocol, helo, method, user = match.groups()
+    place, sender, recipient, protocol, helo, method, user = session
     response = text[start:place]
     smtp_code, enhanced, words = codes(response)
     level: Severity | None
@@ -126,6 +132,29 @@ def _door(text: str) -> _Door | None:
         return None
     action, stage, name, ip, digits = match.groups()
     return remember(_DOORS, text, (action, stage, Client(known(name), known(ip), port(digits))))
+
+
+def _session(text: str, start: int) -> _Session | None:
+    """One context with plain addresses or without any, in which no other one can hide: neither the
+    text before it holds the beginning of one, nor can a login name without spaces."""
+    if text[-1].isspace():
+        return None  # no part of any field
+    place = text.find(_AT_CONTEXT, start)
+    if place >= 0:
+        match = _CONTEXT.match(text, place)
+        if match is None:
+            return None
+        sender, recipient, protocol, helo, method, user = match.groups()
+        return place, sender, recipient, protocol, helo, method, user
+    place = text.find(_AT_PROTOCOL, start)
+    if place < 0:
+        place = len(text)
+        if text[-1] == _NO_END:
+            return None
+    match = _EARLY_CONTEXT.match(text, place)
+    if match is None or text.find(_AT_RECIPIENT, start) >= 0:
+        return None
+    return place, None, None, match[1], match[2], None, None
 
 
 def _read(line: Line) -> Reading | None:
