@@ -131,9 +131,7 @@ def event_id(line: Line, repeat: int = 0) -> str:
     """The id of one event of a line; `repeat` tells apart those of a line that folds several."""
     if repeat == 0 and line.id:
         return line.id
-    message = line.message
-    key = origin_key(line.host, message.tag, message.pid)
-    name = id_of(message, line.raw, key, repeat, line.before)
+    name = id_of(line.message, line.raw, _key(line), repeat, line.before)
     if repeat == 0:
         line.id = name
     return name
@@ -234,12 +232,27 @@ def dead_letter(body: bytes, reason: str, detail: str) -> InvalidEvent:
     return _INVALID.validate_python(values)
 
 
+_Process = tuple[str, str, int | None]
 _Source = tuple[str, str, int | None, str | None, str | None, str | None, str]
 
-# Validated once and remembered: a log names the same processes and peers again and again. The parts
-# of a peer are bounded by the patterns that read them.
+# Made once and remembered: a log names the same processes and peers again and again. The parts of a
+# peer are bounded by the patterns that read them.
+_KEYS: Final[dict[_Process, str]] = {}
 _MTAS: Final[dict[_Source, Mta]] = {}
 _RELAYS: Final[dict[Relay, schemas.delivery.Relay]] = {}
+
+
+def _key(line: Line) -> str:
+    message = line.message
+    host, tag, pid = line.host, message.tag, message.pid
+    process = (host, tag, pid)
+    key = _KEYS.get(process)
+    if key is None:
+        key = origin_key(host, tag, pid)
+        # What is remembered must be bounded, the names in it too.
+        if len(host) <= NAME_MAX >= len(tag):
+            remember(_KEYS, process, key)
+    return key
 
 
 def _mta(line: Line, record: Record | None) -> Mta:
@@ -262,8 +275,7 @@ def _mta(line: Line, record: Record | None) -> Mta:
                 "transport": line.transport,
             }
         )
-        # What is remembered must be bounded, the names in it too.
-        if len(host) <= NAME_MAX >= len(tag):
+        if len(host) <= NAME_MAX >= len(tag):  # as above
             remember(_MTAS, source, mta)
     return mta
 
