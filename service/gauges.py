@@ -79,6 +79,26 @@ def export_correlation(
         "Bytes they take, about",
         lambda: known.recipients.size + known.queued.size,
     )
+    watch(
+        "correlation_ended_entries",
+        "Messages and recipients that have ended, remembered for a moment",
+        lambda: sum(part.closed for part in known.parts),
+    )
+    watch(
+        "correlation_ended_entries_capacity",
+        "Bound of them",
+        lambda: sum(part.max_closed for part in known.parts),
+    )
+    watch(
+        "correlation_ended_bytes",
+        "Bytes they take, about",
+        lambda: sum(part.closed_size for part in known.parts),
+    )
+    watch(
+        "correlation_ended_bytes_capacity",
+        "Bound of these bytes",
+        lambda: sum(part.max_closed_size for part in known.parts),
+    )
     metrics.watch_totals(
         "correlation_evictions",
         "Messages and recipients forgotten before their end",

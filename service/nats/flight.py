@@ -16,7 +16,7 @@ class Pending:
 
     __slots__ = ("due", "envelope", "first_sent", "sendings", "size", "token")
 
-    def __init__(self, token: int, envelope: Envelope, now: float, due: float) -> None:
+    def __init__(self, token: str, envelope: Envelope, now: float, due: float) -> None:
         """`now`: loop time. `due`: when to send it again."""
         self.token = token
         self.envelope = envelope
@@ -31,7 +31,7 @@ class Flight:
     """First sent, first in its order."""
 
     def __init__(self) -> None:
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[str, Pending] = {}
         self._bytes = 0
         self._next_token = 0
 
@@ -54,21 +54,21 @@ class Flight:
     def due(self, now: float) -> list[Pending]:
         return [pending for pending in self._pending.values() if pending.due <= now]
 
-    def get(self, token: int) -> Pending | None:
+    def get(self, token: str) -> Pending | None:
         return self._pending.get(token)
 
     def begin(self, envelopes: Iterable[Envelope], now: float, due: float) -> list[Pending]:
         """They are in flight from now on."""
         begun: list[Pending] = []
         for envelope in envelopes:
-            pending = Pending(self._next_token, envelope, now, due)
+            pending = Pending(str(self._next_token), envelope, now, due)
             self._pending[pending.token] = pending
             self._next_token += 1
             self._bytes += pending.size
             begun.append(pending)
         return begun
 
-    def end(self, token: int) -> Pending | None:
+    def end(self, token: str) -> Pending | None:
         """It is in flight no more. None: it had ended before."""
         pending = self._pending.pop(token, None)
         if pending is not None:
@@ -82,9 +82,10 @@ class Flight:
         result = Published(False, 0.0)
         first_sent = -1.0
         for token, duplicate in stored:
-            pending = self._pending.pop(token, None)
+            pending = self._pending.get(token)
             if pending is None:
                 continue
+            del self._pending[token]
             self._bytes -= pending.size
             if pending.first_sent != first_sent or duplicate is not result.duplicate:
                 first_sent = pending.first_sent
@@ -95,10 +96,10 @@ class Flight:
 
 def written(
     messages: list[Pending], lines: Lines, max_payload: int
-) -> tuple[bytes, list[tuple[int, Rejected]]]:
+) -> tuple[bytes, list[tuple[str, Rejected]]]:
     """What to write for them; and the tokens of those that can never be sent."""
     parts: list[bytes] = []
-    refused: list[tuple[int, Rejected]] = []
+    refused: list[tuple[str, Rejected]] = []
     for message in messages:
         envelope = message.envelope
         if message.size > max_payload:

@@ -218,10 +218,7 @@ class Publisher:
         self._tell(ended)
 
     def _take_answer(self, message: Msg) -> None:
-        try:
-            token = int(message.subject.rpartition(".")[2])
-        except ValueError:
-            return  # nobody of ours
+        token = message.subject.rpartition(".")[2]
         pending = self._flight.get(token)
         if pending is None:
             return  # the answer to an earlier sending has been here
@@ -239,7 +236,7 @@ class Publisher:
         if not data:  # status 503, no responders: no stream takes this subject yet
             self._on_no_stream()
 
-    def _end(self, token: int, result: Result) -> None:
+    def _end(self, token: str, result: Result) -> None:
         pending = self._flight.end(token)
         if pending is None:
             return

@@ -10,7 +10,7 @@ def test_those_that_were_sent_and_answered_together_share_one_result() -> None:
     one, two, three = (envelope(number) for number in range(3))
     flight.begin([one, two], now=1.0, due=6.0)
     flight.begin([three], now=2.0, due=7.0)
-    ended = flight.stored([(0, False), (1, False), (2, False)], now=4.0)
+    ended = flight.stored([("0", False), ("1", False), ("2", False)], now=4.0)
     assert [each for each, _ in ended] == [one, two, three]
     first, second, third = (result for _, result in ended)
     assert first is second
@@ -21,7 +21,7 @@ def test_those_that_were_sent_and_answered_together_share_one_result() -> None:
 def test_a_duplicate_between_others_is_told_as_one() -> None:
     flight = Flight()
     flight.begin([envelope(number) for number in range(3)], now=1.0, due=6.0)
-    ended = flight.stored([(0, False), (1, True), (2, False)], now=2.0)
+    ended = flight.stored([("0", False), ("1", True), ("2", False)], now=2.0)
     assert [result for _, result in ended] == [
         Published(False, 1.0),
         Published(True, 1.0),
@@ -33,9 +33,9 @@ def test_what_has_ended_ends_no_second_time() -> None:
     flight = Flight()
     (pending,) = flight.begin([envelope(1)], now=1.0, due=6.0)
     assert pending in flight
-    assert flight.stored([(0, False), (0, False), (99, False)], now=2.0) != []
-    assert flight.stored([(0, False)], now=2.0) == []
-    assert flight.end(0) is None
+    assert flight.stored([("0", False), ("0", False), ("99", False)], now=2.0) != []
+    assert flight.stored([("0", False)], now=2.0) == []
+    assert flight.end("0") is None
     assert pending not in flight
     assert flight.bytes == 0
 

@@ -673,6 +673,11 @@ class Correlator:
         parts = (self.memory, self.recipients)
         return {reason.value: sum(part.evicted[reason] for part in parts) for reason in Evicted}
 
+    @property
+    def parts(self) -> tuple[Memory, ...]:
+        """All that is bounded, what has ended included."""
+        return self.memory, self.queued, self.recipients, self._endings
+
     def kept(self) -> Kept:
         """All that is remembered, as it is now."""
         return (

@@ -71,6 +71,7 @@ class Memory:
         self._young: dict[bytes, bytes] = {}
         self._old: dict[bytes, bytes] = {}
         self._young_bytes = 0
+        self._old_bytes = 0
         self._closed_at = 0
         self._aged_at = 0
 
@@ -81,6 +82,26 @@ class Memory:
     def size(self) -> int:
         """Bytes, about."""
         return self._value_bytes + ENTRY_BYTES * len(self.entries)
+
+    @property
+    def closed(self) -> int:
+        """How many of those that were closed are in reach."""
+        return len(self._young) + len(self._old)
+
+    @property
+    def closed_size(self) -> int:
+        """Bytes they take, about."""
+        return self._young_bytes + self._old_bytes
+
+    @property
+    def max_closed(self) -> int:
+        """Bound of them: a generation is let go of with the first one over its share."""
+        return 2 * (self.bounds.messages // self._closed_share + 1)
+
+    @property
+    def max_closed_size(self) -> int:
+        """Bound of their bytes, but for the last one of either generation."""
+        return 2 * (self.bounds.size // self._closed_share)
 
     def get(self, key: bytes) -> bytes | None:
         value = self.entries.get(key)
@@ -93,10 +114,7 @@ class Memory:
 
     def add(self, key: bytes, value: bytes) -> None:
         """Begin a record set; there is none of that key. One that was closed is another's."""
-        if key in self._young:
-            del self._young[key]
-        if key in self._old:
-            del self._old[key]
+        self._forget_closed(key)
         self._value_bytes += len(value)
         self.entries[key] = value
 
@@ -122,16 +140,23 @@ class Memory:
         if value is None:
             return
         self._value_bytes -= len(value)
+        self._forget_closed(key)
         if (
             seconds - self._closed_at >= self._closed_seconds
             or len(self._young) * self._closed_share > self.bounds.messages
             or self._young_bytes * self._closed_share > self.bounds.size
         ):
             self._old, self._young = self._young, {}
-            self._young_bytes = 0
+            self._old_bytes, self._young_bytes = self._young_bytes, 0
             self._closed_at = seconds
         self._young[key] = value
         self._young_bytes += len(value) + ENTRY_BYTES
+
+    def _forget_closed(self, key: bytes) -> None:
+        if key in self._young:
+            self._young_bytes -= len(self._young.pop(key)) + ENTRY_BYTES
+        elif key in self._old:
+            self._old_bytes -= len(self._old.pop(key)) + ENTRY_BYTES
 
     def trim(self, seconds: int) -> list[Eviction]:
         """Keep the bounds at the time `seconds`. Gives what was evicted."""

@@ -121,6 +121,9 @@ def test_what_has_left_is_bounded_by_number_and_by_bytes() -> None:
         assert found[-1] is not None
         assert len(reachable) <= messages / 4 + 2
         assert sum(map(len, reachable)) <= size / 4 + 2 * len(value(text=text))
+        assert len(reachable) == kept.closed <= kept.max_closed
+        last_ones = 2 * (len(value(text=text)) + ENTRY_BYTES)
+        assert kept.closed_size <= kept.max_closed_size + last_ones
 
 
 def test_a_clock_that_goes_back_keeps_the_bounds() -> None:
@@ -140,7 +143,8 @@ def test_stamps() -> None:
         assert not is_record_set(broken), broken
 
 
-_KEYS = st.integers(0, 30).map(lambda number: b"%d" % number)
+_ALL_KEYS = [b"%d" % number for number in range(31)]
+_KEYS = st.sampled_from(_ALL_KEYS)
 _STEPS = st.lists(
     st.tuples(
         st.sampled_from(["add", "put", "renew", "discard", "close", "trim"]),
@@ -176,3 +180,6 @@ def test_the_books_are_right_whatever_is_done(steps: list[tuple[str, bytes, int,
         elif step == "close":
             kept.close(key, now)
         assert kept.size == sum(map(len, kept.entries.values())) + ENTRY_BYTES * len(kept.entries)
+        closed = [left for key in _ALL_KEYS if (left := kept.left(key)) is not None]
+        assert kept.closed == len(closed)
+        assert kept.closed_size == sum(map(len, closed)) + ENTRY_BYTES * len(closed)
