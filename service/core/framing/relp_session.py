@@ -9,18 +9,19 @@ instead, and the sender sends it again.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from service.core.framing.base import Block, Fault, Frame, Piece
 from service.core.framing.relp import MAX_TXNR, Command, Item, RelpFramer
 from service.core.outcomes import Drop, RelpRefusal
 
-SERVERCLOSE = b"0 serverclose 0\n"
+SERVERCLOSE: Final = b"0 serverclose 0\n"
 """Told to the peer before the receiver closes; it connects again and sends what is unanswered."""
 
-_PRESSED = 32
+_PRESSED: Final = 32
 """A quarter of librelp's window (128): with more unanswered the sender may soon have to stop."""
-_VERSION = b"relp_version"
-_COMMANDS = b"commands"
+_VERSION: Final = b"relp_version"
+_COMMANDS: Final = b"commands"
 
 
 class Batch:
