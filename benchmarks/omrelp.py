@@ -1,6 +1,6 @@
 """What one real omrelp sends: to a receiver that acknowledges at once, to the service, by turns.
 
-    python -m benchmarks.omrelp --lines 200000 --failures 0.2 --repeat 3
+    python -m benchmarks.omrelp --lines 200000 --failures 0.2 --repeat 3 --tree .venv/compiled
 
 The first is the most that rsyslogd can send over one connection with its default window of 128;
 the ratio says how much of it the service takes, each event stored by JetStream before its line is
@@ -75,7 +75,7 @@ async def most(log: Log) -> float:
         await sink.kill()
 
 
-async def compare(scenario: Scenario, repeat: int) -> tuple[list[float], list[Result]]:
+async def compare(scenario: Scenario, repeat: int, tree: Path) -> tuple[list[float], list[Result]]:
     rates: list[float] = []
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="mailfault-logs-") as directory:
@@ -83,7 +83,7 @@ async def compare(scenario: Scenario, repeat: int) -> tuple[list[float], list[Re
         for number in range(repeat):
             console.print(f"[{number + 1}/{repeat}] {scenario.name} ...", markup=False)
             rates.append(await most(log))
-            results.append(await measure(scenario, log))
+            results.append(await measure(scenario, log, tree=tree))
     return rates, results
 
 
@@ -92,10 +92,13 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=200_000)
     parser.add_argument("--failures", type=float, default=0.2)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument(
+        "--tree", type=Path, default=ROOT, help="what to run; else these sources as they are"
+    )
     given = parser.parse_args()
     scenario = Scenario(given.lines, given.failures, "omrelp")
     try:
-        rates, results = asyncio.run(compare(scenario, given.repeat))
+        rates, results = asyncio.run(compare(scenario, given.repeat, given.tree))
     except ProcessError as error:
         console.print(str(error), style="red", markup=False)
         sys.exit(1)

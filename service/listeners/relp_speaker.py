@@ -6,11 +6,12 @@ that leaves more than a bound of them is closed.
 """
 
 import asyncio
-from collections.abc import Iterator
+from typing import Final
 
 from service import __version__
 from service.core.framing.base import Block, Fault, Frame, Piece
 from service.core.framing.hints import looks_like
+from service.core.framing.newline import count_lines
 from service.core.framing.relp_session import SERVERCLOSE, Batch, RelpSession
 from service.core.outcomes import Drop, RelpRefusal
 from service.core.postfix.markers import candidates
@@ -20,9 +21,9 @@ from service.listeners.session import Wire
 from service.metrics import Metrics
 from service.received import Origin
 
-_SOFTWARE = b"mailfault,%s" % __version__.encode()
+_SOFTWARE: Final = b"mailfault,%s" % __version__.encode()
 
-_LINGER_SECONDS = 5.0
+_LINGER_SECONDS: Final = 5.0
 """A peer that has shut down its side may still read answers; one that is gone does not."""
 
 
@@ -186,15 +187,19 @@ class RelpSpeaker:
             self._wire.warn("not_plain_relp", looks_like=hint)
 
 
-def split(block: Block) -> Iterator[Piece]:
+def split(block: Block) -> list[Piece]:
     """Each line that may give events alone, so that no other waits for it; what lies between, which
     gives none, in blocks."""
     data = block.data
+    pieces: list[Piece] = []
     start = 0
     for begins, ends in candidates(data):
         if start < begins:
-            yield Block(data[start:begins], data.count(b"\n", start, begins), True)
-        yield Frame(data[begins:ends], is_candidate=True)
+            lines = data[start:begins]
+            pieces.append(Block(lines, count_lines(lines), has_no_candidate=True))
+        pieces.append(Frame(data[begins:ends], is_candidate=True))
         start = ends + 1
     if start < len(data):
-        yield Block(data[start:], data.count(b"\n", start), True)
+        lines = data[start:]
+        pieces.append(Block(lines, count_lines(lines), has_no_candidate=True))
+    return pieces

@@ -15,18 +15,24 @@ MAX_FRAME_BYTES = 65_536
 (`util/msg_syslog.c`), a UDP payload cannot exceed 65507."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Frame:
     """One syslog frame, trailer (LF, CR LF, NUL) not included; inflated if it was compressed."""
 
     data: bytes
-    truncated: bool = False
+    truncated: bool
     """Cut at the bound; the rest was skipped and is not another frame."""
-    is_candidate: bool = False
+    is_candidate: bool
     """Somebody has looked already: it may be a failure."""
 
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(self, data: bytes, truncated: bool = False, is_candidate: bool = False) -> None:
+        self.data = data
+        self.truncated = truncated
+        self.is_candidate = is_candidate
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, init=False)
 class Block:
     """LF-framed frames handed on in one piece, so that the pipeline can search them at once.
 
@@ -37,8 +43,13 @@ class Block:
     data: bytes
     count: int
     """Number of lines, empty ones included."""
-    has_no_candidate: bool = False
+    has_no_candidate: bool
     """Somebody has looked already: no line of it can be a failure."""
+
+    def __init__(self, data: bytes, count: int, has_no_candidate: bool = False) -> None:
+        self.data = data
+        self.count = count
+        self.has_no_candidate = has_no_candidate
 
 
 @dataclass(slots=True)

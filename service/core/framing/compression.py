@@ -6,16 +6,17 @@ gets smaller by it, so that plain and compressed frames alternate.
 """
 
 import zlib
+from typing import Final
 
 from service.core.framing.base import Fault, Frame
 from service.core.framing.trailer import without_trailer
 from service.core.outcomes import Drop
 
-PLAUSIBLE_START = rb"zx[\x01\x5e\x9c\xda]"
+PLAUSIBLE_START: Final = rb"zx[\x01\x5e\x9c\xda]"
 """`z`, then the zlib header: CMF 0x78 (deflate, 32 KiB window), and the four FLG bytes that make
 CMF * 256 + FLG a multiple of 31 without a preset dictionary. Plain text may start with `z`."""
 
-_STARTS = (b"zx\x01", b"zx\x5e", b"zx\x9c", b"zx\xda")
+_STARTS: Final = (b"zx\x01", b"zx\x5e", b"zx\x9c", b"zx\xda")
 
 
 def is_compressed(payload: bytes) -> bool:

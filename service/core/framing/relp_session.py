@@ -8,19 +8,23 @@ instead, and the sender sends it again.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from service.core.framing.base import Block, Fault, Frame, Piece
 from service.core.framing.relp import MAX_TXNR, Command, Item, RelpFramer
 from service.core.outcomes import Drop, RelpRefusal
 
-SERVERCLOSE = b"0 serverclose 0\n"
+SERVERCLOSE: Final = b"0 serverclose 0\n"
 """Told to the peer before the receiver closes; it connects again and sends what is unanswered."""
 
-_PRESSED = 32
+_PRESSED: Final = 32
 """A quarter of librelp's window (128): with more unanswered the sender may soon have to stop."""
-_VERSION = b"relp_version"
-_COMMANDS = b"commands"
+_OF_A_THOUSAND: Final = [b"%03d rsp 6 200 OK\n" % number for number in range(1000)]
+_OF_THE_FIRST: Final = [b"%d rsp 6 200 OK\n" % number for number in range(1000)]
+"""Answers to syslog frames; of larger numbers what follows the thousands."""
+_VERSION: Final = b"relp_version"
+_COMMANDS: Final = b"commands"
 
 
 class Batch:
@@ -28,9 +32,7 @@ class Batch:
 
     __slots__ = ("_session", "_ticket_of", "pieces")
 
-    def __init__(
-        self, session: "RelpSession", pieces: list[Piece], ticket_of: Sequence[int]
-    ) -> None:
+    def __init__(self, session: "RelpSession", pieces: list[Piece], ticket_of: list[int]) -> None:
         self._session = session
         self._ticket_of = ticket_of
         self.pieces = pieces
@@ -186,12 +188,14 @@ class RelpSession:
 
     def _acknowledge(self, up_to: int, out: list[bytes]) -> None:
         while self._answered < up_to:
-            first = self._answered % MAX_TXNR + 1
-            last = min(first + up_to - self._answered - 1, MAX_TXNR)
-            # All at once: per frame nothing is done in Python.
-            numbers = " rsp 6 200 OK\n".join(map(str, range(first, last + 1)))
-            out.append(b"%b rsp 6 200 OK\n" % numbers.encode())
-            self._answered += last - first + 1
+            # Those of one thousand at once: only their thousands are not written already. The last
+            # number of all ends a thousand.
+            thousands, rest = divmod(self._answered % MAX_TXNR + 1, 1000)
+            stop = rest + up_to - self._answered
+            head = b"%d" % thousands if thousands else b""
+            tails = (_OF_A_THOUSAND if thousands else _OF_THE_FIRST)[rest:stop]
+            out.append(head + head.join(tails))
+            self._answered += len(tails)
 
     @property
     def unanswered(self) -> int:

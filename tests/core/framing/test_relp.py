@@ -150,6 +150,41 @@ def test_what_arrives_together_is_a_block_where_a_block_can_hold_it(odd: bytes) 
     assert with_odd[:3] == [Frame(b"a"), Frame(b"b"), Frame(b"")]
 
 
+RUN = syslog(1, b"a") + b"2 syslog 0 \n" + syslog(3, b"c d  e") + syslog(4, b"\xff")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(syslog(6, b"x"), id="out-of-sequence"),
+        pytest.param(syslog(4, b"x"), id="number-twice"),
+        pytest.param(b"05 syslog 1 x\n", id="leading-zero-in-the-number"),
+        pytest.param(b"5 syslog 01 x\n", id="leading-zero-in-the-length"),
+        pytest.param(b"5 syslog 000000001 x\n", id="nine-digits"),
+        pytest.param(b"5 syslog 0000000001 x\n", id="ten-digits"),
+        pytest.param(b"1_3 syslog 1 x\n", id="not-a-number"),
+        pytest.param(b"5 syslog +1 x\n", id="not-a-length"),
+        pytest.param(b"5 syslog  x\n", id="no-length"),
+        pytest.param(b"5 syslog 1:x\n", id="no-digit-after-the-length"),
+        pytest.param(b"5 syslog 2 x\n", id="length-too-large"),
+        pytest.param(b"5 syslog 0 x\n", id="length-too-small"),
+        pytest.param(b"5 syslog 0\n", id="no-space-after-the-length"),
+        pytest.param(b"5  syslog 1 x\n", id="two-spaces"),
+        pytest.param(b"\n", id="nothing"),
+        pytest.param(frame(5, b"sysl0g", b"x"), id="another-command"),
+        pytest.param(frame(5, b"close"), id="close"),
+        pytest.param(syslog(5, b"x" * (BOUND + 1)), id="over-the-bound"),
+        pytest.param(syslog(5, b"5 syslog 1 x\n6 syslog 1 x"), id="frames-inside"),
+        pytest.param(syslog(5, b"x\0y"), id="nul-inside"),
+    ],
+)
+def test_after_plain_frames_an_odd_one_reads_as_it_does_alone(odd: bytes) -> None:
+    wire = RUN + odd + syslog(6, b"<1>b")
+    wanted = read(byte_by_byte(wire))
+    for place in range(len(wire)):
+        assert read([wire[:place], wire[place:]]) == wanted
+
+
 def test_a_fault_says_what_was_found() -> None:
     (fault,) = RelpFramer().feed(b"7 syslog 1 a\n")
     assert isinstance(fault, Fault)

@@ -157,6 +157,15 @@ class TestAnswers:
         assert peer.send(syslog(MAX_TXNR, EVENT) + syslog(1, b"") + frame(2, b"x")) == b""
         assert peer.durable() == ok(MAX_TXNR, 1) + b"2 rsp 22 500 unexpected command\n"
 
+    @pytest.mark.parametrize("last", [998, 999, 1000, 1999, 2000, 123_000, MAX_TXNR])
+    def test_the_numbers_about_a_full_thousand(self, peer: Peer, last: int) -> None:
+        session = peer.session
+        for count in (1, 2, 1500):
+            numbers = [(last - 1 + more) % MAX_TXNR + 1 for more in range(count)]
+            session._framer._txnr = last
+            session._received = session._answered = last - 1
+            assert peer.send(b"".join(syslog(number, b"") for number in numbers)) == ok(*numbers)
+
 
 class TestEnd:
     def test_close_is_answered_after_all_before_it(self, peer: Peer) -> None:
