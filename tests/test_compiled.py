@@ -16,6 +16,7 @@ TESTS = (
     "tests/test_pipeline.py",
     "tests/test_pipeline_blocks.py",
     "tests/test_pipeline_equal_lines.py",
+    "tests/core/framing/test_datagram.py",
     "tests/core/test_assemble.py",
     "tests/nats/test_flight.py",
     "tests/nats/test_lines.py",
