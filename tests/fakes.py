@@ -37,7 +37,7 @@ class FakeIntake:
     ) -> None:
         assert received_at.tzinfo is not None
         for index, piece in enumerate(pieces):
-            self.origins.append(origin)
+            self.origins += [origin] * (piece.count if isinstance(piece, Block) else 1)
             if receipts is not None and isinstance(piece, Frame) and self.EVENT in piece.data:
                 receipts.expect(index)
                 self.undurable.append((receipts, index))

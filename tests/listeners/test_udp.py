@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from service.core.framing.base import Piece
@@ -89,6 +90,20 @@ async def test_what_one_turn_of_the_loop_reads_is_taken_in_together() -> None:
         of_one = [frame for frame in intake.frames if name in frame]
         assert of_one == [b"<22>%b %d" % (name, number) for number in range(10)]
         assert sum(origin.source_ip == address for origin in intake.origins) == 10
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:0", "[::1]:0"])
+async def test_a_burst_is_read_from_the_socket_itself(host: str) -> None:
+    """Not in the portions of the event loop, 32 at most; in its order all the same."""
+    intake, metrics = CountingIntake(), Metrics()
+    async with listening(intake, metrics, host) as listener:
+        with sender(listener) as sock:
+            for number in range(600):  # the event loop does not turn meanwhile
+                sock.send(b"<22>%d" % number)
+            await intake.until(lambda seen: len(seen.frames) == 600)
+    assert intake.frames == [b"<22>%d" % number for number in range(600)]
+    assert intake.calls < 600 / 32
+    assert value(metrics, "bytes_received_total", transport="udp") == sum(map(len, intake.frames))
 
 
 async def test_a_full_intake_drops_and_counts() -> None:
