@@ -35,15 +35,15 @@ Event = RejectEvent | DeferredEvent | BouncedEvent | ResolvedEvent | InvalidEven
 _REJECT: Final = TypeAdapter(RejectEvent).validator
 _DEFERRED: Final = TypeAdapter(DeferredEvent).validator
 _BOUNCED: Final = TypeAdapter(BouncedEvent).validator
-_RESOLVED = TypeAdapter(ResolvedEvent).validator
+_RESOLVED: Final = TypeAdapter(ResolvedEvent).validator
 _INVALID = TypeAdapter(InvalidEvent)
 _MTA: Final = TypeAdapter(Mta).validator
 _RELAY: Final = TypeAdapter(schemas.delivery.Relay).validator
 
-_NO_MESSAGE = Message()
+_NO_MESSAGE: Final = Message()
 
-UNKNOWN_HOST = "unknown"
-NAME_MAX = 255
+UNKNOWN_HOST: Final = "unknown"
+NAME_MAX: Final = 255
 """RFC 5424 6: HOSTNAME. A line may hold a longer one; where room is scarce, that is cut."""
 
 
@@ -51,7 +51,7 @@ _DEAD_LETTER_BYTES = 4096
 _DEAD_LETTER_FIELDS = ("event_time", "received_at", "time_quality", "mta", "queue_id")
 
 
-_SEVERITIES = {"bounced": "permanent", "expired": "permanent"}
+_SEVERITIES: Final = {"bounced": "permanent", "expired": "permanent"}
 
 
 @dataclass(slots=True, init=False)

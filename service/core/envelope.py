@@ -161,7 +161,7 @@ def seal(event: EventBase, template: SubjectTemplate, received: float) -> Envelo
     shared = template.shared(event_type, fields["mta"])
     # What the event's `model_dump_json()` gives, in a third of the time: validated fields of the
     # schema's types are written the same way by both, to the byte.
-    body = orjson.dumps(fields, _written, _OPTIONS)
+    body = _DUMPS(fields, _written, _OPTIONS)
     # The copy lets go of the room that orjson made for escapes, eight bytes for one of text: events
     # may wait by the thousand.
     body = b"".join((body, b""))
@@ -183,7 +183,7 @@ def _written(inner: Model) -> Any:
     known = _WRITTEN.get(id(inner))
     if known is not None:
         return known.json
-    json = orjson.dumps(inner.__dict__, _written, _OPTIONS)
+    json = _DUMPS(inner.__dict__, _written, _OPTIONS)
     written = _Written(orjson.Fragment(json), inner)
     if len(json) <= _WRITTEN_BYTES:
         remember(_WRITTEN, id(inner), written)
@@ -207,6 +207,8 @@ costs less than to learn that it was not written before."""
 _WRITTEN: Final[dict[int, _Written]] = {}
 _WRITTEN_BYTES: Final = 1024
 """What is remembered must be bounded, the texts in it too."""
+# Found once: in the compiled core each attribute of a module is a search.
+_DUMPS: Final = orjson.dumps
 _OPTIONS: Final = orjson.OPT_UTC_Z
 
 _TIME_AT: Final = len(

@@ -7,11 +7,12 @@ matter: the same record sent as RFC 3164 with an RFC 3339 stamp and as RFC 5424 
 
 from collections.abc import Callable
 from hashlib import blake2b
+from typing import Final
 
 from service.core.syslog.message import SyslogMessage
 
-ID_BYTES = 16
-_HASH = blake2b(digest_size=ID_BYTES)
+ID_BYTES: Final = 16
+_HASH: Final = blake2b(digest_size=ID_BYTES)
 
 
 def origin_key(host: str, tag: str, pid: int | None) -> str:
