@@ -61,8 +61,8 @@ class Lines:
         name, lines = envelope.message_id, envelope.header_lines
         size = header_size(envelope)
         end = "\r\n\r\n" if lines else "\r\n"
-        sizes = f"{size} {size + len(envelope.body)}"
-        line = f"{start}{token} {sizes}\r\n{_HEAD}{name}\r\n{lines}{end}"
+        total = size + len(envelope.body)
+        line = f"{start}{token} {size} {total}\r\n{_HEAD}{name}\r\n{lines}{end}"
         data = line.encode()
         if len(data) != len(line):  # else all is ASCII, without a look at each part
             f"{name}{lines}".encode("ascii")  # says what is not
