@@ -82,10 +82,9 @@ class Flight:
         result = Published(False, 0.0)
         first_sent = -1.0
         for token, duplicate in stored:
-            pending = self._pending.get(token)
+            pending = self._pending.pop(token, None)
             if pending is None:
                 continue
-            del self._pending[token]
             self._bytes -= pending.size
             if pending.first_sent != first_sent or duplicate is not result.duplicate:
                 first_sent = pending.first_sent

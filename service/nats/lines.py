@@ -24,8 +24,10 @@ _DUPLICATE: Final = '"duplicate"'
 """Stands in an acknowledgement only when true."""
 _HEAD: Final = "NATS/1.0\r\nNats-Msg-Id: "
 _AROUND: Final = len(_HEAD) + len("\r\n\r\n")
-_DIGITS: Final = 18
-"""Of a number, at most."""
+_TOKEN_AND_SIZES: Final = re.compile(
+    r"(?P<token>[0-9]{1,18})(?P<sizes> [0-9]{1,18} (?P<size>[0-9]{1,18})\r\n)"
+)
+"""Of a `MSG` line, behind our inbox: token, number of the subscription, size."""
 
 
 def header_size(envelope: Envelope) -> int:
@@ -44,12 +46,12 @@ class Lines:
         self.answer_start = b"MSG " + inbox.encode()
         self._answer_start = self.answer_start.decode("latin-1")
         self._starts: dict[str, str] = {}
+        # Of the last acknowledgement: the next one nearly always has as many digits.
+        self._token_size = 0
         self._form = " "
-        """What followed the token in the last acknowledgement, up to its number in the stream. Few
-        have another: it changes with the digits of that number. At first nothing follows like
-        this."""
+        """What followed its token, up to its number in the stream. At first nothing is like it."""
         self._form_size = 0
-        """Characters of all that followed the token in it."""
+        """Characters from the token to the end."""
 
     def publish(self, envelope: Envelope, token: str) -> bytes:
         """The `HPUB` line of a message and its header block, which its body and CR LF follow.
@@ -58,8 +60,9 @@ class Lines:
         start = self._starts.get(envelope.subject) or self._start(envelope.subject)
         name, lines = envelope.message_id, envelope.header_lines
         size = header_size(envelope)
-        end = f"{lines}\r\n\r\n" if lines else "\r\n"
-        line = f"{start}{token} {size} {size + len(envelope.body)}\r\n{_HEAD}{name}\r\n{end}"
+        end = "\r\n\r\n" if lines else "\r\n"
+        total = size + len(envelope.body)
+        line = f"{start}{token} {size} {total}\r\n{_HEAD}{name}\r\n{lines}{end}"
         data = line.encode()
         if len(data) != len(line):  # else all is ASCII, without a look at each part
             f"{name}{lines}".encode("ascii")  # says what is not
@@ -83,43 +86,36 @@ class Lines:
     def read(self, data: bytes) -> tuple[Stored, bytes]:
         """What the positive acknowledgements at the beginning tell, and what follows them."""
         stored: Stored = []
+        if not data.startswith(self.answer_start):
+            return stored, data
+        start = self._answer_start
         # As text, one character for each byte: tokens are, and slices of it are as cheap.
         text = data.decode("latin-1")
-        parts = text.split(self._answer_start)
-        if parts[0]:
-            return stored, data
         has_duplicates = text.find(_DUPLICATE) >= 0
-        place = 0
-        for part in parts[1:]:
-            end = len(part) - self._form_size
-            if end <= 0 or part[end : end + len(self._form)] != self._form:
-                end = self._learn(part)
-            token = part[:end]
-            if end > _DIGITS or not token.isdecimal():
-                break
-            whole = end + self._form_size
-            stored.append((token, has_duplicates and part.find(_DUPLICATE, end, whole) >= 0))
-            place += len(self._answer_start) + whole
-            if whole < len(part):  # another message stands between this answer and the next
-                break
+        place, at = 0, len(start)
+        while text[place:at] == start:
+            end = at + self._token_size
+            if text[end : end + len(self._form)] != self._form:
+                end = self._learn(text, at)
+            after = end + self._form_size
+            token = text[at:end]
+            if not token.isdecimal() or after > len(text):
+                break  # none of ours, or not yet whole
+            stored.append((token, has_duplicates and text.find(_DUPLICATE, end, after) >= 0))
+            place, at = after, after + len(start)
         return stored, data[place:]
 
-    def _learn(self, part: str) -> int:
-        """Where the token of an acknowledgement ends, and how it goes on from now on; 0 if this is
-        no whole one, or no positive one."""
-        token, _, rest = part.partition(" ")
-        sizes, _, answer = rest.partition("\r\n")
-        sid, _, size = sizes.partition(" ")
-        if (
-            not (_is_number(sid) and _is_number(size))
-            or not answer.startswith("\r\n", int(size))
-            or not answer.startswith(self._good_start)
-        ):
-            return 0
-        self._form = f" {sizes}\r\n{self._good_start}"
-        self._form_size = len(f" {sizes}\r\n") + int(size) + len("\r\n")
-        return len(token)
-
-
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _DIGITS
+    def _learn(self, text: str, at: int) -> int:
+        """Where the token of an acknowledgement ends that begins at `at`, and its form from now on;
+        `at` if it is no whole or no positive one."""
+        found = _TOKEN_AND_SIZES.match(text, at)
+        if found is None:
+            return at
+        size = int(found["size"])
+        good, end = self._good_start, found.end()
+        if not text.startswith(good, end) or not text.startswith("\r\n", end + size):
+            return at
+        self._token_size = found.end("token") - at
+        self._form = found["sizes"] + good
+        self._form_size = len(found["sizes"]) + size + len("\r\n")
+        return found.end("token")
