@@ -69,14 +69,23 @@ class Metrics:
         def gauge(name: str, help_text: str, *labels: str) -> Gauge:
             return Gauge(f"mailfault_{name}", help_text, labels, registry=registry)
 
-        received = counter("frames_received", "Syslog frames received", "transport")
-        self._received = {t.value: received.labels(t.value) for t in Transport}
-        read = counter("bytes_received", "Bytes received", "transport")
-        self._bytes = {t.value: read.labels(t.value) for t in Transport}
-        events = counter("events", "Events made", "type")
-        self._events = {
-            t.value: events.labels(t.value) for t in EventType if t is not EventType.ROLLUP
-        }
+        self._received = Counts(
+            "mailfault_frames_received",
+            "Syslog frames received",
+            "transport",
+            tuple(Transport),
+            registry,
+        )
+        self._bytes = Counts(
+            "mailfault_bytes_received", "Bytes received", "transport", tuple(Transport), registry
+        )
+        self._events = Counts(
+            "mailfault_events",
+            "Events made",
+            "type",
+            tuple(t for t in EventType if t is not EventType.ROLLUP),
+            registry,
+        )
         self._unclassified = Counts(
             "mailfault_unclassified",
             "Events whose cause no rule names, by receiving provider",
@@ -98,9 +107,19 @@ class Metrics:
             (NOTHING,),
             registry,
         )
-        self._with_events = counter("frames_with_events", "Frames that gave at least one event")
-        skipped = counter("lines_skipped", "Lines that are no failure of mail", "reason")
-        self._skipped = {reason: skipped.labels(reason.value) for reason in Skip}
+        self._with_events = 0
+        self.watch_total(
+            "frames_with_events",
+            "Frames that gave at least one event",
+            lambda: self._with_events,
+        )
+        self._skipped = Counts(
+            "mailfault_lines_skipped",
+            "Lines that are no failure of mail",
+            "reason",
+            tuple(Skip),
+            registry,
+        )
         dropped = counter("frames_dropped", "Frames lost, by cause", "transport", "reason")
         self._dropped = {
             (t.value, reason): dropped.labels(t.value, reason.value)
@@ -206,20 +225,19 @@ class Metrics:
     # What happens to frames
 
     def read(self, transport: str, size: int) -> None:
-        self._bytes[transport].inc(size)
+        self._bytes.count(transport, size)
 
     def processed(self, transport: str, tally: Tally) -> None:
-        self._received[transport].inc(tally.frames)
+        self._received.count(transport, tally.frames)
         for reason, count in tally.skipped.items():
-            self._skipped[reason].inc(count)
-        if tally.frames_with_events:
-            self._with_events.inc(tally.frames_with_events)
+            self._skipped.count(reason, count)
+        self._with_events += tally.frames_with_events
         by_type: dict[str, int] = {}
         for cause, count in tally.events.items():
             by_type[cause[0]] = by_type.get(cause[0], 0) + count
             self._caused(cause, count)
         for event_type, count in by_type.items():
-            self._events[event_type].inc(count)
+            self._events.count(event_type, count)
 
     def _caused(self, cause: Cause, count: int) -> None:
         event_type, category, scope, provider = cause
@@ -240,7 +258,7 @@ class Metrics:
 
     def dropped(self, transport: str, reason: Drop) -> None:
         """A frame that was received and lost."""
-        self._received[transport].inc()
+        self._received.count(transport)
         self._dropped[transport, reason].inc()
 
     def truncated(self, transport: str) -> None:
