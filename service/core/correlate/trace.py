@@ -10,12 +10,12 @@ client's to write.
 import re
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
 from schemas.subjects import mta_token
 from service.core.postfix.record import MAX_TAG, identify
+from service.core.postfix.remembered import remember
 from service.core.syslog.header import parse_message
 from service.core.syslog.rfc3164 import parse_origin
 from service.core.syslog.rfc5424 import plain_head
@@ -123,8 +123,14 @@ text behind that. A bare tuple: one is made for every other line of a log."""
 
 
 def queue_of(host: str, instance: str) -> Queue:
-    # What is remembered must be bounded, the names in it too.
-    return (_known_queue if len(host) <= _LONGEST_ORIGIN else _queue)(host, instance)
+    names = (host, instance)
+    queue = _QUEUES.get(names)
+    if queue is None:
+        queue = _queue(host, instance)
+        # What is remembered must be bounded, the names in it too.
+        if len(host) <= _LONGEST_ORIGIN:
+            remember(_QUEUES, names, queue)
+    return queue
 
 
 def prefix_of(name: str) -> bytes:
@@ -137,7 +143,7 @@ def _queue(host: str, instance: str) -> Queue:
     return Queue(host.lower(), instance, name, prefix_of(name))
 
 
-_known_queue = lru_cache(maxsize=_REMEMBERED)(_queue)
+_QUEUES: Final[dict[tuple[str, str], Queue]] = {}
 
 
 class Traces:
