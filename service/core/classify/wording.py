@@ -40,6 +40,10 @@ _ends_of_codes: Final[dict[str, int]] = {}
 _BRACKETED_IP: Final = re.compile(r"\[[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*\]")
 _IPV4: Final = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?!\.?[0-9A-Za-z])")
 _IP_OR_LONG_NUMBER: Final = re.compile(r"[0-9](?:[0-9.]{7,}|[0-9]{4,})")
+_LONG_NUMBER: Final = "00000"
+_SHORTEST_CUT: Final = 8
+_SHORTEST_IPV4: Final = "0000000"
+"""The least that these three can match, as `_numbers` shows it."""
 _DNS_NAME: Final = " for name="
 _IN_ADDRESS: Final = "0123456789ABCDEFabcdef.:"
 _DIGITS: Final = bytes(ord("0" if chr(code) in "0123456789." else " ") for code in range(256))
@@ -109,7 +113,7 @@ def without_addresses(text: str) -> str:
 
 def names_machine(text: str) -> bool:
     """Whether the address of a machine stands in it."""
-    first = _first_number(text)
+    first = _numbers(text).find(_SHORTEST_IPV4)
     return (first >= 0 and _IPV4.search(text, first) is not None) or (
         "[" in text and _BRACKETED_IP.search(text) is not None
     )
@@ -140,8 +144,19 @@ def without_peers(text: str) -> str:
 
 def without_free_numbers(text: str) -> str:
     """The same without peers."""
-    if (first := _first_number(text)) >= 0:
-        text = text[:first] + _IP_OR_LONG_NUMBER.sub("", text[first:])
+    numbers = _numbers(text)
+    start = numbers.find(_LONG_NUMBER)
+    if start >= 0:
+        kept = ""
+        done = 0
+        while start >= 0:
+            end = numbers.find(" ", start)
+            if end < 0:
+                end = len(text)
+            kept += text[done:start] + _without_number(text[start:end])
+            done = end
+            start = numbers.find(_LONG_NUMBER, end)
+        text = kept + text[done:]
     if (start := text.find(_DNS_NAME)) >= 0:
         start += len(_DNS_NAME)
         end = text.find(" ", start)
@@ -149,11 +164,17 @@ def without_free_numbers(text: str) -> str:
     return text
 
 
-def _first_number(text: str) -> int:
-    """Where five digits and dots first stand in a row, or less than 0: to search a text with a
-    pattern for a number or an address costs more than all else that is done with it. As text, in
-    which the compiled core searches without the interpreter."""
-    return text.encode("latin-1", "replace").translate(_DIGITS).decode("ascii").find("00000")
+def _without_number(run: str) -> str:
+    """Of five digits and dots in a row, or more: nothing, as a rule."""
+    if run.isdigit() or (run[0] != "." and len(run) >= _SHORTEST_CUT):
+        return ""
+    return _IP_OR_LONG_NUMBER.sub("", run)
+
+
+def _numbers(text: str) -> str:
+    """A 0 for each digit and dot, and else spaces: to search a text with a pattern for a number or
+    an address costs more than all else that is done with it."""
+    return text.encode("latin-1", "replace").translate(_DIGITS).decode("ascii")
 
 
 def without_trace(text: str) -> str:

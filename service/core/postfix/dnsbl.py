@@ -4,14 +4,21 @@ In: a refusal, and what else its line told. Out: the list's name or None. Postfi
 `global/mail_params.h` DEF_DEF_RBL_REPLY, `postscreen/postscreen_early.c`.
 """
 
+import re
 from typing import Final
 
 from service.core.postfix.fragments import pattern
+from service.core.postfix.remembered import remember
 
 NEEDLE: Final = "] blocked using "
 
-_TEMPLATE: Final = pattern(r" ?Service unavailable; [A-Za-z][A-Za-z -]{0,40} \[")
-_LIST: Final = pattern(r"([A-Za-z0-9._-]{1,255})(;|\Z)")
+_OPENING: Final = pattern(r" ?Service unavailable; [A-Za-z][A-Za-z -]{0,40} \[")
+_LONGEST_OPENING: Final = 70
+_LIST: Final = pattern(r"[A-Za-z0-9._-]{1,255}")
+_BRACKET: Final = "["
+_END: Final = ";"
+_OPENINGS: Final[dict[str, bool]] = {}
+_LISTS: Final[dict[str, bool]] = {}
 
 
 def blocking_list(
@@ -22,10 +29,9 @@ def blocking_list(
     What stands there may be a sender's address or a HELO name, and what follows the list is text
     of the list's owner: where either imitates the template, only a known value tells.
     """
-    template = _TEMPLATE.match(response, start)
-    if template is None:
+    what = response.find(_BRACKET, start, start + _LONGEST_OPENING) + 1
+    if what == 0 or not _fits(_OPENING, response[start:what], _OPENINGS):
         return None
-    what = template.end()
     place = response.find(NEEDLE, what)
     if place < 0:
         return None
@@ -33,10 +39,22 @@ def blocking_list(
         place = _after_known(response, what, known)
         if place < 0:
             return None
-    match = _LIST.match(response, place + len(NEEDLE))
-    if match is None or (truncated and not match[2]):
-        return None
-    return match[1]
+    place += len(NEEDLE)
+    end = response.find(_END, place)
+    if end < 0:
+        if truncated:
+            return None
+        end = len(response)
+    name = response[place:end]
+    return name if _fits(_LIST, name, _LISTS) else None
+
+
+def _fits(shape: re.Pattern[str], text: str, seen: dict[str, bool]) -> bool:
+    """Remembered if it does, as then it is short: the few words that Postfix and its administrator
+    open refusals with, and the few lists that they ask."""
+    if text in seen:
+        return True
+    return shape.fullmatch(text) is not None and remember(seen, text, True)
 
 
 def _after_known(response: str, what: int, known: list[str | None]) -> int:

@@ -120,6 +120,8 @@ def test_without_peers(text: str, rest: str) -> None:
     [
         ("id 12345 of 1234", "id  of 1234"),
         ("192.0.2.1, 1.2.3.4 and 1.2.3.4.", ", 1.2.3.4 and "),
+        ("....... 1..2..3..", "....... "),
+        ("1.2..12345 ...12345.", " ...."),
         ("4.7.28 (S3140)", "4.7.28 (S3140)"),
         ("error for name=a.example type=MX: no", "error for name= type=MX: no"),
         ("error for name=a.example", "error for name="),

@@ -184,11 +184,14 @@ _LINES = st.one_of(
 )
 
 
+_TAGS = st.sampled_from(["postfix/smtp", "postfix/smtpd", "postfix/postscreen"])
+
+
 @_MANY
-@given(_LINES)
-def test_the_hot_path_and_the_long_way_agree(line: str) -> None:
+@given(_LINES, _TAGS)
+def test_the_hot_path_and_the_long_way_agree(line: str, tag: str) -> None:
     """A space at the end is all it takes to be sent the long way."""
-    assert failure(line) == failure(f"{line} ")
+    assert failure(line, tag) == failure(f"{line} ", tag)
 
 
 _PARTS = st.lists(
@@ -231,8 +234,12 @@ _UNQUOTED = st.one_of(
     "sasl_method=P sasl_username=u\u0085",
     "postfix/smtpd",
 )
+@example(
+    "NOQUEUE: reject: RCPT from [192.0.2.1]: 550 no; from=<x y>, to=<c@d>, proto=SMTP, helo=<h>",
+    "postfix/postscreen",
+)
 @example("reject: connect from [192.0.2.1]:25: all screening ports busy", "postfix/postscreen")
 @settings(max_examples=500, deadline=None)
-@given(_PARTS | _UNQUOTED, st.sampled_from(["postfix/smtp", "postfix/smtpd", "postfix/postscreen"]))
+@given(_PARTS | _UNQUOTED, _TAGS)
 def test_they_agree_on_what_nobody_wrote(text: str, tag: str) -> None:
     assert read(text, tag) == read(f"{text} ", tag)

@@ -36,6 +36,14 @@ def test_block_and_single_lines_agree(lines: list[bytes]) -> None:
     ]
 
 
+@pytest.mark.parametrize("before", [0, 100, 799, 800, 801, 999])
+@pytest.mark.parametrize("length", [LONG_LINE - 1, LONG_LINE])
+def test_a_long_line_is_found_wherever_it_begins(before: int, length: int) -> None:
+    block = b"x" * before + b"\n" + b"y" * length + b"\n" + b"z\n" * 900
+    found = [(before + 1, before + 1 + length)] if length >= LONG_LINE else []
+    assert candidates(block) == found
+
+
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
