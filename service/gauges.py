@@ -49,6 +49,8 @@ def export_flow(
     watch("queue_capacity_bytes", "Bound of either wait in memory", lambda: bounds.max_bytes)
     watch("in_flight", "Messages sent, not yet acknowledged", lambda: publisher.in_flight)
     watch("in_flight_capacity", "Bound of messages in flight", lambda: publisher.window)
+    watch("in_flight_bytes", "Bytes of these messages", lambda: publisher.in_flight_bytes)
+    watch("in_flight_capacity_bytes", "Bound of these bytes", lambda: publisher.window_bytes)
     watch(
         "oldest_unacknowledged_seconds",
         "Age of the oldest message without acknowledgement",

@@ -68,10 +68,6 @@ class ServerTls:
     def swap(self, identity: Identity) -> None:
         self._identity = identity
 
-    def reload(self, config: TlsStreamConfig) -> None:
-        """Raises `TlsError`, and then nothing has changed."""
-        self.swap(prepare(config))
-
 
 def prepare(config: TlsStreamConfig) -> Identity:
     """Raises `TlsError`."""

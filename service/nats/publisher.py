@@ -58,7 +58,7 @@ class Publisher:
         on_no_stream: Callable[[], None],
     ) -> None:
         self.window = window
-        self._window_bytes = window_bytes
+        self.window_bytes = window_bytes
         self._ack_timeout = ack_timeout
         self._good_start = good_start(stream)
         self._on_results = on_results
@@ -105,7 +105,7 @@ class Publisher:
         while (wire := self._wire) is None or not self._has_room:
             self._may_send.clear()
             await self._may_send.wait()
-        room = self._window_bytes - self._flight.bytes
+        room = self.window_bytes - self._flight.bytes
         envelopes = take(min(self.window - len(self._flight), _AT_ONCE), room)
         data = self._begin(wire, envelopes)
         if data:
@@ -118,7 +118,7 @@ class Publisher:
         if (
             wire is None
             or len(self._flight) + len(envelopes) > self.window
-            or self._flight.bytes + sum(len(e.body) for e in envelopes) > self._window_bytes
+            or self._flight.bytes + sum(len(e.body) for e in envelopes) > self.window_bytes
             or not wire.is_prompt
         ):
             return False
@@ -186,7 +186,7 @@ class Publisher:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._flight) < self.window and self._flight.bytes < self._window_bytes
+        return len(self._flight) < self.window and self._flight.bytes < self.window_bytes
 
     async def _send_again(self, wire: Wire, pending: Pending) -> None:
         pending.sendings += 1

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.listeners.tls_context import ServerTls, TlsError
+from service.listeners.tls_context import ServerTls, TlsError, prepare
 from service.metrics import Metrics
 from tests.fakes import FakeIntake
 from tests.listeners.certificates import Site, make
@@ -33,7 +33,7 @@ async def test_reload_under_an_open_connection(site: Site) -> None:
 
         renewed = site.issue("receiver.example.net")
         new = {"cert_file": renewed.cert_file, "key_file": renewed.key_file}
-        tls.reload(configured(site, **new, **NAMES))
+        tls.swap(prepare(configured(site, **new, **NAMES)))
         _, after = await connect(listener, context)
         shown = after.get_extra_info("ssl_object").getpeercert(binary_form=True)
         assert shown == renewed.der
@@ -52,7 +52,7 @@ async def test_a_bad_reload_changes_nothing(site: Site) -> None:
     tls = ServerTls(configured(site))
     async with listening(site, intake, metrics, tls) as listener:
         with pytest.raises(TlsError, match="no key of"):
-            tls.reload(configured(site, key_file=site.client.key_file, ca_file=site.home / "gone"))
+            prepare(configured(site, key_file=site.client.key_file, ca_file=site.home / "gone"))
         await send(listener, client_context(site, site.client), b"<22>line\n")
         await intake.until(lambda seen: len(seen.frames) == 1)
 

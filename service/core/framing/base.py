@@ -1,12 +1,14 @@
 """What a framer gives: whole pieces of the stream, and the faults between them.
 
 A framer takes bytes in the portions the socket gave them and returns a list. Good pieces before
-a bad one survive; a fault is a value, never an exception. No sockets, no clock, no logging.
+a bad one survive; a fault is a value, never an exception. No sockets, no clock, no logging. `feed`
+takes such a portion. `end` is for a peer that closed in good order: what is complete without its
+trailer comes out. `abort` is for a connection that broke: a frame that had begun is lost, whatever
+its framing. `buffered_bytes` are held back until the rest of their frame arrives.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from service.core.outcomes import Drop
 
@@ -66,23 +68,6 @@ class Fault:
 
 
 Piece = Frame | Block | Fault
-
-
-class Framer(Protocol):
-    def feed(self, data: bytes) -> list[Piece]: ...
-
-    def end(self) -> list[Piece]:
-        """The peer closed in good order: what is complete without its trailer comes out."""
-        ...
-
-    def abort(self) -> list[Piece]:
-        """The connection broke: a frame that had begun is lost, whatever its framing."""
-        ...
-
-    @property
-    def buffered_bytes(self) -> int:
-        """Bytes held back until the rest of their frame arrives (a gauge)."""
-        ...
 
 
 def flatten(pieces: Iterable[Piece]) -> Iterator[Frame | Fault]:
