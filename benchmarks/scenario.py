@@ -20,6 +20,8 @@ class Scenario:
     seed: int = 42
     correlation: bool = True
     """Off: events say what their own line says."""
+    sharing: bool = True
+    """Off: other receivers are told nothing, and not asked."""
     connections: int = 1
     """Of TCP without a rate: at most so many, each with the lines of some hosts."""
 
@@ -32,7 +34,8 @@ class Scenario:
     @property
     def environment(self) -> dict[str, str]:
         """Of the service."""
-        return {} if self.correlation else {"MAILFAULT_CORRELATION__ENABLED": "false"}
+        parts = {"CORRELATION": self.correlation, "SHARING": self.sharing}
+        return {f"MAILFAULT_{name}__ENABLED": "false" for name, is_on in parts.items() if not is_on}
 
     @property
     def log(self) -> Options:
@@ -52,7 +55,7 @@ PLAN = (
 """`make bench`: about two minutes."""
 
 BESIDE_LINES = 100_000
-BESIDE_TURNS = 5
+BESIDE_TURNS = 3
 """After either plan: what is compared by turns."""
 
 FULL_PLAN = (
