@@ -16,7 +16,7 @@ def blocks(text: str) -> list[str]:
 
 
 def test_the_files_are_installed_where_the_unit_looks(tmp_path: Path) -> None:
-    (block,) = blocks(SYSTEMD)
+    block, compiled = blocks(SYSTEMD)
     (tmp_path / "etc" / "systemd" / "system").mkdir(parents=True)
     commands = [line for line in block.splitlines() if line.startswith("install ")]
     script = "\n".join(commands).replace(" /etc/", f" {tmp_path}/etc/")
@@ -33,8 +33,17 @@ def test_the_files_are_installed_where_the_unit_looks(tmp_path: Path) -> None:
     assert "--config /etc/mailfault/mailfault.toml\n" in service
     assert "ExecStart=/opt/mailfault/bin/mailfault " in service
     assert "python3 -m venv /opt/mailfault\n" in block
-    for name in re.findall(r"--requirement (\S+)", block):
+    for name in re.findall(r"--requirement (\S+)", block + compiled):
         assert (TOP / name).is_file()
+
+
+def test_the_line_that_compiles_takes_the_place_of_the_one_that_does_not() -> None:
+    block, compiled = blocks(SYSTEMD)
+    third = block.splitlines()[2]
+    assert third == "/opt/mailfault/bin/pip install --no-deps ."
+    assert f"{third.removesuffix(' --no-deps .')} --no-build-isolation --no-deps ." in compiled
+    assert re.findall(r"^([A-Z_]+)=1 ", compiled, re.MULTILINE) == ["MAILFAULT_COMPILE"]
+    assert "MAILFAULT_COMPILE" in read("hatch_build.py")
 
 
 def test_the_table_of_sockets() -> None:
