@@ -11,6 +11,7 @@ import pytest
 
 import schemas
 from service.core.classify import builtin_classifier
+from service.core.correlate.memory import stamp_of
 from service.core.envelope import Envelope
 from service.core.framing.base import Frame
 from service.core.privacy import Policy, Privacy, Treatment
@@ -136,20 +137,47 @@ def test_what_cleanup_refused_is_not_remembered_for_days(refused: str) -> None:
     house = House()
     cleanup = "postfix/cleanup[2]: 4ABCDE12F: "
     context = "from=<qsender@s.example> to=<a@r.example> proto=ESMTP helo=<q>"
-    [event] = decoded(house.take(*BEGUN[:2], cleanup + refused.format(context)))
-    assert (event.message.message_id, event.message.client.name) == (
-        "qid@m.example",
-        "q-name.c.example",
-    )
-    memory = house.correlation.correlator.memory
-    assert len(memory) == 0
-    # Of mail from this host, cleanup itself then says that it bounced.
+    [event] = decoded(house.take(BEGUN[0], cleanup + refused.format(context)))
+    assert event.message.client.name == "q-name.c.example"
+    # Of mail from this host, cleanup then makes the message-id, and says that it bounced.
     bounce = (
         f"{cleanup}to=<a@r.example>, relay=none, delay=0.1, delays=0.1/0/0/0, dsn=5.7.1, "
         "status=bounced (no)"
     )
-    [event] = decoded(house.take(bounce) + house.end())
-    assert event.message.message_id == "qid@m.example"
+    [event] = decoded(house.take(BEGUN[1], bounce) + house.end())
+    assert (event.message.message_id, event.message.client.name) == (
+        "qid@m.example",
+        "q-name.c.example",
+    )
+    correlator = house.correlation.correlator
+    seconds = int(NOW.timestamp())
+    correlator.trim(seconds + 4)
+    assert len(correlator.memory) == 1
+    correlator.trim(seconds + 5)
+    assert len(correlator.memory) == 0
+
+
+def test_what_cleanup_refused_is_not_forgotten_for_another_of_its_id() -> None:
+    """Short ids come again within a second."""
+    house = House()
+    refused = "postfix/cleanup[2]: 4ABCDE12F: reject: header x: y from q[192.0.2.77]; : 5.7.1 no"
+    house.take(*BEGUN[:2], refused)
+    correlator = house.correlation.correlator
+    key = next(iter(correlator.memory.entries))
+    correlator.memory.renew(key, stamp_of(int(NOW.timestamp()) + 1) + b"\nbanother")
+    correlator.trim(int(NOW.timestamp()) + 60)
+    assert len(correlator.memory) == 1
+
+
+def test_a_flood_of_refusals_is_remembered_within_a_bound() -> None:
+    house = House(max_messages=64)
+    for number in range(100):
+        queue_id = f"5ABCDE{number:03}"
+        refused = (
+            f"postfix/cleanup[2]: {queue_id}: reject: header x: y from q[192.0.2.77]; : 5.7.1 no"
+        )
+        house.take(f"postfix/smtpd[1]: {queue_id}: client=q[192.0.2.77]", refused)
+    assert len(house.correlation.correlator.memory) == 8
 
 
 def test_a_recipient_that_smtpd_refused_leaves_the_message_as_it_was() -> None:
@@ -258,6 +286,8 @@ class _Defective(bytes):
     calls = 0
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        if encoding == "latin-1":  # the search for markers; any bytes give a text then
+            return super().decode(encoding, errors)
         self.calls += 1
         if self.calls == 1:
             raise RuntimeError("a defect of ours")

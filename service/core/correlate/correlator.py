@@ -6,6 +6,7 @@ know that its own line does not say, and the recipients whose waiting has ended.
 Every method takes the time in seconds as its caller knows it; nothing here reads a clock.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
@@ -75,6 +76,10 @@ knows an event id again."""
 _ENDED_SHARE = 64
 """Of what may be remembered that much of those that ended, twice, and then it is known no longer:
 six thousand endings at least with the usual bounds, so those of the last hundred thousand lines."""
+_REFUSED_SECONDS: Final = 5
+"""How long a message is still known that cleanup refused."""
+_REFUSED_SHARE: Final = 8
+"""At most that part of the messages that may be remembered."""
 _MOST_NAMES_BYTES: Final = 1 << 19
 """Of the names of one message's deferred recipients: they lie in one value."""
 _MOST_STORIES: Final = 4096
@@ -146,6 +151,8 @@ class Correlator:
         """Deferred recipients, by the same key and their name."""
         self._endings = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
         """Recipients whose waiting a line ended, by its event id."""
+        self._refused: deque[tuple[int, bytes, bytes]] = deque()
+        """Messages that were: when, which, and the stamp of its record set."""
         self._uncounted_before = b""
         """In `STAMP_BYTES`: of messages begun until then recipients may have been forgotten."""
         self.traces = Traces(zone)
@@ -663,9 +670,26 @@ class Correlator:
 
     def refused(self, key: bytes, seconds: int) -> None:
         """cleanup(8) refused the message as a whole: qmgr never has it, and never says `removed`.
-        Content is refused by the thousand, and each would be remembered until it is too old."""
-        if key not in self.queued.entries:
-            self.memory.close(key, seconds)
+        Content is refused by the thousand, and each would be remembered until it is too old. But
+        cleanup goes on for a moment: its message-id, or a bounce of mail from this host."""
+        known = self.memory.entries.get(key)
+        if known is not None and key not in self.queued.entries:
+            self._refused.append((seconds, key, known[:STAMP_BYTES]))
+
+    def _forget_refused(self, seconds: int) -> None:
+        most = self.memory.bounds.messages // _REFUSED_SHARE
+        while self._refused:
+            since, key, stamp = self._refused[0]
+            if seconds - since < _REFUSED_SECONDS and len(self._refused) <= most:
+                return
+            self._refused.popleft()
+            known = self.memory.entries.get(key)
+            if (
+                known is not None
+                and known[:STAMP_BYTES] == stamp
+                and key not in self.queued.entries
+            ):
+                self.memory.discard(key)
 
     @property
     def evicted(self) -> dict[str, float]:
@@ -695,6 +719,7 @@ class Correlator:
 
     def trim(self, seconds: int) -> None:
         """Keep the bounds."""
+        self._forget_refused(seconds)
         self.memory.trim(seconds)
         queued = self.queued.trim(seconds)
         for key, value, reason in queued:
