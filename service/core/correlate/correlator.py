@@ -78,6 +78,8 @@ _ENDED_SHARE = 64
 six thousand endings at least with the usual bounds, so those of the last hundred thousand lines."""
 _REFUSED_SECONDS: Final = 5
 """How long a message is still known that cleanup refused."""
+_BEGINNING_BYTES: Final = 48
+"""Of a record set: when it was begun, and the time of its first line."""
 _REFUSED_SHARE: Final = 8
 """At most that part of the messages that may be remembered."""
 _MOST_NAMES_BYTES: Final = 1 << 19
@@ -152,7 +154,7 @@ class Correlator:
         self._endings = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
         """Recipients whose waiting a line ended, by its event id."""
         self._refused: deque[tuple[int, bytes, bytes]] = deque()
-        """Messages that were: when, which, and the stamp of its record set."""
+        """Messages that were: when, which, and how its record set begins."""
         self._uncounted_before = b""
         """In `STAMP_BYTES`: of messages begun until then recipients may have been forgotten."""
         self.traces = Traces(zone)
@@ -674,21 +676,19 @@ class Correlator:
         cleanup goes on for a moment: its message-id, or a bounce of mail from this host."""
         known = self.memory.entries.get(key)
         if known is not None and key not in self.queued.entries:
-            self._refused.append((seconds, key, known[:STAMP_BYTES]))
+            self._refused.append((seconds, key, known[:_BEGINNING_BYTES]))
 
     def _forget_refused(self, seconds: int) -> None:
         most = self.memory.bounds.messages // _REFUSED_SHARE
         while self._refused:
-            since, key, stamp = self._refused[0]
+            since, key, beginning = self._refused[0]
             if seconds - since < _REFUSED_SECONDS and len(self._refused) <= most:
                 return
             self._refused.popleft()
             known = self.memory.entries.get(key)
-            if (
-                known is not None
-                and known[:STAMP_BYTES] == stamp
-                and key not in self.queued.entries
-            ):
+            if known is None or key in self.queued.entries:
+                continue
+            if known.startswith(beginning):  # else it is another one's by now
                 self.memory.discard(key)
 
     @property
