@@ -73,9 +73,9 @@ _RETRY_SECONDS: Final = 240
 _ENDED_SECONDS = 600
 """How long it is known of a recipient which line ended its waiting: as long as JetStream by default
 knows an event id again."""
-_ENDED_SHARE = 64
+_ENDED_SHARE = 128
 """Of what may be remembered that much of those that ended, twice, and then it is known no longer:
-six thousand endings at least with the usual bounds, so those of the last hundred thousand lines."""
+three thousand endings at least with the usual bounds, so those of the last fifty thousand lines."""
 _REFUSED_SECONDS: Final = 5
 """How long a message is still known that cleanup refused."""
 _BEGINNING_BYTES: Final = 48
