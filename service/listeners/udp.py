@@ -31,6 +31,7 @@ from service.listeners.base import Intake, now, peer_ip
 from service.listeners.config import ListenerConfig, is_within
 from service.listeners.kernel_drops import kernel_drops
 from service.listeners.rate import LogRates, rates_of
+from service.listeners.receive_buffer import ask_for_buffer, granted_buffer
 from service.metrics import Metrics
 from service.received import Origin, new_stream
 
@@ -49,7 +50,7 @@ the kernel's buffer was empty, and to ask it again would cost a call and an exce
 _AT_ONCE = 512
 """Datagrams that are taken in together, at most: those of each sender are one call of the intake,
 which may pass its bound by so many. Meanwhile the loop does nothing else and the kernel's buffer
-fills: of 4 MiB it holds ten times as many lines of mail."""
+fills: 4 MiB of it hold ten times as many lines of mail."""
 
 _DRAIN_DATAGRAMS = 1_000_000
 """At stop, the most that is read from the kernel's buffer: far more than it can hold."""
@@ -65,9 +66,11 @@ class UdpConfig(ListenerConfig):
         description="Longer datagrams (after inflation) are cut here and marked `truncated`.",
     )
     receive_buffer_bytes: int = Field(
-        4 * 1024 * 1024,
+        32 * 1024 * 1024,
         ge=4096,
-        description="SO_RCVBUF asked for; the kernel grants at most net.core.rmem_max.",
+        le=1024 * 1024 * 1024,
+        description="SO_RCVBUF asked for. Without CAP_NET_ADMIN the kernel grants at most "
+        "net.core.rmem_max.",
     )
 
 
@@ -174,13 +177,12 @@ class UdpListener:
 
     def _ask_for_buffer(self, sock: socket.socket) -> None:
         wanted = self._config.receive_buffer_bytes
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
+        ask_for_buffer(sock, wanted)
         self._check_buffer(sock, remedy=f"sysctl -w net.core.rmem_max={wanted}")
 
     def _check_buffer(self, sock: socket.socket, remedy: str) -> None:
         wanted = self._config.receive_buffer_bytes
-        # The kernel doubles the value for its own bookkeeping (socket(7)).
-        granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        granted = granted_buffer(sock)
         if granted < wanted:
             log.warning(
                 "udp_buffer_smaller_than_asked",

@@ -13,6 +13,7 @@ from socket import SOCK_DGRAM, SOCK_STREAM
 
 from service.address import split_address
 from service.listeners.inherited import TABLES, InheritedSockets
+from service.listeners.receive_buffer import ask_for_buffer
 from service.settings import Settings
 
 _BACKLOG = 1024
@@ -118,7 +119,7 @@ def _bound(
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if buffer is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            ask_for_buffer(sock, buffer)
         sock.bind(address)
         if kind == SOCK_STREAM:
             sock.listen(_BACKLOG)

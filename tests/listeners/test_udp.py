@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -183,6 +184,27 @@ async def test_an_inherited_socket_s_buffer_and_drops_are_its_owner_s() -> None:
     said = {entry["event"]: entry for entry in logs}
     assert said["udp_kernel_drops_before_start"]["drops"] == lost
     assert said["udp_buffer_smaller_than_asked"]["remedy"] == "ReceiveBuffer= of its socket unit"
+
+
+def has_net_admin() -> bool:
+    effective = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if "CapEff" in line
+    )
+    return bool(int(effective.split()[1], 16) >> 12 & 1)  # CAP_NET_ADMIN, capability.h
+
+
+@pytest.mark.parametrize("most", [0, 4096], ids=["all", "more than all"])
+async def test_more_buffer_than_the_system_s_bound(most: int) -> None:
+    bound = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    wanted = bound + most
+    with capture_logs() as logs:
+        async with listening(FakeIntake(), Metrics(), receive_buffer_bytes=wanted):
+            pass
+    said = [entry for entry in logs if entry["event"] == "udp_buffer_smaller_than_asked"]
+    if most == 0 or has_net_admin():
+        assert not said
+    else:
+        assert [(entry["asked"], entry["granted"]) for entry in said] == [(wanted, bound)]
 
 
 async def test_the_kernel_s_drops_are_exported() -> None:
