@@ -186,6 +186,10 @@ async def test_an_inherited_socket_s_buffer_and_drops_are_its_owner_s() -> None:
     assert said["udp_buffer_smaller_than_asked"]["remedy"] == "ReceiveBuffer= of its socket unit"
 
 
+def most_without_a_right() -> int:
+    return int(Path("/proc/sys/net/core/rmem_max").read_text())
+
+
 def has_net_admin() -> bool:
     effective = next(
         line for line in Path("/proc/self/status").read_text().splitlines() if "CapEff" in line
@@ -195,7 +199,7 @@ def has_net_admin() -> bool:
 
 @pytest.mark.parametrize("most", [0, 4096], ids=["all", "more than all"])
 async def test_more_buffer_than_the_system_s_bound(most: int) -> None:
-    bound = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    bound = most_without_a_right()
     wanted = bound + most
     with capture_logs() as logs:
         async with listening(FakeIntake(), Metrics(), receive_buffer_bytes=wanted):
