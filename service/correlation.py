@@ -13,7 +13,8 @@ from typing import Protocol, TypeVar
 
 from service.core.assemble import Ending, Line, event_id
 from service.core.context import backscatter_risk, context_of, notice_of, utc
-from service.core.correlate.correlator import Correlator, News, Notice
+from service.core.correlate.correlator import Correlator, News
+from service.core.correlate.links import Notice
 from service.core.correlate.memory import Bounds
 from service.core.correlate.story import Story
 from service.core.correlate.trace import (
@@ -45,6 +46,8 @@ _POSTSUPER = "postsuper"
 _LOCAL = "local"
 _CLEANUP = "cleanup"
 _PROXY_REJECT = "proxy-reject"
+_ENDS = frozenset({"DATA", "END-OF-MESSAGE"})
+"""Stages at which smtpd refuses a message as a whole, not one recipient of it."""
 
 
 class Sharing(Protocol):
@@ -122,7 +125,7 @@ class Correlation:
             return None
         if news is News.REMOVED:
             self._bounces_heard(trace, None, batch)
-            if not self.correlator.is_awaited(key) and not self._must_ask(key):
+            if not self.correlator.attempts.is_awaited(key) and not self._must_ask(key):
                 self.correlator.close(key, batch.seconds)
                 return None
         return trace, news
@@ -181,7 +184,7 @@ class Correlation:
 
     def learned(self, key: bytes, now: float) -> None:
         """The other receivers have answered, or will not: go on with what is here."""
-        self.correlator.asked(key, int(now))
+        self.correlator.exchange.asked(key, int(now))
         for entry in self._foreign.take(key):
             outcome = self._safely(entry, self.follow, entry)
             if outcome is not None:
@@ -206,14 +209,16 @@ class Correlation:
     def _delivery(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
         """A recipient was served. Of local(8) it may have been one target of an alias, while
         another one of the same recipient is not: then Postfix tries both again."""
-        if key not in self.correlator.queued.entries:
+        if key not in self.correlator.attempts.queued.entries:
             return Skip.NOT_A_FAILURE
         line = _line(entry, self._zone)
         success = parse_success(line.message)
         if success is None:
             return Skip.NOT_A_FAILURE
-        if success.record.daemon == _LOCAL and self.correlator.is_waited_for(key, success.facts):
-            if self.correlator.has_just_failed(key, success.facts):
+        if success.record.daemon == _LOCAL and self.correlator.attempts.is_waited_for(
+            key, success.facts
+        ):
+            if self.correlator.attempts.has_just_failed(key, success.facts):
                 return Skip.NOT_A_FAILURE
             self._hold(self._served, key, (entry, queue, success), entry.batch.now)
             return None
@@ -221,7 +226,7 @@ class Correlation:
 
     def _delivered(self, entry: Entry, queue: Queue, key: bytes, success: Success) -> Outcome:
         line = _line(entry, self._zone)
-        waiting = self.correlator.ended(
+        waiting = self.correlator.attempts.ended(
             key, success.facts, _at(line), event_id(line), entry.batch.seconds
         )
         if waiting is None:
@@ -237,10 +242,10 @@ class Correlation:
         self._let_served_end(key)
         line = _line(entry, self._zone)
         record = record_of(line.message)
-        if record is None or not self.correlator.is_awaited(key):
+        if record is None or not self.correlator.attempts.is_awaited(key):
             self.correlator.close(key, entry.batch.seconds)
             return Skip.NOT_A_FAILURE
-        if not self.correlator.is_awaited_since(key, _at(line)):
+        if not self.correlator.attempts.is_awaited_since(key, _at(line)):
             # Sent again, when another message had the id already.
             return Skip.NOT_A_FAILURE
         if record.daemon == _POSTSUPER:
@@ -255,9 +260,11 @@ class Correlation:
         seconds = entry.batch.seconds
         endings = [
             Ending(waiting, "removed", None, None, None)
-            for waiting in self.correlator.all_ended(key, _at(line), event_id(line), seconds)
+            for waiting in self.correlator.attempts.all_ended(
+                key, _at(line), event_id(line), seconds
+            )
         ]
-        if not self.correlator.is_awaited(key):
+        if not self.correlator.attempts.is_awaited(key):
             self.correlator.close(key, seconds)
         self._tell_others(queue, key)
         if not endings:
@@ -279,7 +286,7 @@ class Correlation:
         key = queue.key(record.queue_id)
         if not isinstance(facts, Delivery):
             story = self.correlator.story(queue, key)
-            if record.daemon == _CLEANUP:
+            if record.daemon == _CLEANUP or facts.stage in _ENDS:
                 self.correlator.refused(key, entry.batch.seconds)
             return Job(line, failure, entry.verdict, context_of(story))
         if self._is_asked(queue, key):
@@ -310,7 +317,7 @@ class Correlation:
         line = _line(entry, self._zone)
         at = line.message.time.timestamp()
         verdict = entry.verdict
-        attempt = self.correlator.deferred(key, story, facts, at, event_id(line))
+        attempt = self.correlator.attempts.deferred(key, story, facts, at, event_id(line))
         if attempt is None:
             return Job(line, failure, verdict, context_of(story))
         waiting, reply = attempt.waiting, facts.remote_reply
@@ -321,7 +328,7 @@ class Correlation:
                 category, scope, provider, provider_code, _ = verdict
                 waiting.category, waiting.scope = category, scope
                 waiting.provider, waiting.provider_code = provider, provider_code
-            self.correlator.keep(key, waiting, entry.batch.seconds)
+            self.correlator.attempts.keep(key, waiting, entry.batch.seconds)
             self._tell_others(queue, key)
         since = waiting.since
         # Of a first attempt it is the time of the line itself.
@@ -342,16 +349,18 @@ class Correlation:
         attempt = since = None
         if facts.recipient is None and facts.status in _EXPIRIES:
             self._let_served_end(key)
-            job.expired = self.correlator.all_ended(key, _at(line), event_id(line), seconds)
+            job.expired = self.correlator.attempts.all_ended(
+                key, _at(line), event_id(line), seconds
+            )
             job.endings = [
                 Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
             ]
         else:
-            waiting = self.correlator.ended(key, facts, _at(line), event_id(line), seconds)
+            waiting = self.correlator.attempts.ended(key, facts, _at(line), event_id(line), seconds)
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
                 attempt, since = waiting.attempt, waiting.since
-            elif self.correlator.is_first_attempt(key, story, facts):
+            elif self.correlator.attempts.is_first_attempt(key, story, facts):
                 attempt = 1
         if job.endings:
             self._tell_others(queue, key)
@@ -458,7 +467,7 @@ class Correlation:
         return (
             self.sharing is not None
             and key not in self._foreign
-            and self.correlator.is_foreign(key)
+            and self.correlator.exchange.is_foreign(key)
         )
 
     def _ask(self, queue: Queue, key: bytes) -> None:

@@ -74,12 +74,12 @@ def export_correlation(
     watch(
         "correlation_recipients",
         "Deferred recipients that wait for their end",
-        lambda: len(known.recipients),
+        lambda: len(known.attempts.recipients),
     )
     watch(
         "correlation_recipient_bytes",
         "Bytes they take, about",
-        lambda: known.recipients.size + known.queued.size,
+        lambda: known.attempts.recipients.size + known.attempts.queued.size,
     )
     watch(
         "correlation_ended_entries",

@@ -157,6 +157,25 @@ def test_what_cleanup_refused_is_not_remembered_for_days(refused: str) -> None:
     assert len(correlator.memory) == 0
 
 
+@pytest.mark.parametrize(
+    ("stage", "is_forgotten"), [("RCPT", False), ("DATA", True), ("END-OF-MESSAGE", True)]
+)
+def test_what_smtpd_refused_as_a_whole_is_not_remembered_for_days(
+    stage: str, is_forgotten: bool
+) -> None:
+    """A recipient that it refuses leaves the message to the others."""
+    house = House()
+    refused = (
+        f"postfix/smtpd[1]: 4ABCDE12F: reject: {stage} from q[192.0.2.77]: 554 5.7.1 "
+        f"<{stage}>: Rejected; from=<qsender@s.example> to=<a@r.example> proto=ESMTP helo=<q>"
+    )
+    [event] = decoded(house.take(BEGUN[0], refused))
+    assert (event.stage, event.message.client.name) == (stage, "q-name.c.example")
+    correlator = house.correlation.correlator
+    correlator.trim(int(NOW.timestamp()) + 5)
+    assert len(correlator.memory) == (0 if is_forgotten else 1)
+
+
 def test_what_cleanup_refused_is_not_forgotten_for_another_of_its_id() -> None:
     """Short ids come again within a second."""
     house = House()
@@ -314,7 +333,7 @@ def test_a_defect_in_a_line_that_waited_takes_no_other_with_it() -> None:
     for queue_id in ("12F", "13A"):
         lines = [*BEGUN, to("a", "deferred"), removed]
         assert len(house.take(*(line.replace("12F", queue_id) for line in lines))) == 1
-    queued = house.correlation.correlator.queued
+    queued = house.correlation.correlator.attempts.queued
     queued.put(next(iter(queued.entries)), b"no stamp")  # as our own code never writes
     letter, event = decoded(house.end())
     assert (letter.event_type, letter.reason) == ("invalid", "parser_failed")

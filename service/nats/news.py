@@ -114,12 +114,12 @@ class News:
         return size
 
     async def _write_one(self, client: Client, name: str, key: bytes, reply: str) -> int:
-        value = self._correlator.export(key)
+        value = self._correlator.exchange.export(key)
         if len(value) > client.max_payload:
             self.written[Written.DROPPED] += 1
             return 0
         headers = None
-        if not self._correlator.is_awaited(key):
+        if not self._correlator.attempts.is_awaited(key):
             headers = {"KV-Operation": "DEL"}
             if self._bucket.report is not None and self._bucket.report.marks_expire:
                 headers["Nats-TTL"] = str(_MARK_SECONDS)

@@ -8,13 +8,13 @@ which is under a second: whatever is wrong with NATS, it goes on with what is kn
 - **Written** (`news`) is when a recipient was deferred or has ended, a moment later.
 - **Heard** are the others' writes at once, by a plain subscription to the bucket's subjects. That
   needs no consumer, and is not reliable: after each new connection what is known here counts as
-  doubtful, and is asked for anew when it is next needed (`Correlator.doubt`).
+  doubtful, and is asked for anew when it is next needed (`Exchange.doubt`).
 - **Asked** (`questions`) is where a message goes on here that did not begin here. What was heard of
   it just before (`recent`) is put on top: a write is heard before it can be read.
 - **Looked at** (`bucket_watch`) is the bucket on each connection: it may be absent, or not for us.
 
 Nothing here relies on an order: to take over what another tells is the same whether it comes twice,
-late, or behind what came after it (`Correlator.learn`).
+late, or behind what came after it (`Exchange.learn`).
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class BucketSharing:
 
     def bind(self, correlator: Correlator, on_learned: Callable[[bytes], None]) -> None:
         """`on_learned` is called once for each question, never from within `ask`."""
-        self._correlator = correlator
+        self._exchange = correlator.exchange
         self._news = News(self._config, self._bucket, correlator)
         self._on_learned = on_learned
 
@@ -123,7 +123,7 @@ class BucketSharing:
         await client.subscribe(self._inbox + "*", future=Inbox(self._take_reply))
         everything = subject_of(self._config.bucket, ">")
         await client.subscribe(everything, future=Inbox(self._hear))
-        self._correlator.doubt(int(time()))
+        self._exchange.doubt(int(time()))
         self._questions.attach(self._inbox)
         self._news.attach(self._inbox)
         self._bucket.attach(client)
@@ -185,8 +185,8 @@ class BucketSharing:
         name = message.subject[len(self._stem) :]
         queue, _, queue_id = name.rpartition(".")
         key = self._prefix(queue) + queue_id.encode()
-        if not self._correlator.holds(key):
-            if value != GONE and self._correlator.has_left(key):
+        if not self._exchange.holds(key):
+            if value != GONE and self._exchange.has_left(key):
                 self._news.tell(key, name)  # it was written when that was not known there
             self._recent.add(key, value, self._loop.time())
             self.heard[Heard.NOT_HELD] += 1
@@ -195,7 +195,7 @@ class BucketSharing:
 
     def _learn(self, key: bytes, name: str, value: bytes) -> bool:
         try:
-            knows_more = self._correlator.learn(key, decode(value), int(time()))
+            knows_more = self._exchange.learn(key, decode(value), int(time()))
         except Exception as error:  # noqa: BLE001  # whatever somebody wrote there
             self.heard[Heard.REFUSED] += 1
             log.debug("sharing_refused", error=type(error).__name__)

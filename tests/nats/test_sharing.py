@@ -51,9 +51,9 @@ class Receiver:
             response="timed out",
             remote_reply=None,
         )
-        attempt = self.correlator.deferred(key, None, facts, float(NOW), "id")
+        attempt = self.correlator.attempts.deferred(key, None, facts, float(NOW), "id")
         assert attempt is not None
-        self.correlator.keep(key, attempt.waiting, NOW)
+        self.correlator.attempts.keep(key, attempt.waiting, NOW)
         self.sharing.changed(QUEUE, key)
 
     async def answered(self, *keys: bytes) -> None:
@@ -99,7 +99,7 @@ async def test_one_tells_and_another_asks(tmp_path: Path) -> None:
         await one.sharing.client.flush()  # type: ignore[union-attr]
         await other.answered(KEY)
         assert other.sharing.answered[Answered.FOUND] == 1
-        assert other.correlator.is_awaited(KEY)
+        assert other.correlator.attempts.is_awaited(KEY)
         await other.answered(QUEUE.key("0000000F"))
         assert other.sharing.answered[Answered.MISSING] == 1
 
@@ -122,7 +122,7 @@ async def test_an_end_leaves_a_mark_that_the_server_forgets(tmp_path: Path) -> N
     async with real_nats(tmp_path) as server, receiver(server) as one, client_of(server) as client:
         one.defer()
         await until(lambda: one.sharing.written[Written.PUT])
-        one.correlator.all_ended(KEY, inf, "end of all", NOW)
+        one.correlator.attempts.all_ended(KEY, inf, "end of all", NOW)
         one.sharing.changed(QUEUE, KEY)
         await until(lambda: one.sharing.written[Written.DELETE])
         await one.sharing.client.flush()  # type: ignore[union-attr]
@@ -187,16 +187,16 @@ async def test_what_somebody_else_writes_there_does_no_harm(tmp_path: Path, valu
         await client.flush()
         await until(lambda: one.sharing.heard[Heard.REFUSED])
         await one.answered(KEY)
-        assert one.correlator.is_awaited(KEY)
+        assert one.correlator.attempts.is_awaited(KEY)
 
 
 async def test_what_is_told_to_one_who_knows_better_is_put_right(tmp_path: Path) -> None:
     async with real_nats(tmp_path) as server, receiver(server) as one, client_of(server) as client:
         one.defer()
         await until(lambda: one.sharing.written[Written.PUT])
-        value = one.correlator.export(KEY)
+        value = one.correlator.exchange.export(KEY)
         one.correlator.close(KEY, NOW)
-        one.correlator.asked(KEY, NOW)  # it is in memory, and leaves
+        one.correlator.exchange.asked(KEY, NOW)  # it is in memory, and leaves
         one.correlator.close(KEY, NOW)
         await client.publish(SUBJECT, value)  # written by one who has not heard of it
         await until(lambda: one.sharing.written[Written.DELETE])
@@ -208,7 +208,7 @@ async def test_the_last_news_are_told_before_it_ends(tmp_path: Path) -> None:
         async with receiver(server) as one:
             one.defer()
             await until(lambda: one.sharing.written[Written.PUT])
-            one.correlator.all_ended(KEY, inf, "end of all", NOW)
+            one.correlator.attempts.all_ended(KEY, inf, "end of all", NOW)
             one.sharing.changed(QUEUE, KEY)  # right behind a write: it would wait a moment
             one.sharing.stop_looking()
             await one.sharing.tell_the_rest()

@@ -1,8 +1,7 @@
 """The records of one message, read once it fails: what earlier lines told of it.
 
-In: the value that `correlator` wrote, a record a line: a letter for its kind, then the line's own
-text. Out: a `Story`, typed. Grammar: Postfix `smtpd/smtpd.c` (client=), `pickup/pickup.c` (uid=),
-`cleanup/cleanup_message.c` (message-id=), `qmgr/qmgr_message.c` (from=).
+In: a record set (`records`). Out: a `Story`, typed. Grammar: Postfix `smtpd/smtpd.c` (client=),
+`pickup/pickup.c` (uid=), `cleanup/cleanup_message.c` (message-id=), `qmgr/qmgr_message.c` (from=).
 """
 
 from dataclasses import dataclass, field
@@ -11,34 +10,24 @@ from typing import Final
 
 from schemas.base import Message
 from service.core.correlate.memory import STAMP_BYTES, begun
+from service.core.correlate.records import (
+    ACTIVE_RECORD,
+    BEGUN_RECORD,
+    CLIENT_RECORD,
+    LONGEST_RECORD,
+    MESSAGE_ID_RECORD,
+    NOTICE_RECORD,
+    ORIGIN_RECORD,
+    PARENT_RECORD,
+    SEPARATOR,
+    UID_RECORD,
+)
 from service.core.postfix.facts import Client
 from service.core.postfix.fragments import CLIENT, QUEUE_ID, known, pattern, port
 from service.core.postfix.remembered import remember
 from service.core.syslog.timestamp import exact_time, stamp_time
 
 # `Final`: the compiled core then looks no name up.
-SEPARATOR: Final = b"\x1f"
-"""Stands between the stamp of a line and its text in records of the kinds `c`, `u` and `b`. Postfix
-prints no control characters."""
-
-CLIENT_RECORD: Final = b"\nc"
-UID_RECORD: Final = b"\nu"
-BEGUN_RECORD: Final = b"\nb"
-"""The first line seen is cleanup's: a message that Postfix made itself, or a line was lost."""
-MESSAGE_ID_RECORD: Final = b"\nm"
-ACTIVE_RECORD: Final = b"\nf"
-PARENT_RECORD: Final = b"\np"
-"""The `c` or `u` record of the message this one was made from."""
-ORIGIN_RECORD: Final = b"\nl"
-"""The queue id of that message, where none of the lines of this one names it."""
-NOTICE_RECORD: Final = b"\nn"
-"""It is a notice that Postfix made of another message."""
-ASKED_RECORD: Final = b"\na"
-"""The other receivers were asked what they know of it."""
-
-LONGEST_RECORD: Final = 512
-"""Bytes that are kept of a line's text. Of one that is cut nothing is believed that stands at its
-end: whoever chose a long address may have placed there what looks like one."""
 _STAMPED = frozenset({b"c", b"u", b"b", b"p"})
 _CLIENTS = (b"c", b"pc")
 

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.core.correlate.correlator import Correlator, News, Notice
+from service.core.correlate.correlator import Correlator, News
+from service.core.correlate.links import Notice
 from service.core.correlate.memory import Bounds, Evicted, stamp_of
 from service.core.correlate.story import Story
 from service.core.correlate.trace import queue_of, told_by
@@ -61,10 +62,10 @@ class Log:
         """The number of the attempt."""
         facts = Delivery("deferred", "deferred", "later", recipient, delay=5.0)
         at = float(self.now) if at is None else at
-        attempt = self.known.deferred(self.key(), self.story(), facts, at, line)
+        attempt = self.known.attempts.deferred(self.key(), self.story(), facts, at, line)
         assert attempt is not None
         if attempt.is_news:
-            self.known.keep(self.key(), attempt.waiting, self.now)
+            self.known.attempts.keep(self.key(), attempt.waiting, self.now)
         return attempt.number
 
 
@@ -223,7 +224,7 @@ def test_used_again_while_nobody_listened(first: str) -> None:
     assert story is not None
     assert not story.is_whole
     assert story.message_id in (None, "2@mail.example.net")
-    assert not log.known.is_awaited(log.key())
+    assert not log.known.attempts.is_awaited(log.key())
 
 
 def test_tried_again_it_is_the_same_message() -> None:
@@ -334,8 +335,8 @@ def test_requeued_its_recipients_wait_on() -> None:
     log.tell(requeued, CLIENT.replace("mail.example", "next.example"))
     log.again(2)  # which takes nothing from anyone
     key = log.key("4ABCDE40D")
-    assert log.known.is_awaited(key)
-    [ended] = log.known.all_ended(key, NOW + 99, "e", log.now)
+    assert log.known.attempts.is_awaited(key)
+    [ended] = log.known.attempts.all_ended(key, NOW + 99, "e", log.now)
     assert (ended.recipient, ended.attempts) == ("r@x", 1)
     story = log.story("4ABCDE40D")
     assert story is not None
@@ -426,7 +427,7 @@ def test_an_alias_that_waited_ends_with_its_target() -> None:
     log.tell(ACTIVE, after=300)
     facts = Delivery("sent", "sent", "ok", "anna@x", "info@x")
     for line, expected in (("2", "info@x"), ("2", "info@x"), ("3", None)):
-        ended = log.known.ended(log.key(), facts, log.now, line, log.now)
+        ended = log.known.attempts.ended(log.key(), facts, log.now, line, log.now)
         assert (ended and ended.recipient) == expected, line
         assert ended is None or ended.attempts == 2
 
@@ -438,9 +439,9 @@ def test_all_that_wait_end_once_and_in_order() -> None:
         log.deferred(f"r{number}@x", str(number))
     names = [f"r{number}@x" for number in range(5)]
     for line, expected in (("e", names), ("e", names), ("f", [])):
-        ended = log.known.all_ended(log.key(), log.now, line, log.now)
+        ended = log.known.attempts.all_ended(log.key(), log.now, line, log.now)
         assert [waiting.recipient for waiting in ended] == expected, line
-    assert not log.known.is_awaited(log.key())
+    assert not log.known.attempts.is_awaited(log.key())
 
 
 def test_nothing_ends_what_was_deferred_later() -> None:
@@ -448,10 +449,10 @@ def test_nothing_ends_what_was_deferred_later() -> None:
     log.tell(CLIENT, MESSAGE_ID, ACTIVE)
     log.deferred("r@x", "1")
     facts = Delivery("sent", "sent", "ok", "r@x")
-    assert log.known.ended(log.key(), facts, log.now - 1, "2", log.now) is None
-    assert log.known.all_ended(log.key(), log.now - 1, "3", log.now) == []
-    assert log.known.is_awaited(log.key())
-    assert not log.known.is_awaited_since(log.key(), log.now - 1)
+    assert log.known.attempts.ended(log.key(), facts, log.now - 1, "2", log.now) is None
+    assert log.known.attempts.all_ended(log.key(), log.now - 1, "3", log.now) == []
+    assert log.known.attempts.is_awaited(log.key())
+    assert not log.known.attempts.is_awaited_since(log.key(), log.now - 1)
 
 
 def test_names_of_recipients_may_be_hostile() -> None:
@@ -460,7 +461,7 @@ def test_names_of_recipients_may_be_hostile() -> None:
     names = ["a\0b@x", "a\nb@x", "\ud800@x", "j\u00f6@x", "", "x" * 5000]
     for number, name in enumerate(names):
         log.deferred(name.encode("utf-8", "replace").decode(), str(number))
-    assert len(log.known.all_ended(log.key(), log.now, "e", log.now)) == len(names)
+    assert len(log.known.attempts.all_ended(log.key(), log.now, "e", log.now)) == len(names)
 
 
 def test_a_message_with_very_many_recipients_is_bounded_and_says_so() -> None:
@@ -468,9 +469,11 @@ def test_a_message_with_very_many_recipients_is_bounded_and_says_so() -> None:
     log.tell(CLIENT, MESSAGE_ID, ACTIVE)
     for number in range(3000):
         log.deferred(f"{number}{'x' * 300}@example.org", str(number))
-    assert max(map(len, log.known.queued.entries.values())) < 1 << 20, "a snapshot takes it"
-    assert log.known.evicted[Evicted.BYTES] == 3000 - len(log.known.recipients)
-    assert len(log.known.recipients) > 1000
+    assert max(map(len, log.known.attempts.queued.entries.values())) < 1 << 20, (
+        "a snapshot takes it"
+    )
+    assert log.known.evicted[Evicted.BYTES] == 3000 - len(log.known.attempts.recipients)
+    assert len(log.known.attempts.recipients) > 1000
     assert log.deferred("late@x", "late") is None, "how often it was tried is not known any more"
 
 

@@ -61,23 +61,23 @@ def fail(
 ) -> int:
     """Gives the attempts counted."""
     story = here.story(QUEUE, KEY)
-    attempt = here.deferred(KEY, story, delivery(recipient), at, name)
+    attempt = here.attempts.deferred(KEY, story, delivery(recipient), at, name)
     assert attempt is not None
-    here.keep(KEY, attempt.waiting, int(at))
+    here.attempts.keep(KEY, attempt.waiting, int(at))
     return attempt.waiting.attempts
 
 
 def end(here: Correlator, facts: Delivery, at: float) -> Waiting | None:
-    return here.ended(KEY, facts, at, f"end of {facts.recipient} at {at}", NOW)
+    return here.attempts.ended(KEY, facts, at, f"end of {facts.recipient} at {at}", NOW)
 
 
 def all_end(here: Correlator) -> list[Waiting]:
-    return here.all_ended(KEY, inf, "end of all", NOW)
+    return here.attempts.all_ended(KEY, inf, "end of all", NOW)
 
 
 def tell(one: Correlator, other: Correlator) -> bool:
     """True: the other knows more."""
-    return other.learn(KEY, decode(one.export(KEY)), NOW)
+    return other.exchange.learn(KEY, decode(one.exchange.export(KEY)), NOW)
 
 
 class TestRoundTrip:
@@ -90,8 +90,8 @@ class TestRoundTrip:
         assert stories[0] is not None
         assert stories[1] is not None
         assert asdict(stories[0]) == asdict(stories[1])
-        assert other.is_awaited(KEY)
-        assert other.export(KEY) == one.export(KEY)
+        assert other.attempts.is_awaited(KEY)
+        assert other.exchange.export(KEY) == one.exchange.export(KEY)
 
     def test_the_end_of_one_recipient(self) -> None:
         one, other = correlator(), correlator()
@@ -111,9 +111,9 @@ class TestRoundTrip:
         tell(one, other)
         end(other, delivery(), AT + 1)
         assert tell(one, other), "the one must be told that it has ended"
-        assert not other.is_awaited(KEY)
+        assert not other.attempts.is_awaited(KEY)
         assert not tell(other, one)
-        assert not one.is_awaited(KEY)
+        assert not one.attempts.is_awaited(KEY)
 
     def test_nor_when_all_have_ended_and_the_message_is_still_there(self) -> None:
         """An expiry ends all, `removed` is to come; meanwhile a node of NATS has died, the bucket
@@ -123,13 +123,13 @@ class TestRoundTrip:
         fail(here)
         fail(here, recipient="b@example.com")
         end(here, delivery("b@example.com"), AT + 1)
-        old_news = here.export(KEY)
+        old_news = here.exchange.export(KEY)
         assert len(all_end(here)) == 1
-        here.doubt(NOW)
-        assert here.learn(KEY, decode(old_news), NOW), "the bucket must be told"
-        assert not here.is_awaited(KEY)
-        assert here.export(KEY) == GONE
-        assert here.all_ended(KEY, inf, "removed", NOW) == []
+        here.exchange.doubt(NOW)
+        assert here.exchange.learn(KEY, decode(old_news), NOW), "the bucket must be told"
+        assert not here.attempts.is_awaited(KEY)
+        assert here.exchange.export(KEY) == GONE
+        assert here.attempts.all_ended(KEY, inf, "removed", NOW) == []
 
     def test_but_one_who_waits_elsewhere_still_does(self) -> None:
         one, other = correlator(), correlator()
@@ -148,9 +148,9 @@ class TestRoundTrip:
         tell(one, other)
         all_end(one)
         one.close(KEY, NOW)
-        assert one.export(KEY) == GONE
+        assert one.exchange.export(KEY) == GONE
         assert not tell(one, other)
-        assert not other.is_awaited(KEY)
+        assert not other.attempts.is_awaited(KEY)
 
     def test_a_host_is_the_same_however_it_is_spelled(self) -> None:
         assert queue_of("MX1.example.org", "postfix") == QUEUE
@@ -164,11 +164,11 @@ class TestRoundTrip:
         note(one, CLIENT, MESSAGE_ID, ACTIVE)
         for number in range(900):
             fail(one, recipient=f"{number}@{'x' * 200}.example.com")
-        value = one.export(KEY)
+        value = one.exchange.export(KEY)
         assert len(value) <= LONGEST_VALUE
         assert decode(value).is_cut
         assert not tell(one, other)
-        assert 300 < len(other.recipients) < 900
+        assert 300 < len(other.attempts.recipients) < 900
         assert not tell(other, other)
 
 
@@ -232,7 +232,7 @@ class TestCounting:
     def test_but_not_where_it_may_have_missed_some(self) -> None:
         one, other = correlator(), correlator()
         note(one, CLIENT, MESSAGE_ID)
-        one.doubt(NOW + 10)
+        one.exchange.doubt(NOW + 10)
         fail(other)
         tell(other, one)
         (waiting,) = all_end(one)
@@ -243,12 +243,12 @@ class TestDoubt:
     def test_what_is_known_is_asked_for_again_once(self) -> None:
         here = correlator()
         note(here, CLIENT)
-        assert not here.is_foreign(KEY)
+        assert not here.exchange.is_foreign(KEY)
         for later in (NOW + 10, NOW + 20):
-            here.doubt(later)
-            assert here.is_foreign(KEY)
-            here.asked(KEY, later)
-            assert not here.is_foreign(KEY)
+            here.exchange.doubt(later)
+            assert here.exchange.is_foreign(KEY)
+            here.exchange.asked(KEY, later)
+            assert not here.exchange.is_foreign(KEY)
 
     def test_an_id_used_again(self) -> None:
         """Old news do not tell of the new message; newer ones take the place of the old."""
@@ -257,7 +257,7 @@ class TestDoubt:
         fail(old)
         note(new, CLIENT, at=NOW + 1000, stamp="2027-01-15T08:16:40.000000+00:00")
         assert tell(old, new)
-        assert not new.is_awaited(KEY)
+        assert not new.attempts.is_awaited(KEY)
         fail(new, AT + 1000, "of the new one", "new@example.com")
         tell(new, old)
         assert [waiting.recipient for waiting in all_end(old)] == ["new@example.com"]
@@ -267,7 +267,7 @@ def told() -> dict[str, Any]:
     here = correlator()
     note(here, CLIENT, MESSAGE_ID, ACTIVE)
     fail(here)
-    value: dict[str, Any] = json.loads(here.export(KEY))
+    value: dict[str, Any] = json.loads(here.exchange.export(KEY))
     return value
 
 
@@ -329,7 +329,7 @@ class TestHostile:
     def test_a_begin_in_the_future_keeps_nobody_from_being_forgotten(self) -> None:
         here = correlator()
         value = told() | {"begun": 2**32 - 1}
-        here.learn(KEY, decode(json.dumps(value).encode()), NOW)
+        here.exchange.learn(KEY, decode(json.dumps(value).encode()), NOW)
         here.trim(NOW + 7 * 86_400)
         assert KEY not in here.memory.entries
 
@@ -350,10 +350,10 @@ class TestHostile:
             shared = decode(json.dumps(told() | {name: wrong}).encode())
         except ValueError:
             return
-        here.learn(KEY, shared, NOW)
+        here.exchange.learn(KEY, shared, NOW)
         here.story(QUEUE, KEY)
-        here.asked(KEY, NOW)
-        here.export(KEY)
+        here.exchange.asked(KEY, NOW)
+        here.exchange.export(KEY)
         note(here, ACTIVE)
         assert fail(here, AT + 1, "next") >= 1
         end(here, delivery(), AT + 2)
@@ -375,14 +375,17 @@ def test_in_whatever_order_they_hear_of_each_other_both_know_the_same(moves: str
                 end(here, delivery(f"r{number % 2}@example.com"), at)
             case "a":
                 note(here, ACTIVE)
-            case "t" if KEY in here.queued.entries:
+            case "t" if KEY in here.attempts.queued.entries:
                 tell(here, there)
     for _ in range(2):
         for here, there in ((one, other), (other, one)):
-            if KEY in here.queued.entries:
+            if KEY in here.attempts.queued.entries:
                 tell(here, there)
     waiting = [
-        {(w.recipient, w.attempts, w.first_deferred) for w in decode(c.export(KEY)).waiting}
+        {
+            (w.recipient, w.attempts, w.first_deferred)
+            for w in decode(c.exchange.export(KEY)).waiting
+        }
         for c in (one, other)
     ]
     assert waiting[0] == waiting[1]

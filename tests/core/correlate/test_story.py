@@ -7,14 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.core.correlate.memory import stamp_of
-from service.core.correlate.story import (
+from service.core.correlate.records import (
     ACTIVE_RECORD,
     CLIENT_RECORD,
     LONGEST_RECORD,
     SEPARATOR,
-    Story,
-    read_story,
 )
+from service.core.correlate.story import Story, read_story
 
 _ACTIVE = re.compile(r"<(.*)>, size=([0-9]{1,18}), nrcpt=([0-9]{1,9})\Z", re.DOTALL)
 _STAMP = b"2026-08-22T10:00:00.000007+02:00"

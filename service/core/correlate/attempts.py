@@ -1,0 +1,344 @@
+"""Recipients that were deferred: which attempt a failure is, and how their waiting ends.
+
+In: failures, and deliveries that came to their end, by message. Out: attempts with their numbers;
+and whose waiting a line has ended, the same again when that line comes again.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from service.core.correlate.memory import STAMP_BYTES, Bounds, Evicted, Memory, begun, stamp_of
+from service.core.correlate.story import Story
+from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
+from service.core.postfix.facts import Delivery
+
+NAME: Final = b"\0"
+"""Stands before the name of a recipient in his key, and between names."""
+_LF: Final = ord("\n")
+_ZERO: Final = ord("0")
+_RENEW_SECONDS: Final = 3600
+"""A deferred recipient counts as heard of, so that it does not age, once in this time."""
+_RETRY_SECONDS: Final = 240
+"""Some less than the least that Postfix waits before it tries again (minimal_backoff_time)."""
+_ENDED_SECONDS = 600
+"""How long it is known of a recipient which line ended its waiting: as long as JetStream by default
+knows an event id again."""
+_ENDED_SHARE = 128
+"""Of what may be remembered that much of those that ended, twice, and then it is known no longer:
+three thousand endings at least with the usual bounds, so those of the last fifty thousand lines."""
+_MOST_NAMES_BYTES: Final = 1 << 19
+"""Of the names of one message's deferred recipients: they lie in one value."""
+
+
+@dataclass(slots=True, init=False)
+class Attempt:
+    """One that failed for now."""
+
+    waiting: Waiting
+    number: int | None
+    is_news: bool
+    """False: the line was here before, or an older one than that of the last attempt."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(self, waiting: Waiting, number: int | None, is_news: bool) -> None:
+        self.waiting = waiting
+        self.number = number
+        self.is_news = is_news
+
+
+class Attempts:
+    def __init__(self, bounds: Bounds, messages: Memory) -> None:
+        """`messages`: the record sets."""
+        self._messages = messages
+        self.queued = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
+        """Messages with deferred recipients: activations seen, and the names of recipients."""
+        self.recipients = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
+        """Deferred recipients, by the same key and their name."""
+        self._endings = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
+        """Recipients whose waiting a line ended, by its event id."""
+        self._uncounted_before = b""
+        """In `STAMP_BYTES`: of messages begun until then recipients may have been forgotten."""
+        self._second = -1
+        self._second_stamp = b""
+
+    @property
+    def parts(self) -> tuple[Memory, ...]:
+        """All that is bounded."""
+        return self.queued, self.recipients, self._endings
+
+    def deferred(
+        self, key: bytes, story: Story | None, facts: Delivery, at: float, event_id: str
+    ) -> Attempt | None:
+        """Count an attempt that failed for now. None: the line names no recipient. The caller
+        completes what is news and gives it to `keep`."""
+        recipient = facts.recipient
+        if recipient is None:
+            return None
+        its_key = _its_key(key, recipient)
+        waiting = self.waiting(its_key)
+        activation = self.activation(key, story)
+        if waiting is None:
+            ended = self._left(its_key)
+            is_counted = self._is_first(key, ended, story)
+            waiting = Waiting(
+                recipient,
+                facts.original_recipient,
+                first_deferred=at,
+                last_deferred=at,
+                attempts=1,
+                is_counted=is_counted,
+                activation=activation,
+                last_id=event_id,
+                arrived=None if facts.delay is None else at - facts.delay,
+                status=facts.status,
+                response=facts.response[:LONGEST_RESPONSE],
+                smtp_code=None,
+                enhanced_code=facts.enhanced_code,
+                category=None,
+                scope=None,
+                provider=None,
+                provider_code=None,
+            )
+            # One that has ended is not waited for again: this is an older line, sent again.
+            is_news = ended is None or at > float(ended[STAMP_BYTES:])
+            return Attempt(waiting, 1 if is_counted else None, is_news)
+        is_news = waiting.last_id != event_id
+        if is_news:
+            if at < waiting.last_deferred:
+                # Sent again with what came after it: it was counted then.
+                return Attempt(waiting, None, False)
+            waiting.attempts += _is_another(waiting, activation, at)
+            waiting.activation = activation
+            waiting.last_deferred = at
+            waiting.last_id = event_id
+            waiting.status = facts.status
+            waiting.response = facts.response[:LONGEST_RESPONSE]
+            waiting.enhanced_code = facts.enhanced_code
+        return Attempt(waiting, waiting.attempts if waiting.is_counted else None, is_news)
+
+    def keep(self, key: bytes, waiting: Waiting, seconds: int) -> None:
+        name = name_of(waiting.recipient)
+        its_key = key + NAME + name
+        before = self.recipients.entries.get(its_key)
+        queued = self.queued.entries.get(key)
+        if before is not None and queued is not None and seconds - begun(before) < _RENEW_SECONDS:
+            self.recipients.put(its_key, before[:STAMP_BYTES] + pack(waiting))
+            return
+        if queued is not None and before is None and len(queued) > _MOST_NAMES_BYTES:
+            self.recipients.evicted[Evicted.BYTES] += 1
+            self._uncounted_before = self._stamp(seconds)
+            return
+        stamp = self._stamp(seconds)
+        self.recipients.renew(its_key, stamp + pack(waiting))
+        if queued is None:
+            told = b"%d\n" % waiting.activation + name
+        elif before is None:
+            told = queued[STAMP_BYTES:] + NAME + name
+        else:
+            told = queued[STAMP_BYTES:]
+        self.queued.renew(key, stamp + told)
+        known = self._messages.entries.get(key)
+        if known is not None:
+            self._messages.renew(key, known)
+
+    def is_waited_for(self, key: bytes, facts: Delivery) -> bool:
+        """Whether its recipient was deferred."""
+        return self._recipient(key, facts) is not None
+
+    def has_just_failed(self, key: bytes, facts: Delivery) -> bool:
+        """Whether its recipient was deferred at the attempt that goes on."""
+        waiting = self._recipient(key, facts)
+        return waiting is not None and 0 != waiting.activation == self.activation(key, None)
+
+    def _recipient(self, key: bytes, facts: Delivery) -> Waiting | None:
+        for name in (facts.recipient, facts.original_recipient):
+            if name is not None and (waiting := self.waiting(_its_key(key, name))) is not None:
+                return waiting
+        return None
+
+    def ended(
+        self, key: bytes, facts: Delivery, at: float, by: str, seconds: int
+    ) -> Waiting | None:
+        """The recipient of a delivery that came to its end, with this attempt counted; None where
+        it was not waiting. `at`: time of the line, which ends nothing that was deferred later;
+        infinite where it is not sure. `by`: its event id; it gives the same when it comes again."""
+        names = [name for name in (facts.recipient, facts.original_recipient) if name is not None]
+        for name in names:
+            waiting = self.waiting(_its_key(key, name))
+            if waiting is not None and waiting.last_deferred <= at:
+                waiting.attempts += _is_another(waiting, self.activation(key, None), at)
+                self._end(key, [waiting], by, seconds)
+                return waiting
+        again = self._ended_by(by)
+        return again[0] if again else None
+
+    def all_ended(self, key: bytes, at: float, by: str, seconds: int) -> list[Waiting]:
+        """The recipients of a message that left the queue, in the order of their first deferral.
+        `at`, `by`: as for `ended`."""
+        queued = self.queued.entries.get(key)
+        all_ended = []
+        if queued is not None:
+            names = dict.fromkeys(names_of(queued))
+            found = (self.waiting(key + NAME + name) for name in names)
+            all_ended = [one for one in found if one is not None and one.last_deferred <= at]
+        if not all_ended:
+            return self._ended_by(by)
+        self._end(key, all_ended, by, seconds)
+        if not self.is_awaited(key):
+            self.queued.close(key, seconds)
+        return all_ended
+
+    def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
+        """Of a recipient that was not waiting."""
+        recipient = facts.recipient
+        if recipient is None:
+            return False
+        return self._is_first(key, self._left(_its_key(key, recipient)), story)
+
+    def is_awaited(self, key: bytes) -> bool:
+        """Whether a recipient of this message waits."""
+        queued = self.queued.entries.get(key)
+        return queued is not None and any(
+            key + NAME + name in self.recipients.entries for name in names_of(queued)
+        )
+
+    def is_awaited_since(self, key: bytes, at: float) -> bool:
+        """Whether one waits that was not deferred after `at`."""
+        queued = self.queued.entries.get(key)
+        if queued is None:
+            return False
+        waiting = (self.waiting(key + NAME + name) for name in names_of(queued))
+        return any(one is not None and one.last_deferred <= at for one in waiting)
+
+    def activation(self, key: bytes, story: Story | None) -> int:
+        """How often qmgr took up this message, as far as counted; 0 where that was not seen."""
+        queued = self.queued.entries.get(key)
+        if queued is not None:
+            return _activations(queued)
+        return 1 if story is not None and story.is_active else 0
+
+    def waiting(self, its_key: bytes) -> Waiting | None:
+        packed = self.recipients.entries.get(its_key)
+        return None if packed is None else _unpacked(packed)
+
+    # The message
+
+    def activated(self, key: bytes) -> None:
+        """qmgr took it up anew."""
+        queued = self.queued.entries.get(key)
+        if queued is not None:
+            activations, newline, names = queued[STAMP_BYTES:].partition(b"\n")
+            self.queued.put(
+                key, b"%b%d%b%b" % (queued[:STAMP_BYTES], int(activations) + 1, newline, names)
+            )
+
+    def take_over(self, key: bytes, old: bytes) -> None:
+        """It has a new id, and its recipients wait on under that."""
+        queued = self.queued.entries.get(old)
+        if queued is None:
+            return
+        for name in names_of(queued):
+            packed = self.recipients.entries.get(old + NAME + name)
+            if packed is not None:
+                self.recipients.renew(key + NAME + name, packed)
+        self.queued.renew(key, queued)
+
+    def drop(self, key: bytes) -> None:
+        """Nobody waits: another message has its id, or it is gone elsewhere."""
+        queued = self.queued.entries.get(key)
+        if queued is not None:
+            for name in names_of(queued):
+                self.recipients.discard(key + NAME + name)
+            self.queued.discard(key)
+
+    def trim(self, seconds: int) -> None:
+        """Keep the bounds."""
+        queued = self.queued.trim(seconds)
+        for key, value, reason in queued:
+            # Who waits is known by his message: he would be taken for one of the next of that id.
+            for name in names_of(value):
+                if key + NAME + name in self.recipients.entries:
+                    self.recipients.discard(key + NAME + name)
+                    self.recipients.evicted[reason] += 1
+        if self.recipients.trim(seconds) or queued:
+            self._uncounted_before = self._stamp(seconds)
+
+    # Recipients, by their keys
+
+    def _end(self, key: bytes, ended: list[Waiting], by: str, seconds: int) -> None:
+        stamp = self._stamp(seconds)
+        for waiting in ended:
+            its_key = _its_key(key, waiting.recipient)
+            self.recipients.put(its_key, stamp + b"%a" % waiting.last_deferred)
+            self.recipients.close(its_key, seconds)
+        name = by.encode()
+        self._endings.renew(name, stamp + b"\n".join(map(pack, ended)))
+        self._endings.close(name, seconds)
+
+    def _ended_by(self, line: str) -> list[Waiting]:
+        """Whose waiting that line ended when it was here before."""
+        value = self._endings.left(line.encode())
+        return [] if value is None else list(map(unpack, value[STAMP_BYTES:].split(b"\n")))
+
+    def _left(self, its_key: bytes) -> bytes | None:
+        """Of a recipient that does not wait any more, as far as known: when it ended, in
+        `STAMP_BYTES`, and the Unix time when it was last deferred."""
+        return self.recipients.left(its_key)
+
+    def _is_first(self, key: bytes, ended: bytes | None, story: Story | None) -> bool:
+        """Whether an attempt for somebody who is not waiting is the first: every line of the
+        message was seen, and none ended a waiting. `ended`: of `_left`."""
+        if story is None or not story.is_begun:
+            return False
+        known = self._messages.get(key)
+        if known is None:
+            return False
+        since = known[:STAMP_BYTES]  # in order as bytes
+        return since > self._uncounted_before and (ended is None or since >= ended[:STAMP_BYTES])
+
+    def _stamp(self, seconds: int) -> bytes:
+        """`stamp_of` that, which is the same for many failures."""
+        if seconds != self._second:
+            self._second, self._second_stamp = seconds, stamp_of(seconds)
+        return self._second_stamp
+
+
+def _unpacked(packed: bytes) -> Waiting | None:
+    """None: another version wrote it."""
+    try:
+        return unpack(packed[STAMP_BYTES:])
+    except ValueError:
+        return None
+
+
+def name_of(recipient: str) -> bytes:
+    return recipient.replace("\0", "?").encode("utf-8", "replace")
+
+
+def _activations(queued: bytes) -> int:
+    # Digit by digit: it is nearly always one, and costs a tenth of finding its end for `int`.
+    number, place = 0, STAMP_BYTES
+    while queued[place] != _LF:
+        number = number * 10 + queued[place] - _ZERO
+        place += 1
+    return number
+
+
+def _its_key(key: bytes, recipient: str) -> bytes:
+    """Of a recipient of a message."""
+    return key + NAME + name_of(recipient)
+
+
+def names_of(queued: bytes) -> list[bytes]:
+    return queued[queued.index(b"\n", STAMP_BYTES) + 1 :].split(NAME)
+
+
+def _is_another(waiting: Waiting, activation: int, at: float) -> bool:
+    """Whether a line is of another attempt than the last: local(8) may log several for one. After a
+    while it is, though nothing was seen of the message being taken up anew: that line may have gone
+    to another receiver."""
+    return (
+        activation == 0
+        or activation != waiting.activation
+        or at - waiting.last_deferred >= _RETRY_SECONDS
+    )
