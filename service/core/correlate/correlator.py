@@ -142,7 +142,7 @@ class Correlator:
         record = b"".join((kind, time, SEPARATOR, text[:LONGEST_RECORD]))
         known = self.memory.entries.get(key)
         if known is not None:
-            if known.find(CLIENT_RECORD) >= 0 or known.find(UID_RECORD) >= 0:
+            if has_source(known):
                 if known.find(record) >= 0:
                     return False
             elif begun(stamp) - begun(known) < NEIGHBOUR_SECONDS:
@@ -198,9 +198,7 @@ class Correlator:
         value = self.memory.get(key)
         if value is None:
             return None
-        # Nearly always it stands first; to look for it costs eight times as much.
-        first = value[STAMP_BYTES : STAMP_BYTES + len(CLIENT_RECORD)]
-        if first != CLIENT_RECORD and first != UID_RECORD and not has_source(value):
+        if not has_source(value):
             value = self._with_neighbour(queue, key, value)
         story = self._stories.get(value)
         if story is None:

@@ -25,14 +25,6 @@ from service.core.correlate.records import (
 from service.core.correlate.shared import GONE, Shared, encode
 from service.core.correlate.waiting import Waiting, pack
 
-_BEGINNINGS = (
-    CLIENT_RECORD,
-    UID_RECORD,
-    BEGUN_RECORD,
-    NOTICE_RECORD,
-    ORIGIN_RECORD,
-)
-
 
 class Exchange:
     def __init__(self, messages: Memory, attempts: Attempts) -> None:
@@ -48,11 +40,10 @@ class Exchange:
         if value is None:
             return True
         # Stamps stand first, and in order as bytes.
-        if value >= self._unsure_before:
-            for kind in _BEGINNINGS:
-                if value.find(kind) >= 0:
-                    return False
-        return value.find(self._asked) < 0
+        began_here = value >= self._unsure_before and (
+            has_begun(value) or value.find(NOTICE_RECORD) >= 0 or value.find(ORIGIN_RECORD) >= 0
+        )
+        return not began_here and value.find(self._asked) < 0
 
     def asked(self, key: bytes, seconds: int) -> None:
         """They were asked, and need not be asked again."""

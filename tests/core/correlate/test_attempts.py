@@ -1,0 +1,93 @@
+"""Deferred recipients: their attempts are counted, and each ends once."""
+
+from service.core.correlate.memory import Bounds, Evicted
+from service.core.postfix.facts import Delivery
+from tests.core.correlate.heard import ACTIVE, CLIENT, MESSAGE_ID, NOW, Log
+
+
+def test_attempts_are_counted_by_activation() -> None:
+    log = Log()
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    assert log.deferred("r@x", "1") == 1
+    assert log.deferred("r@x", "2") == 1, "local(8) may write several lines"
+    log.tell(ACTIVE, after=300)
+    assert log.deferred("r@x", "3") == 2
+    assert log.deferred("r@x", "3") == 2, "the same line"
+    assert log.deferred("r@x", "1", at=NOW) is None, "an older one"
+    log.tell(ACTIVE, after=300)
+    assert log.deferred("r@x", "4") == 3
+
+
+def test_without_its_beginning_nothing_is_counted() -> None:
+    log = Log()
+    log.tell(ACTIVE)
+    assert log.deferred("r@x", "1") is None
+    assert Log().deferred("r@x", "1") is None
+
+
+def test_an_alias_that_waited_ends_with_its_target() -> None:
+    log = Log()
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    log.deferred("info@x", "1")
+    log.tell(ACTIVE, after=300)
+    facts = Delivery("sent", "sent", "ok", "anna@x", "info@x")
+    for line, expected in (("2", "info@x"), ("2", "info@x"), ("3", None)):
+        ended = log.known.attempts.ended(log.key(), facts, log.now, line, log.now)
+        assert (ended and ended.recipient) == expected, line
+        assert ended is None or ended.attempts == 2
+
+
+def test_all_that_wait_end_once_and_in_order() -> None:
+    log = Log()
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    for number in range(5):
+        log.deferred(f"r{number}@x", str(number))
+    names = [f"r{number}@x" for number in range(5)]
+    for line, expected in (("e", names), ("e", names), ("f", [])):
+        ended = log.known.attempts.all_ended(log.key(), log.now, line, log.now)
+        assert [waiting.recipient for waiting in ended] == expected, line
+    assert not log.known.attempts.is_awaited(log.key())
+
+
+def test_nothing_ends_what_was_deferred_later() -> None:
+    log = Log()
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    log.deferred("r@x", "1")
+    facts = Delivery("sent", "sent", "ok", "r@x")
+    assert log.known.attempts.ended(log.key(), facts, log.now - 1, "2", log.now) is None
+    assert log.known.attempts.all_ended(log.key(), log.now - 1, "3", log.now) == []
+    assert log.known.attempts.is_awaited(log.key())
+    assert not log.known.attempts.is_awaited_since(log.key(), log.now - 1)
+
+
+def test_names_of_recipients_may_be_hostile() -> None:
+    log = Log()
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    names = ["a\0b@x", "a\nb@x", "\ud800@x", "j\u00f6@x", "", "x" * 5000]
+    for number, name in enumerate(names):
+        log.deferred(name.encode("utf-8", "replace").decode(), str(number))
+    assert len(log.known.attempts.all_ended(log.key(), log.now, "e", log.now)) == len(names)
+
+
+def test_a_message_with_very_many_recipients_is_bounded_and_says_so() -> None:
+    log = Log(Bounds(100_000, 1 << 30, 86_400))
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    for number in range(3000):
+        log.deferred(f"{number}{'x' * 300}@example.org", str(number))
+    assert max(map(len, log.known.attempts.queued.entries.values())) < 1 << 20, (
+        "a snapshot takes it"
+    )
+    assert log.known.evicted[Evicted.BYTES] == 3000 - len(log.known.attempts.recipients)
+    assert len(log.known.attempts.recipients) > 1000
+    assert log.deferred("late@x", "late") is None, "how often it was tried is not known any more"
+
+
+def test_what_was_forgotten_is_not_counted_from_one() -> None:
+    log = Log(Bounds(8, 1 << 24, 86_400))
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    for number in range(10):
+        assert log.deferred(f"r{number}@x", str(number)) == 1
+    log.known.trim(log.now)
+    assert log.known.evicted[Evicted.COUNT] > 0
+    log.tell(ACTIVE, after=300)
+    assert log.deferred("r0@x", "again") is None
