@@ -27,7 +27,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Listen on TLS, HOST:PORT; repeatable. Certificates: table [tls].",
+            help="Listen on TLS, HOST:PORT; repeatable. Certificates: table \\[tls].",
         ),
     ] = None,
     relp: Annotated[
@@ -38,7 +38,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Listen on RELP over TLS, HOST:PORT; repeatable. Certificates: table [relp_tls].",
+            help="Listen on RELP over TLS, HOST:PORT; repeatable. Certificates: table \\[relp_tls].",
         ),
     ] = None,
     http: Annotated[

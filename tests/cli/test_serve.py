@@ -27,6 +27,13 @@ def test_options_of_the_contract() -> None:
     assert set(CONTRACT) <= set(told)
 
 
+def test_help_names_the_tables_of_certificates() -> None:
+    """Their brackets were taken for markup, and left out."""
+    told = " ".join(run("serve", "--help").stdout.decode().replace("│", " ").split())
+    assert "Certificates: table [tls]." in told
+    assert "Certificates: table [relp_tls]." in told
+
+
 def test_version() -> None:
     done = run_process("--version")
     assert done.returncode == 0

@@ -137,6 +137,7 @@ def test_white_space_at_the_end_does_not_matter(end: str) -> None:
         "4ABCDE12F: to=<a@b.example>, relay=none, delay=1, dsn=4.0.0, status=postponed (why)",
         "4ABCDE12F: to=<no@address at all>, relay=none, delay=1, dsn=4.0.0, status=deferred (why)",
         "4ABCDE12F: a@b.example, relay=none, delay=1, status=deferred (no field name)",
+        "abcdef: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (an id unknown)",
     ],
 )
 def test_unknown_shapes_are_kept(text: str) -> None:

@@ -70,12 +70,15 @@ _MENTIONS = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expir
 _REJECT = "reject:"
 _ABORT = "abort:"
 _TLS = "TLS "
+_TO = "to=<"
 
 
 def read(line: Line) -> Reading:
     opening = line.opening
     if not line.named and not opening.endswith(_REJECT):
-        # Whatever it mentions, no failure begins like this.
+        # Whatever it mentions, no failure begins like this, but for one whose id is of a new form.
+        if line.text.startswith(_TO, line.rest) and _MENTIONS.search(line.text, line.rest):
+            return Malformed.UNKNOWN_SHAPE
         return Skip.NOT_A_FAILURE
     for reader in _READERS.get(opening, ()):
         reading = reader(line)

@@ -242,7 +242,7 @@ def _read(line: Line) -> Reading:
     head = _LOOSE_HEAD.match(text)
     if head and (found := _loose(text, head.end())):
         (to, original), tail = found
-        if text[-1] != ")" and opens_a_quote(to):
+        if text[-1] != ")" and (opens_a_quote(to) or opens_a_quote(original or "")):
             return Malformed.CUT_BEFORE_STATUS  # the tail may be part of the quoted address
         return _careful_reading((to, original, *tail.groups()), line, tail.end())
     return _without_status(line)

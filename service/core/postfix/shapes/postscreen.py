@@ -46,6 +46,7 @@ _BUSY: Final = frozenset(
     {"too many connections", "all screening ports busy", "all server ports busy"}
 )
 _MOST_PLACES = 8
+_POSTMASTER: Final = "postmaster"
 
 
 class _Fields(NamedTuple):
@@ -151,16 +152,28 @@ def _fields(text: str, start: int) -> _Fields | None:
     """What the context at `start` says; None if it is cut."""
     match = _CONTEXT.match(text, start)
     strict = _Fields(*match.groups()) if match else None
-    if match and (">" not in match[4] or "@" in match[2]):
+    if match and (">" not in match[4] or _is_certain(match[1], match[2])):
         return strict
-    # A sender whose domain imitates the fields behind it cannot put an `@` into them, or what
-    # stands before that `@` would be quoted: so a recipient without one is believed last.
     readings = _readings(text, start + len(_FROM))
-    for believable in (_is_unchecked, may_be_address):
-        for sender, recipient, protocol, helo in readings:
-            if "@" in recipient and believable(sender) and believable(recipient):
-                return _Fields(sender, recipient, protocol, helo)
-    return strict or (_Fields(*readings[0]) if readings else None)
+    for sender, recipient, protocol, helo in readings:
+        if "@" in recipient and _is_unchecked(sender) and _is_unchecked(recipient):
+            return _Fields(sender, recipient, protocol, helo)
+    if strict is not None:
+        return strict
+    for sender, recipient, protocol, helo in readings:
+        if "@" in recipient and may_be_address(sender) and may_be_address(recipient):
+            return _Fields(sender, recipient, protocol, helo)
+    return _Fields(*readings[0]) if readings else None
+
+
+def _is_certain(sender: str, recipient: str) -> bool:
+    """Whether these two, each well formed, are the addresses, whatever the HELO name imitates.
+
+    The sender's domain might imitate what stands behind it, if there is one; but no `@`, or what
+    stands before that would be quoted. So a recipient without one is believed last, but for the one
+    that has none by RFC 5321 4.5.1.
+    """
+    return "@" in recipient or "@" not in sender or recipient.lower() == _POSTMASTER
 
 
 def _readings(text: str, first: int) -> list[tuple[str, str, str, str]]:

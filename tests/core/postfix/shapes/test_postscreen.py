@@ -153,6 +153,34 @@ def test_a_recipient_without_a_domain() -> None:
     assert (facts.recipient, facts.helo) == ("postmaster", "a>b")
 
 
+@pytest.mark.parametrize(
+    "helo",
+    [
+        "x>, to=<b3@b3>, proto=SMTP, helo=<h3",
+        "; from=<a1@a1> to=<b1@b1> proto=SMTP helo=<h1",
+        "; from=<a1@a1>, to=<b1@b1>, proto=SMTP, helo=<h1",
+        "x> to=<b3@b3> proto=SMTP helo=<h3",
+    ],
+)
+@pytest.mark.parametrize(
+    ("sender", "recipient"),
+    [
+        ("s@b.example", "postmaster"),
+        ("s@b.example", "Postmaster"),
+        ("", "postmaster"),
+        ("", "root"),
+        ("root", "root"),
+        (">, to=<b3@b3>, proto=SMTP, helo=<h3@c.example", "b@example.org"),
+    ],
+)
+def test_a_helo_name_cannot_name_another_recipient(helo: str, sender: str, recipient: str) -> None:
+    """With recipients that have no domain a HELO name did: it took the recipient's place."""
+    session = Session("[192.0.2.66]:1", sender=sender, recipient=recipient, helo=helo)
+    facts = reject(postscreen_line(session, "450 4.3.2 Service currently unavailable"))
+    assert (facts.sender, facts.recipient) == (external(sender), recipient)
+    assert (facts.protocol, facts.helo) == ("ESMTP", helo)
+
+
 def test_addresses_without_quotes() -> None:
     facts = reject(
         "NOQUEUE: reject: RCPT from [192.0.2.66]:1: 450 4.3.2 x; from=<a, b@x.example>, "
