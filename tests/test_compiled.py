@@ -21,6 +21,7 @@ TESTS = (
     "tests/core/test_invalid.py",
     "tests/core/test_line.py",
     "tests/core/test_mta.py",
+    "tests/core/test_resolved.py",
     "tests/listeners/test_relp.py",
     "tests/listeners/test_relp_speaker.py",
     "tests/nats/test_flight.py",
