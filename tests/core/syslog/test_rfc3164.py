@@ -81,3 +81,22 @@ def test_more_seconds_and_processes_than_are_remembered() -> None:
     assert read(1) == first
     assert len(_SECONDS) <= 1024
     assert len(_ORIGINS) <= 4096
+
+
+@pytest.mark.parametrize("before", [" ", "\ufeff", " \ufeff"])
+@pytest.mark.parametrize("stamp", ["Aug  1 10:20:30", "2026-08-01T10:20:30.123456+02:00"])
+def test_what_stands_before_a_text_is_none_of_it(stamp: str, before: str) -> None:
+    text = f"<22>{stamp} mx1 postfix/smtp[1]: {before}x"
+    found = parse_common(text, NOW, UTC)
+    assert found is not None
+    assert found.text == "x"
+    assert found == parse_stamped(text, NOW, UTC)
+
+
+def test_an_origin_longer_than_is_looked_at_is_left_to_the_careful_way() -> None:
+    for stamp in ("Aug  1 10:20:30", "2026-08-01T10:20:30.123456+02:00"):
+        text = f"<22>{stamp} {'h' * 600} postfix/smtp[1]: x"
+        assert parse_common(text, NOW, UTC) is None
+        found = parse_stamped(text, NOW, UTC)
+        assert found is not None
+        assert found.tag == "postfix/smtp"
