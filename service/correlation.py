@@ -11,7 +11,6 @@ from datetime import tzinfo
 from math import inf
 from typing import Protocol, TypeVar
 
-from service.core.assemble import Ending, Line, event_id
 from service.core.context import backscatter_risk, context_of, notice_of, utc
 from service.core.correlate.correlator import Correlator, News
 from service.core.correlate.links import Notice
@@ -25,10 +24,12 @@ from service.core.correlate.trace import (
     queue_of,
     told_by,
 )
+from service.core.line import Line, event_id
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
 from service.core.postfix.facts import Delivery, Record, Reject
 from service.core.postfix.result import Failure, Success
+from service.core.resolved import Ending
 from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
 from service.core.syslog.timestamp import stamp_time

@@ -9,15 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.core.assemble import Ending, Event, Line
+from service.core.assemble import Event
 from service.core.classify import Verdict
 from service.core.context import NO_CONTEXT, Context
 from service.core.correlate.correlator import News
 from service.core.correlate.trace import Trace
 from service.core.correlate.waiting import Waiting
+from service.core.line import Line
 from service.core.outcomes import Skip
 from service.core.postfix.facts import Record
 from service.core.postfix.result import Failure, Unparsed
+from service.core.resolved import Ending
 from service.received import Origin, Receipts
 
 

@@ -8,20 +8,17 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from service.core.assemble import (
-    Event,
-    assemble,
-    assemble_invalid,
-    assemble_resolved,
-    event_id,
-)
+from service.core.assemble import Event, assemble
 from service.core.classify import Verdict
 from service.core.context import utc
 from service.core.correlate.waiting import Waiting
 from service.core.identity import derived_id
+from service.core.invalid import assemble_invalid
+from service.core.line import event_id
 from service.core.outcomes import Malformed
 from service.core.postfix.facts import Delivery, Record
 from service.core.postfix.result import Failure, Unparsed
+from service.core.resolved import assemble_resolved
 from service.core.syslog.message import SyslogMessage
 from service.jobs import Job
 

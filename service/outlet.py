@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from service.core.assemble import dead_letter
 from service.core.envelope import Envelope, SubjectTemplate, seal
+from service.core.invalid import dead_letter
 from service.metrics import Metrics
 from service.nats.answer import Published, Rejected, Result
 from service.nats.publisher import Publisher

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from service.core.assemble import UNKNOWN_HOST, Event, Line
+from service.core.assemble import Event
 from service.core.classify import Classifier
 from service.core.correlate.memory import stamp_of
 from service.core.correlate.trace import told_by, told_in
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
+from service.core.line import UNKNOWN_HOST, Line
 from service.core.occurrences import Occurrences, is_told_apart
 from service.core.outcomes import Skip
 from service.core.postfix import parse

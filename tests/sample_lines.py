@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 
-from service.core.assemble import Event, Line, assemble
+from service.core.assemble import Event, assemble
 from service.core.classify import builtin_classifier
 from service.core.envelope import Envelope, SubjectTemplate
 from service.core.framing.base import Frame
+from service.core.line import Line
 from service.core.outcomes import Skip
 from service.core.postfix.facts import Facts, Record
 from service.metrics import Metrics

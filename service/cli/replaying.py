@@ -18,8 +18,8 @@ from service.cli.in_order import InOrder, Outcome
 from service.cli.log_files import LogFile
 from service.cli.replay_progress import Shown
 from service.cli.replay_reading import ReadAhead
-from service.core.assemble import dead_letter
 from service.core.envelope import Envelope, SubjectTemplate, seal
+from service.core.invalid import dead_letter
 from service.core.outcomes import Skip
 from service.nats.answer import Published, Result
 from service.nats.config import DEFAULT_SERVER, NatsConfig

@@ -17,8 +17,8 @@ import orjson
 from schemas.base import SCHEMA_VERSION, EventBase, Message, Model, Mta
 from schemas.delivery import Relay
 from schemas.subjects import mta_token
-from service.core.assemble import NAME_MAX
 from service.core.identity import ID_BYTES
+from service.core.line import NAME_MAX
 from service.core.postfix.remembered import remember
 
 FIELDS = ("prefix", "type", "mta", "instance", "category", "recipient_domain")
@@ -202,8 +202,8 @@ class _Written:
 
 
 _REPEATED: Final = frozenset({Mta, Relay, Message})
-"""What `core.assemble` and `core.context` make once for many events. Clients too, but to write one
-costs less than to learn that it was not written before."""
+"""What `core.mta`, `core.assemble` and `core.context` make once for many events. Clients too, but
+to write one costs less than to learn that it was not written before."""
 _WRITTEN: Final[dict[int, _Written]] = {}
 _WRITTEN_BYTES: Final = 1024
 """What is remembered must be bounded, the texts in it too."""

@@ -19,8 +19,8 @@ from schemas.base import EventBase, Mta
 from schemas.rollup import Period, RollupEvent, TypeCounts
 from schemas.subjects import mta_token
 from schemas.vocabulary import TimeQuality
-from service.core.assemble import NAME_MAX
 from service.core.identity import ID_BYTES
+from service.core.line import NAME_MAX
 from service.core.outcomes import RollupOverflow
 
 MAX_CAUSES = 100_000

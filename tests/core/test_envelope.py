@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 import schemas
 from schemas.export import schema_urn
-from service.core.assemble import NAME_MAX, Event, assemble, assemble_invalid
+from service.core.assemble import Event, assemble
 from service.core.classify import builtin_classifier
 from service.core.context import Context
 from service.core.envelope import Envelope, SubjectTemplate, seal
+from service.core.invalid import assemble_invalid
+from service.core.line import NAME_MAX
 from service.core.outcomes import Malformed
-from tests.core.test_assemble import LINE, MESSAGE, RECORD, delivery, reject
+from tests.core.sample_facts import LINE, MESSAGE, RECORD, delivery, reject
 from tests.sample_lines import NOW, TEMPLATE, assembled
 
 TOKEN = re.compile(r"[A-Za-z0-9_=-]+")

@@ -34,6 +34,12 @@ _TO = "to=<"
 _THEN_TO = "> to=<"
 
 
+def domain_of(address: str | None) -> str | None:
+    if address and (at := address.rfind("@")) >= 0:
+        return address[at + 1 :].lower() or None
+    return None
+
+
 def unquoted(address: str) -> str:
     """External to internal form."""
     return _ESCAPE.sub(r"\1", address)

@@ -6,7 +6,7 @@
 """
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Final
 
 from service.core.syslog.message import SyslogMessage
@@ -19,10 +19,24 @@ from service.core.syslog.tag import (
     split_origin,
     split_unstamped,
 )
-from service.core.syslog.timestamp import BSD, ISO, LAST, bsd_time, iso_time
+from service.core.syslog.timestamp import (
+    BSD,
+    ISO,
+    LONGEST_EXACT,
+    SHORTEST_EXACT,
+    bsd_time,
+    exact_time,
+    iso_time,
+)
 
 PRIORITY = r"<(?:[0-9]{1,2}|1[0-8][0-9]|19[01])>"
 """RFC 5424 6.2.1: facility * 8 + severity, 0 to 191."""
+
+_PRIORITIES: Final = frozenset(
+    {"", *map("<{}>".format, range(192)), *map("<0{}>".format, range(10))}
+)
+"""All that `PRIORITY` matches, and none."""
+_LONGEST_PRIORITY: Final = len("<191>")
 
 _PRIORITY = r"(?:" + PRIORITY + r" ?)?"
 _STAMPED = _PRIORITY + r"(?:(" + BSD + r"):?|(" + ISO + r")) "
@@ -32,10 +46,6 @@ _ISO_HEAD: Final = re.compile(_PRIORITY + r"(" + ISO + r") ")
 _BSD_HEAD: Final = re.compile(_PRIORITY + r"(" + BSD + r"):? ")
 _ORIGIN: Final = re.compile(r"(" + HOST + r") " + TAG)
 _ORIGIN_END: Final = ": "
-_LAST_POINT: Final = 32
-"""Where the point of a stamp may be at the most, behind a priority."""
-_DIGITS: Final = 6
-_MAX_ZONE: Final = 6
 _MAX_ORIGIN: Final = 512
 """Longer ones are not remembered. RFC 5424 6: 255 characters of host, 48 of program."""
 _ANY = re.compile(_STAMPED)
@@ -43,41 +53,33 @@ _UNSTAMPED = re.compile(PRIORITY + r" ?")
 _BARE = re.compile(r"(?:(" + HOST + r") )?([A-Za-z0-9_./@+-]+)(?:\[([0-9]{1,10})\])?:(?: |$)")
 
 
-_Second = tuple[int, int, str]
-"""Where the point is, where the stamp begins, and its time in UTC up to the point; of a stamp that
-has to be looked at in full there is no time."""
 _Names = tuple[str, str, int | None]
 
-# A busy host logs many lines in one second, and a process logs many lines. Both are bounded in
-# number, and in length by who asks.
-_SECONDS: Final[dict[str, _Second]] = {}
+# A process logs many lines. Bounded in number, and in length by who asks.
 _ORIGINS: Final[dict[str, _Names]] = {}
-_MOST_SECONDS: Final = 1024
 _MOST_ORIGINS: Final = 4096
-
-_from_iso: Final = datetime.fromisoformat
 
 
 def parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessage | None:
     """The hot path, for what rsyslog and journald write: a stamp with six digits of a second, a
     host and a whole tag. What it takes for host and tag `parse_stamped` takes for them too."""
-    point = text.find(".", 0, _LAST_POINT)
-    digits = text[point + 1 : point + 1 + _DIGITS]
-    if point > 0 and len(digits) == _DIGITS and digits.isdigit() and digits.isascii():
-        after = point + 1 + _DIGITS
-        space = text.find(" ", after, after + _MAX_ZONE + 1)
-        colon = text.find(":", space, space + _MAX_ORIGIN)
-        if 0 < space < colon:
-            _, start, utc = _second(text[:point], text[after:space])
-            # Neither host nor tag holds a colon, so the first one ends them.
+    start = text.find(">", 0, _LONGEST_PRIORITY) + 1
+    space = text.find(" ", start, start + LONGEST_EXACT + 1)
+    # A BSD stamp holds a space long before.
+    if space - start >= SHORTEST_EXACT and text[:start] in _PRIORITIES:
+        stamp = text[start:space]
+        time = exact_time(stamp)
+        if time is not None:
+            # Neither host nor tag holds a colon, so the first one ends them. Without one the piece
+            # is empty, and no origin.
+            colon = text.find(":", space, space + _MAX_ORIGIN)
             origin = parse_origin(text[space + 1 : colon + 2])
-            if utc and origin is not None:
+            if origin is not None:
                 host, tag, pid = origin
                 rest = text[colon + 2 :]
                 if rest and (rest[0] == " " or rest[0] == BOM):
                     rest = clean_text(rest)
-                time = _from_iso(f"{utc}{digits}+00:00")
-                return SyslogMessage(text[start:space], time, "exact", host, tag, pid, rest)
+                return SyslogMessage(stamp, time, "exact", host, tag, pid, rest)
     return _parse_common(text, received_at, zone)
 
 
@@ -105,28 +107,6 @@ def _parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessa
         return None
     host, tag, pid = origin
     return SyslogMessage(stamp, time, quality, host, tag, pid, clean_text(text[end:]))
-
-
-def _second(before: str, after: str) -> _Second:
-    """What a stamp tells by what stands before its point, priority included, and what behind its
-    six digits."""
-    key = before + after
-    known = _SECONDS.get(key)
-    # The point may have been elsewhere in what gives the same key.
-    if known is not None and known[0] == len(before):
-        return known
-    found = (len(before), 0, "")
-    match = _ISO_HEAD.fullmatch(f"{before}.000000{after} ")
-    if match is not None:
-        start = match.start(1)
-        time, quality = iso_time(f"{before[start:]}{after}", LAST, UTC)
-        # Without a zone the time depends on a setting; and a leap second is its last microsecond.
-        if quality == "exact" and not time.microsecond:
-            found = (len(before), start, f"{time.isoformat()[: len('YYYY-MM-DDTHH:MM:SS')]}.")
-    if len(_SECONDS) >= _MOST_SECONDS:
-        _SECONDS.clear()
-    _SECONDS[key] = found
-    return found
 
 
 def parse_origin(text: str) -> _Names | None:

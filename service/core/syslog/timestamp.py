@@ -30,8 +30,9 @@ _ISO_STAMP: Final = re.compile(ISO)
 _BSD_STAMP: Final = re.compile(BSD)
 _POINT: Final = len("YYYY-MM-DDThh:mm:ss.")
 _DIGITS: Final = 6
-_SHORTEST: Final = len("YYYY-MM-DDThh:mm:ss.ffffffZ")
-_LONGEST: Final = len("YYYY-MM-DDThh:mm:ss.ffffff+hh:mm")
+SHORTEST_EXACT: Final = len("YYYY-MM-DDThh:mm:ss.ffffffZ")
+LONGEST_EXACT: Final = len("YYYY-MM-DDThh:mm:ss.ffffff+hh:mm")
+"""Of the stamps that `exact_time` takes."""
 _SECONDS: Final[dict[str, str]] = {}
 """A stamp without its six digits, to what stands before them in UTC: a busy host logs many lines in
 a second. Empty: the stamp has to be looked at in full."""
@@ -41,7 +42,7 @@ _from_iso: Final = datetime.fromisoformat
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-LAST = datetime.max.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def iso_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
@@ -64,14 +65,15 @@ def iso_time(stamp: str, received_at: datetime, zone: tzinfo) -> Time:
 def exact_time(stamp: str) -> datetime | None:
     """What `stamp_time` gives of a stamp with six digits of a second and a zone, as rsyslog and
     journald write it, at a fifth of the cost. None: it has to be looked at in full."""
-    if not _SHORTEST <= len(stamp) <= _LONGEST:
-        return None
     digits = stamp[_POINT : _POINT + _DIGITS]
     if not (digits.isdigit() and digits.isascii()):
         return None
     rest = stamp[:_POINT] + stamp[_POINT + _DIGITS :]
     second = _SECONDS.get(rest)
     if second is None:
+        # Asked here alone: nothing of another length is ever remembered.
+        if not SHORTEST_EXACT <= len(stamp) <= LONGEST_EXACT:
+            return None
         second = _second(f"{stamp[:_POINT]}000000{stamp[_POINT + _DIGITS :]}")
         if len(_SECONDS) >= _MOST_SECONDS:
             _SECONDS.clear()
@@ -83,7 +85,7 @@ def _second(stamp: str) -> str:
     """Of a stamp whose digits are zeros: they are what follows."""
     if _ISO_STAMP.fullmatch(stamp) is None:
         return ""
-    time, quality = iso_time(stamp, LAST, UTC)
+    time, quality = iso_time(stamp, _LAST, UTC)
     # Without a zone the time depends on a setting; and a leap second is its last microsecond.
     if quality != "exact" or time.microsecond:
         return ""
@@ -140,4 +142,4 @@ def _candidates(stamp: str, year: int, zone: tzinfo) -> tuple[tuple[datetime, da
         except (ValueError, OverflowError):
             continue  # no such day in that year, or no such time at all
     middles = [a + (b - a) / 2 for a, b in pairwise(times)]
-    return tuple(zip([*middles, LAST], times, strict=True)) if times else ()
+    return tuple(zip([*middles, _LAST], times, strict=True)) if times else ()
