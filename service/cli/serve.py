@@ -38,7 +38,8 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Listen on RELP over TLS, HOST:PORT; repeatable. Certificates: table \\[relp_tls].",
+            help="Listen on RELP over TLS, HOST:PORT; repeatable. "
+            "Certificates: table \\[relp_tls].",
         ),
     ] = None,
     http: Annotated[
