@@ -307,7 +307,7 @@ def test_postfix_cuts_at_2000_bytes() -> None:
         f"4ABCDE12F: to=<{'a' * 900}@x.example>, orig_to=<b@x.exa",
         f"4ABCDE12F: to=<{'a' * 900}@x.example>, relay=none, delay=1, dsn=5.1.1, sta",
         f'4ABCDE12F: to=<"x, status=bounced (y{"a" * 900}',
-        '4ABCDE12F: to=<b@c.example>, orig_to=<"x>, relay=none, delay=1, dsn=5.1.1, status=bounced ('
+        '4ABCDE12F: to=<b@c.example>, orig_to=<"x>, relay=none, delay=1, status=bounced (forged '
         + "a" * 1900,
         f"4ABCDE12F: to=<{'a' * 900}@x.example>, relay=none, delay=1, delays=1/0/0/0, status=boun",
     ],
