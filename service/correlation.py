@@ -47,7 +47,7 @@ _POSTSUPER = "postsuper"
 _LOCAL = "local"
 _CLEANUP = "cleanup"
 _PROXY_REJECT = "proxy-reject"
-_ENDS = frozenset({"DATA", "END-OF-MESSAGE"})
+_ENDS = frozenset({"DATA", "DATA content", "BDAT", "BDAT content", "END-OF-MESSAGE"})
 """Stages at which smtpd refuses a message as a whole, not one recipient of it."""
 
 
@@ -127,7 +127,7 @@ class Correlation:
         if news is News.REMOVED:
             self._bounces_heard(trace, None, batch)
             if not self.correlator.attempts.is_awaited(key) and not self._must_ask(key):
-                self.correlator.close(key, batch.seconds)
+                self.correlator.close(queue, key, batch.seconds)
                 return None
         return trace, news
 
@@ -244,7 +244,7 @@ class Correlation:
         line = _line(entry, self._zone)
         record = record_of(line.message)
         if record is None or not self.correlator.attempts.is_awaited(key):
-            self.correlator.close(key, entry.batch.seconds)
+            self.correlator.close(queue, key, entry.batch.seconds)
             return Skip.NOT_A_FAILURE
         if not self.correlator.attempts.is_awaited_since(key, _at(line)):
             # Sent again, when another message had the id already.
@@ -266,7 +266,7 @@ class Correlation:
             )
         ]
         if not self.correlator.attempts.is_awaited(key):
-            self.correlator.close(key, seconds)
+            self.correlator.close(queue, key, seconds)
         self._tell_others(queue, key)
         if not endings:
             return Skip.NOT_A_FAILURE

@@ -158,7 +158,8 @@ def test_what_cleanup_refused_is_not_remembered_for_days(refused: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "is_forgotten"), [("RCPT", False), ("DATA", True), ("END-OF-MESSAGE", True)]
+    ("stage", "is_forgotten"),
+    [("RCPT", False), ("DATA", True), ("BDAT content", True), ("END-OF-MESSAGE", True)],
 )
 def test_what_smtpd_refused_as_a_whole_is_not_remembered_for_days(
     stage: str, is_forgotten: bool

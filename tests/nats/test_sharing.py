@@ -195,9 +195,9 @@ async def test_what_is_told_to_one_who_knows_better_is_put_right(tmp_path: Path)
         one.defer()
         await until(lambda: one.sharing.written[Written.PUT])
         value = one.correlator.exchange.export(KEY)
-        one.correlator.close(KEY, NOW)
+        one.correlator.close(QUEUE, KEY, NOW)
         one.correlator.exchange.asked(KEY, NOW)  # it is in memory, and leaves
-        one.correlator.close(KEY, NOW)
+        one.correlator.close(QUEUE, KEY, NOW)
         await client.publish(SUBJECT, value)  # written by one who has not heard of it
         await until(lambda: one.sharing.written[Written.DELETE])
         await gone(client)

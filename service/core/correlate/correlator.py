@@ -225,8 +225,12 @@ class Correlator:
 
     # The end of a message
 
-    def close(self, key: bytes, seconds: int) -> None:
+    def close(self, queue: Queue, key: bytes, seconds: int) -> None:
         """The message is gone."""
+        value = self.memory.entries.get(key)
+        if value is not None and not has_source(value):
+            # Nothing says `removed` under the neighbour's name: it would be remembered for days.
+            self._with_neighbour(queue, key, value)
         self.attempts.queued.close(key, seconds)
         self.memory.close(key, seconds)
 

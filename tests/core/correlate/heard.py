@@ -46,7 +46,7 @@ class Log:
         assert trace is not None, raw
         news = self.known.hear(trace, stamp_of(self.now))
         if news is News.REMOVED:
-            self.known.close(trace[1], self.now)
+            self.known.close(trace[0], trace[1], self.now)
         return news
 
     def story(self, queue_id: str = "4ABCDE12F", instance: str = "postfix") -> Story | None:

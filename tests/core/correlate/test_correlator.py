@@ -192,6 +192,18 @@ def test_submission_of_a_second_instance_logs_under_the_firsts_name() -> None:
     assert log.story() is None
 
 
+def test_what_submission_told_is_forgotten_with_the_message() -> None:
+    """Nothing says `removed` under the name that its smtpd logs under: each such message left a
+    record until it was too old."""
+    log = Log()
+    log.tell("postfix/submission/smtpd[1]: 4ABCDE12F: client=mail.example.net[192.0.2.10]")
+    log.tell(*(line.replace("postfix", "postfix-out", 1) for line in (MESSAGE_ID, ACTIVE, REMOVED)))
+    assert len(log.known.memory) == 0
+    story = log.story(instance="postfix-out")
+    assert story is not None
+    assert story.client is not None, "a line that comes late has it yet"
+
+
 def test_what_is_known_of_no_line_is_not_taken_from_another_instance() -> None:
     log = Log()
     log.tell(CLIENT, "postfix-out/qmgr[1]: 4FFFFF11F: removed")

@@ -147,7 +147,7 @@ class TestRoundTrip:
         fail(one)
         tell(one, other)
         all_end(one)
-        one.close(KEY, NOW)
+        one.close(QUEUE, KEY, NOW)
         assert one.exchange.export(KEY) == GONE
         assert not tell(one, other)
         assert not other.attempts.is_awaited(KEY)
