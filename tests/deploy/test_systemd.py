@@ -182,6 +182,7 @@ async def drive(booted: Booted, ports: dict[str, int], site: Site, subscriber: S
         await restarting
         assert await booted.show("MainPID") != [pid]
         await all_came()
+        assert not subscriber.copies
 
         (pid,) = await booted.show("MainPID")
         await booted.run("kill", "-STOP", pid)

@@ -17,6 +17,8 @@ from service.core.correlate.records import (
     PARENT_RECORD,
     UID_RECORD,
     add_record,
+    kind_of,
+    records_of,
 )
 from service.core.correlate.trace import Trace, Traces
 from service.core.postfix.facts import Delivery
@@ -109,7 +111,7 @@ class Links:
         known = self._messages.entries.get(key)
         if known is None or PARENT_RECORD in known:
             return
-        records = {b"\n" + record[:1]: record for record in reversed(parent.split(b"\n"))}
+        records = {kind_of(record): record for record in reversed(records_of(parent))}
         # What that one had inherited itself comes first: it was the same mail before.
         inherited = records.get(PARENT_RECORD, b"")[1:]
         record = inherited or records.get(CLIENT_RECORD) or records.get(UID_RECORD)
