@@ -10,6 +10,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAY = timedelta(days=1)
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass
@@ -56,6 +67,13 @@ def make(
         .not_valid_after(now - _DAY if expired else now + _DAY)
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
     )
+    if issuer is not None:  # Python's own clients ask for it from 3.13 on
+        known_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+        builder = builder.add_extension(known_by, critical=False)
+    if is_authority:
+        known_as = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = builder.add_extension(known_as, critical=False)
+        builder = builder.add_extension(_SIGNS, critical=True)
     for_names = [name] if names is None else names
     if for_names and not is_authority:
         alternative = x509.SubjectAlternativeName([x509.DNSName(one) for one in for_names])
