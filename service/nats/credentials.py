@@ -63,8 +63,8 @@ def tls_context(
         context = ssl.create_default_context(cafile=ca_file)
     except (ssl.SSLError, OSError) as error:
         raise CredentialsError(f"nats.ca_file: {ca_file}: {error}") from None
-    # From 3.13 on Python asks more of certificates than OpenSSL, nats-server and the other receivers
-    # do: identifiers of keys (RFC 5280 4.2.1.1), which authorities made by hand leave out.
+    # From 3.13 on Python asks more of certificates than OpenSSL and nats-server do: identifiers of
+    # keys (RFC 5280 4.2.1.1), which authorities made by hand leave out.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if cert_file is not None:
         try:
