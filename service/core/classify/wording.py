@@ -181,7 +181,10 @@ def without_trace(text: str) -> str:
     """Cut off the session id with which the two largest providers end each reply: with it no
     reply would equal another, and each would be judged anew."""
     if text.endswith(" - gsmtp"):
-        return text[: text.rfind(" ", 0, -8)] if text.count(" ") > 2 else text
+        start = text.rfind(" ", 0, -8)
+        # Without an id, as in the documentation, the word before it is one of the text.
+        has_id = start > 0 and any(map(str.isdigit, text[start:-8]))
+        return text[:start] if has_id else text[:-8]
     if text.endswith("]") and (start := text.rfind(" [")) > 0 and ".outlook.com" in text[start:]:
         return text[:start]
     return text

@@ -184,7 +184,8 @@ def test_without_trace() -> None:
         "550 no (S3140)."
     )
     assert without_trace("554 5.7.1 no [CS01]") == "554 5.7.1 no [CS01]"
-    assert without_trace(" - gsmtp") == " - gsmtp"
+    assert without_trace("550 a security issue. - gsmtp") == "550 a security issue."
+    assert without_trace(" - gsmtp") == ""
 
 
 def test_pieces_cut_before_each_dot() -> None:
