@@ -62,7 +62,9 @@ async def test_a_mail_is_late_and_arrives_another_is_lost(tmp_path: Path) -> Non
         async with running("tickets.py", *arguments, home=tmp_path):
             await mail.log(delivery("5F00112233", "x@example.net", "bounced", 1), events=1)
             await hook.until(lambda: told(hook)[-1] == ("open", "x@example.net"))
-    assert len(hook.posts) == 4, "the whole stream came again, and opened and closed nothing"
+    # Stopped before it had kept an answer, it posts the same once more, under the same key.
+    keys = {post.key for post in hook.posts}
+    assert len(keys) == 4, "the whole stream came again, and opened and closed nothing"
 
 
 async def test_killed_while_the_webhook_is_away(tmp_path: Path) -> None:
