@@ -99,6 +99,10 @@ class Correlation:
         """Lines that wait."""
         return len(self._bounces) + len(self._foreign) + len(self._leaving) + len(self._served)
 
+    def waiting_bounces(self) -> list[Job]:
+        """Those whose recipients have ended as far as is remembered, while their events wait."""
+        return [job for _, job in self._bounces.all()]
+
     def hear(self, told: Told, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
         else `follow` an entry of it."""

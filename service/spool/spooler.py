@@ -76,6 +76,11 @@ class Spooler:
         """Whether anything waits for the disk, or on it."""
         return self.is_behind or not self._saved.is_set()
 
+    def all_unsaved(self) -> list[Envelope]:
+        """All that wait for the disk and are in memory only."""
+        buried = [envelope for envelope, _, _ in self._burials if envelope.row is None]
+        return self.incoming.all_unsaved() + buried
+
     def put(self, envelopes: list[Envelope]) -> None:
         """Each is told (`on_durable`) once it is committed."""
         if envelopes:
