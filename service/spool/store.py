@@ -125,6 +125,14 @@ class SpoolStore:
         )
 
     @property
+    def room(self) -> tuple[int, int]:
+        """Events and bytes below the cap."""
+        return (
+            max(0, self._config.max_events - self.events),
+            max(0, self._config.max_bytes - self.bytes),
+        )
+
+    @property
     def is_failing(self) -> bool:
         """The last write failed, or the file could not be opened yet."""
         return self.last_error is not None
