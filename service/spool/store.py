@@ -23,6 +23,7 @@ from service.spool.opening import database_path, is_damage
 from service.spool.reader import Reader
 from service.spool.requests import Append, Bury, BuryDamaged, Remove, Request
 from service.spool.rows import to_row
+from service.spool.salvage import SetAside
 from service.spool.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -114,6 +115,11 @@ class SpoolStore:
     @property
     def dead_letters(self) -> int:
         return self._writer.holder.totals.dead
+
+    @property
+    def set_aside(self) -> SetAside:
+        """Damaged files of before, which are no part of the cap."""
+        return self._writer.holder.set_aside
 
     @property
     def has_room(self) -> bool:
