@@ -99,6 +99,10 @@ class Correlation:
         """Lines that wait."""
         return len(self._bounces) + len(self._foreign) + len(self._leaving) + len(self._served)
 
+    def waiting_bounces(self) -> list[Job]:
+        """Those whose recipients have ended as far as is remembered, while their events wait."""
+        return [job for _, job in self._bounces.all()]
+
     def hear(self, told: Told, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
         else `follow` an entry of it."""
@@ -126,7 +130,13 @@ class Correlation:
             return None
         if news is News.REMOVED:
             self._bounces_heard(trace, None, batch)
-            if not self.correlator.attempts.is_awaited(key) and not self._must_ask(key):
+            attempts = self.correlator.attempts
+            # Where recipients waited a moment ago, it may be the line of their end, sent again.
+            if (
+                not attempts.is_awaited(key)
+                and attempts.queued.left(key) is None
+                and not self._must_ask(key)
+            ):
                 self.correlator.close(queue, key, batch.seconds)
                 return None
         return trace, news
@@ -203,6 +213,8 @@ class Correlation:
         if news is News.LATER:  # it was let go for want of room
             entry.heard = self.hear(told_by(entry.raw), entry.batch)
             return Skip.NOT_A_FAILURE if entry.heard is None else self._told(entry, *entry.heard)
+        if news is News.REUSED:
+            return self._reused(entry, queue, key)
         if news is News.REMOVED:
             return self._removal(entry, queue, key)
         return self._delivery(entry, queue, key)
@@ -244,6 +256,11 @@ class Correlation:
         line = _line(entry, self._zone)
         record = record_of(line.message)
         if record is None or not self.correlator.attempts.is_awaited(key):
+            if record is not None and self.correlator.attempts.is_end_of_any(event_id(line)):
+                # Sent again. Behind its events of the first time, which may have had to wait.
+                again = self._removed(entry, queue, key, record)
+                self._released.append((entry, again))
+                return None
             self.correlator.close(queue, key, entry.batch.seconds)
             return Skip.NOT_A_FAILURE
         if not self.correlator.attempts.is_awaited_since(key, _at(line)):
@@ -271,6 +288,30 @@ class Correlation:
         if not endings:
             return Skip.NOT_A_FAILURE
         return Job(line, None, None, context_of(story), record, [], endings)
+
+    def _reused(self, entry: Entry, queue: Queue, key: bytes) -> Outcome:
+        """Another message has the id: the one before left the queue, and no line of that came."""
+        line = _line(entry, self._zone)
+        record = record_of(line.message)
+        self._let_served_end(key)
+        job = Job(line, None, None, context_of(self.correlator.story(queue, key)), record)
+        # Not by a line of the time before, sent again: that is another one's, and ends nobody.
+        if record is not None and self.correlator.attempts.all_before(
+            key, line.message.time.timestamp()
+        ):
+            self._let_bounces_go(key)
+            job.endings = [
+                Ending(waiting, "removed", None, None, None, is_dated=False)
+                for waiting in self.correlator.attempts.all_ended(
+                    key, inf, event_id(line), entry.batch.seconds
+                )
+            ]
+            self._tell_others(queue, key)
+        self.correlator.forget(key)
+        entry.heard = self.hear(told_by(entry.raw), entry.batch)
+        if job.endings:
+            return job
+        return Skip.NOT_A_FAILURE
 
     # A failure
 

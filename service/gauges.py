@@ -40,6 +40,8 @@ def export_flow(
     watch("spool_capacity_events", "Bound of events on disk", lambda: spool.max_events)
     watch("spool_capacity_bytes", "Bound of bytes on disk", lambda: spool.max_bytes)
     watch("spool_dead_letters", "Dead letters for operators", lambda: store.dead_letters)
+    watch("spool_set_aside_files", "Damaged spool files", lambda: store.set_aside.files)
+    watch("spool_set_aside_bytes", "Bytes they take", lambda: store.set_aside.bytes)
     watch("spool_failing", "1 while the disk takes nothing", lambda: store.is_failing)
     watch("queue_events", "Events in memory, waiting for NATS", lambda: len(queue))
     watch("queue_bytes", "Bytes of events in memory, waiting for NATS", lambda: queue.bytes)

@@ -59,6 +59,15 @@ class PipelineIntake:
             self._look.cancel()
         self._put(self._pipeline.release_all(_now()))
 
+    async def durable(self) -> None:
+        """Wait until every event is durable of which anything is remembered now."""
+        bounces = self._pipeline.correlation.waiting_bounces()
+        waiting = set(map(id, bounces))
+        while waiting:
+            await asyncio.sleep(_LOOK_SECONDS)
+            waiting &= set(map(id, self._pipeline.correlation.waiting_bounces()))
+        await self._outlet.durable()
+
     def when_room(self, resume: Callable[[], None]) -> None:
         self._outlet.when_room(resume)
 

@@ -18,6 +18,7 @@ import structlog
 
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.invalid import dead_letter
+from service.durability import Durability
 from service.metrics import Metrics
 from service.nats.answer import Published, Rejected, Result
 from service.nats.publisher import Publisher
@@ -147,6 +148,13 @@ class Outlet:
     def flow_stopped(self) -> None:
         """NATS is away: who was held back early may fill the room now."""
         self._let_go()
+
+    async def durable(self) -> None:
+        """Wait until every event made until now is acknowledged, or on disk."""
+        unsaved = self.queue.all_unsaved() + self.spooler.all_unsaved()
+        if self._publisher is not None:
+            unsaved += self._publisher.all_unsaved()
+        await Durability(unsaved).reached()
 
     def done(self, results: Iterable[tuple[Envelope, Result]]) -> None:
         """The publisher's answers; one for each envelope."""

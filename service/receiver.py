@@ -105,9 +105,6 @@ class Receiver:
             correlation,
             prepare_privacy(settings),
         )
-        self._snapshots = SnapshotKeeper(
-            settings.data_dir, correlation.correlator, settings.correlation.snapshot_interval
-        )
         self._rollup = (
             RollupKeeper(
                 settings.rollup,
@@ -125,6 +122,12 @@ class Receiver:
         sources = Sources(settings.metrics.max_sources)
         export_sources(self.metrics, settings.metrics, sources)
         self._intake = intake = PipelineIntake(pipeline, self._outlet, sources)
+        self._snapshots = SnapshotKeeper(
+            settings.data_dir,
+            correlation.correlator,
+            settings.correlation.snapshot_interval,
+            intake.durable,
+        )
         if self.sharing is not None:
             self.sharing.bind(correlation.correlator, intake.learned)
             export_sharing(self.metrics, settings.sharing, self.sharing)
@@ -188,7 +191,8 @@ class Receiver:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_TASKS_STOP_SECONDS)
-        await self._snapshots.save()
+        if not left:
+            await self._snapshots.save()
         await self._store.close()
         if self._embedded is not None:
             await self._embedded.stop()

@@ -59,11 +59,14 @@ _SERVICE_LINK = re.compile(
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used: show `problems` to the operator and exit with 78."""
+    """The configuration cannot be used: show `problems` to the operator and exit with 78; with 2
+    where the command line alone is to blame."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], *, is_usage: bool = False) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+        self.is_usage = is_usage
+        """Whether each of them is the value of an option."""
 
 
 class LogConfig(BaseModel):
@@ -128,7 +131,10 @@ def load(
     try:
         settings = _settings(options or {}, from_file)
     except ValidationError as error:
-        raise ConfigError(problems + [_problem(item) for item in error.errors()]) from None
+        items = error.errors()
+        is_usage = not problems and all(_is_given(options or {}, item["loc"]) for item in items)
+        problems += [_problem(item) for item in items]
+        raise ConfigError(problems, is_usage=is_usage) from None
     tables = {name: getattr(settings, name) for name in TABLES.values()}
     if inherited is not None:
         problems += inherited.join(tables)
@@ -249,6 +255,18 @@ def _unknown_variables() -> list[str]:
         elif below and not _keys((top.lower(),)):
             problems.append(f"environment variable {variable}: {top.lower()} is not a table")
     return problems
+
+
+def _is_given(options: Mapping[str, Any], path: tuple[Any, ...]) -> bool:
+    """Whether what stands there is the value of an option, and not a table that holds some."""
+    value: Any = options
+    for part in path:
+        if not isinstance(value, Mapping):
+            return True
+        if part not in value:
+            return False
+        value = value[part]
+    return not isinstance(value, Mapping)
 
 
 def _problem(item: Any) -> str:

@@ -2,7 +2,8 @@
 
 In: the memories of a correlator. Out: a file, written whole and put in place at once; and the
 memories again. It may be lost without losing an event: a file that cannot be read is named in the
-log and otherwise ignored.
+log and otherwise ignored. What is written is a state whose events are all durable: were one of them
+lost by `kill -9`, its line, sent again, would find the recipient ended already, and make none.
 
     magic and version, LF; for each entry: memory (1 byte), length of key (2), length of value (4),
     key, value; end mark; BLAKE2b of everything before it
@@ -11,9 +12,10 @@ log and otherwise ignored.
 import asyncio
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import structlog
@@ -30,6 +32,9 @@ _END = 0xFF
 _DIGEST_BYTES = 32
 _CHUNK = 1 << 20
 _MAX_VALUE = 1 << 20
+_PATIENCE_SECONDS = 30.0
+"""How long a copy of all that is remembered is kept until its events are durable: then another one
+is taken later."""
 
 
 class SnapshotError(Exception):
@@ -37,11 +42,23 @@ class SnapshotError(Exception):
 
 
 class SnapshotKeeper:
-    def __init__(self, data_dir: Path, correlator: Correlator, interval: float) -> None:
-        """`interval`: seconds between snapshots while running; 0: only when stopping."""
+    def __init__(
+        self,
+        data_dir: Path,
+        correlator: Correlator,
+        interval: float,
+        durable: Callable[[], Awaitable[object]] | None = None,
+        patience: float = _PATIENCE_SECONDS,
+    ) -> None:
+        """`interval`: seconds between snapshots while running; 0: only when stopping. `durable`:
+        returns once every event of what was heard until it was called is durable."""
         self._path = data_dir / FILE
         self._correlator = correlator
         self._interval = interval
+        self._durable = durable
+        self._patience = patience
+        self._writing = Lock()
+        """A write goes on when whoever waits for it is cancelled."""
 
     async def load(self) -> None:
         try:
@@ -58,15 +75,42 @@ class SnapshotKeeper:
         """Until cancelled."""
         while self._interval:
             await asyncio.sleep(self._interval)
-            await self.save()
+            while not await self.save_once_durable():
+                pass
 
     async def save(self) -> None:
-        """Never raises for what the disk does not take: it is said, and tried again next time."""
-        kept = self._correlator.kept()
+        """For when every event is durable. Never raises for what the disk does not take: it is
+        said, and tried again next time."""
+        await self._write(self._correlator.kept())
+
+    async def save_once_durable(self) -> bool:
+        """False: it took so long that the copy was given up; by now it is worth to take another."""
+        if self._durable is None:
+            await self.save()
+            return True
+        kept: Kept | None = self._correlator.kept()
+        durable = asyncio.ensure_future(self._durable())
         try:
-            await asyncio.to_thread(write, self._path, kept)
+            done, _ = await asyncio.wait([durable], timeout=self._patience)
+            if not done:
+                log.info("snapshot_put_off", reason="events wait for NATS and for the disk")
+                kept = None
+            await durable
+        finally:
+            durable.cancel()
+        if kept is not None:
+            await self._write(kept)
+        return kept is not None
+
+    async def _write(self, kept: Kept) -> None:
+        try:
+            await asyncio.to_thread(self._write_alone, kept)
         except OSError as error:
             log.warning("snapshot_failed", file=str(self._path), error=str(error))
+
+    def _write_alone(self, kept: Kept) -> None:
+        with self._writing:
+            write(self._path, kept)
 
 
 def write(path: Path, kept: Kept) -> None:

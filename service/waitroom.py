@@ -57,6 +57,10 @@ class Waitroom(Generic[T]):
             place.is_waiting = False
         return [place.thing for place in places]
 
+    def all(self) -> list[T]:
+        """All that wait; they wait on."""
+        return [place.thing for places in self._by_key.values() for place in places]
+
     def overdue(self, now: float) -> list[bytes]:
         """Keys of which something has waited for too long at `now`, each once."""
         keys: dict[bytes, None] = {}

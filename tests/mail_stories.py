@@ -34,6 +34,8 @@ class Mail:
     recipients: list[Recipient]
     has_begun: bool = True
     attempts: int = 0
+    vanishes: bool = False
+    """No line tells that it left the queue."""
 
     @property
     def message_id(self) -> str:
@@ -95,13 +97,15 @@ def mails(draw: st.DrawFn, number: int, queue_id: str, may_be_unseen: bool) -> l
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> list[Step]:
+def logs(draw: st.DrawFn, may_vanish: bool = True) -> list[Step]:
     """Lives of messages one after the other under each queue id, side by side across these."""
     number = 0
     queues = []
     for queue_id in QUEUE_IDS[: draw(st.integers(1, 3))]:
         lives: list[Step] = []
         for _ in range(draw(st.integers(1, 3))):
+            if may_vanish and _may_vanish(lives) and draw(st.booleans()):
+                lives.pop().mail.vanishes = True
             lives += draw(mails(number, queue_id, may_be_unseen=not lives))
             number += 1
         queues.append(lives)
@@ -111,6 +115,16 @@ def logs(draw: st.DrawFn) -> list[Step]:
         steps.append(queue.pop(0))
         queues = [each for each in queues if each]
     return steps
+
+
+def _may_vanish(lives: list[Step]) -> bool:
+    """Whether lines of the next message are surely not of the last one of these. Of one without a
+    client or a user they may be, within a minute; and a bounce would take the next one's notice."""
+    if not lives:
+        return False
+    mail = lives[-1].mail
+    kinds = {step.kind for step in lives if step.mail is mail}
+    return mail.origin in ("client", "login", "uid") and not kinds & {"bounced", "expired"}
 
 
 def stamped(steps: list[Step], gap: timedelta, is_exact: bool) -> list[Step]:
@@ -169,8 +183,15 @@ def expected(steps: list[Step]) -> list[dict[str, Any]]:
     bounces: dict[int, list[dict[str, Any]]] = {}
     """That may yet hear of their notice, by message."""
     active: set[int] = set()
+    last: dict[str, Mail] = {}
+    """By queue id."""
     for step in steps:
         mail = step.mail
+        before = last.get(mail.queue_id, mail)
+        last[mail.queue_id] = mail
+        if before is not mail and before.vanishes:
+            events += _left(step, before, before.number in active)
+            bounces.pop(before.number, None)
         if step.kind == "active":
             mail.attempts += 1
             active.add(mail.number)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.snapshot import FILE
 from tests import sample_lines as lines
 from tests.cli.run import environment
 from tests.nats_server import client_of, real_nats, recipients, stream_messages
@@ -87,6 +88,8 @@ class TestStopping:
             await receiver.until("unsaved_events", 7)
             assert await receiver.stop() == 1
         assert receiver.events("events_lost")[0]["events"] == 7
+        # What it holds must not be ahead of the events: they may be sent again.
+        assert not (tmp_path / "data" / FILE).exists()
 
     async def test_is_not_ready_while_it_stops(self, tmp_path: Path) -> None:
         async with unable_to_end(tmp_path) as receiver:

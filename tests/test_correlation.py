@@ -75,6 +75,21 @@ def decoded(envelopes: list[Envelope]) -> list[Any]:
     return [schemas.decode(envelope.body) for envelope in envelopes]
 
 
+def test_a_notice_that_could_not_be_queued_is_nobodys_deferral() -> None:
+    house = House(notice_wait=0)
+    house.take(*BEGUN, to("a", "deferred", "first"), to("b", "bounced"))
+    [event] = decoded(house.take("postfix/qmgr[3]: 4ABCDE12F: status=deferred (bounce failed)"))
+    assert (event.event_type, event.recipient, event.attempt) == ("deferred", None, None)
+    assert (event.sender, event.category) == ("qsender@s.example", "local_error")
+    house.take("postfix/qmgr[3]: 4ABCDE12F: removed")
+    [resolved] = decoded(house.end())
+    assert (resolved.recipient, resolved.outcome, resolved.attempts) == (
+        "a@r.example",
+        "removed",
+        1,
+    )
+
+
 def test_an_expiry_ends_all_that_wait_and_is_one_frame() -> None:
     house = House()
     house.take(*BEGUN, to("a", "deferred", "first"), to("b", "deferred"), to("c", "sent"))

@@ -1,7 +1,7 @@
 """The command line: one file a command, thin. Results go to stdout, logs to stderr.
 
-Exit status: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration, 130 interrupted
-(`serve`, `tail` and `board` end that way, with 0).
+Exit status: 0 done, 1 failed at run time, 2 wrong usage (values of options, too), 78 bad
+configuration, 130 interrupted (`serve`, `tail` and `board` end that way, with 0).
 """
 
 import typer

@@ -1,4 +1,5 @@
-"""From command line options to settings; bad configuration ends the command with 78."""
+"""From command line options to settings. Bad configuration ends the command with 78, an option with
+a value that it cannot have with 2."""
 
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ PATIENCE = 1e6
 
 EX_CONFIG = 78
 """`sysexits.h`: something was found in an unconfigured or misconfigured state."""
+_USAGE = 2
+"""Of typer and the shell; `sysexits.h` has bad syntax in a parameter among wrong usage, too."""
 
 
 def load(
@@ -98,9 +101,10 @@ def pipeline_of(checked: Settings, privacy: Privacy | None) -> Pipeline:
 
 
 def fail(error: ConfigError) -> NoReturn:
+    what = "options" if error.is_usage else "configuration"
     for problem in error.problems:
-        typer.echo(f"configuration: {problem}", err=True)
-    raise typer.Exit(EX_CONFIG)
+        typer.echo(f"{what}: {problem}", err=True)
+    raise typer.Exit(_USAGE if error.is_usage else EX_CONFIG)
 
 
 def nested(**given: Any) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Ending:
     """The last attempt; None where there was none: what was said last is then in `waiting`."""
     verdict: Verdict | None
     """Why, where a last attempt failed."""
+    is_dated: bool
+    """Whether it ended with the line that tells it; else some time before."""
 
     # Written out as in `core.postfix.facts`: for the compiled core.
     def __init__(
@@ -45,12 +47,14 @@ class Ending:
         status: str | None,
         facts: Delivery | None,
         verdict: Verdict | None,
+        is_dated: bool = True,
     ) -> None:
         self.waiting = waiting
         self.outcome = outcome
         self.status = status
         self.facts = facts
         self.verdict = verdict
+        self.is_dated = is_dated
 
 
 def assemble_resolved(
@@ -65,7 +69,7 @@ def assemble_resolved(
     queued_at = context.message.queued_at
     since = waiting.arrived if queued_at is None else queued_at.timestamp()
     age = facts.delay if facts is not None else None
-    if age is None and since is not None and at >= since:
+    if age is None and since is not None and at >= since and ending.is_dated:
         age = round(at - since, 6)
     event: ResolvedEvent = _RESOLVED.validate_python(
         {

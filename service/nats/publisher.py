@@ -138,6 +138,11 @@ class Publisher:
             self._idle.clear()
         return self._written(wire, begun)
 
+    def all_unsaved(self) -> list[Envelope]:
+        """All that are in memory only; they stay in flight."""
+        in_flight = [pending.envelope for pending in self._flight.all()]
+        return [envelope for envelope in in_flight if envelope.row is None]
+
     def withdraw_unsaved(self) -> list[Envelope]:
         """Takes back what is not acknowledged and in memory only, oldest first. Whatever is still
         answered to it is nobody's: it may be stored, and then what is published of it later is a

@@ -19,6 +19,7 @@ from service.spool import opening
 from service.spool.database import Damaged, Totals, read_totals, transaction
 from service.spool.errors import SpoolRefused, SpoolUnavailable
 from service.spool.housekeeping import Reserve, spare_wanted, tidy
+from service.spool.salvage import SetAside, measure_set_aside
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +28,7 @@ Work = Callable[[sqlite3.Connection, Totals], T]
 
 
 class Holder:
-    """Used by one thread; others may read `totals`, `generation` and `last_error`."""
+    """Used by one thread; others may read `totals`, `set_aside`, `generation`, `last_error`."""
 
     def __init__(self, path: Path, on_change: Callable[[], None]) -> None:
         self._path = path
@@ -39,6 +40,8 @@ class Holder:
         self._was_full = False
         self._suspicion: tuple[int, str] | None = None
         self.totals = Totals()
+        self.set_aside = SetAside()
+        """Damaged files that an operator has yet to take away."""
         self.generation = 0
         """Counts up when another file has taken the place of the database."""
         self.last_error: str | None = None
@@ -48,6 +51,15 @@ class Holder:
         """Raises `SpoolRefused`. A full disk is no reason: it is waited for."""
         try:
             self._open()
+            self._measure()
+            if self.set_aside.files:
+                log.warning(
+                    "spool_files_set_aside",
+                    folder=str(self._path.parent),
+                    files=self.set_aside.files,
+                    bytes=self.set_aside.bytes,
+                    remedy="mailfault spool status",
+                )
             self._reserve.take()
         except (OSError, sqlite3.Error) as error:
             if opening.is_refusal(error):
@@ -78,6 +90,7 @@ class Holder:
 
     def look(self) -> None:
         """What is done unasked, now and then."""
+        self._measure()
         try:
             if self.last_error is not None:
                 self._try_again()
@@ -100,6 +113,12 @@ class Holder:
                 self._suspicion = (self.generation, str(error))
             elif not opening.is_busy(error) or self.last_error is not None:
                 self._failed(error)
+
+    def _measure(self) -> None:
+        try:
+            self.set_aside = measure_set_aside(self._path)
+        except OSError:
+            pass  # for want of a look nothing may fail; at the next one it is seen
 
     def close(self) -> None:
         """Moves the log into the database, where the disk lets it."""

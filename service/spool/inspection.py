@@ -18,6 +18,7 @@ from service.spool.database import connect, connect_reader, identify, read_total
 from service.spool.errors import SpoolRefused
 from service.spool.operations import DAMAGED, requeue
 from service.spool.rows import COLUMNS, from_row
+from service.spool.salvage import files_set_aside
 
 _PIECE = 200
 _EVENTS = f"SELECT id, {COLUMNS} FROM events WHERE id > ? ORDER BY id LIMIT {_PIECE}"
@@ -64,11 +65,7 @@ def status(path: Path) -> Status:
             first[0] if first else None,
             {reason.decode(errors="replace"): count for reason, count in reasons},
             path.stat().st_size,
-            sorted(
-                found
-                for found in path.parent.glob(f"{path.name}.damaged-*")
-                if not found.name.endswith(("-wal", "-shm"))
-            ),
+            files_set_aside(path),
         )
 
 

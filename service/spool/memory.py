@@ -77,9 +77,13 @@ class MemoryQueue:
         self._bytes -= size
         return taken
 
+    def all_unsaved(self) -> list[Envelope]:
+        """All that are in memory only; they stay."""
+        return [envelope for envelope in self._envelopes if envelope.row is None]
+
     def take_unsaved(self) -> list[Envelope]:
         """All that are in memory only, oldest first, out of the queue."""
-        unsaved = [envelope for envelope in self._envelopes if envelope.row is None]
+        unsaved = self.all_unsaved()
         if unsaved:
             self._envelopes = deque(e for e in self._envelopes if e.row is not None)
             self._bytes = sum(len(envelope.body) for envelope in self._envelopes)

@@ -37,6 +37,27 @@ def set_aside(path: Path, why: str, salvaged: Mapping[str, int]) -> None:
     log.error("spool_set_aside", file=str(path), now=str(target), reason=why, **salvaged)
 
 
+def files_set_aside(path: Path) -> list[Path]:
+    """Damaged databases that wait for somebody to look at them."""
+    found = path.parent.glob(f"{path.name}.damaged-*")
+    return sorted(file for file in found if not file.name.endswith(("-wal", "-shm")))
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """How much of them there is."""
+
+    files: int = 0
+    bytes: int = 0
+
+
+def measure_set_aside(path: Path) -> SetAside:
+    """With their companions. Raises `OSError`, also where one is taken away meanwhile."""
+    files = files_set_aside(path)
+    members = [member for file in files for member in family(file) if member.exists()]
+    return SetAside(len(files), sum(member.stat().st_size for member in members))
+
+
 def take_over(damaged: Path, db: sqlite3.Connection) -> dict[str, int]:
     """Copy each row that is whole into `db`; how many, by table. The ids stay: who is about to
     remove one may. Raises `sqlite3.Error` where `db` cannot be written."""

@@ -76,6 +76,11 @@ class Spooler:
         """Whether anything waits for the disk, or on it."""
         return self.is_behind or not self._saved.is_set()
 
+    def all_unsaved(self) -> list[Envelope]:
+        """All that wait for the disk and are in memory only."""
+        buried = [envelope for envelope, _, _ in self._burials if envelope.row is None]
+        return self.incoming.all_unsaved() + buried
+
     def put(self, envelopes: list[Envelope]) -> None:
         """Each is told (`on_durable`) once it is committed."""
         if envelopes:
@@ -126,7 +131,7 @@ class Spooler:
                 self._saved.set()
                 self._work.clear()
                 await self._work.wait()
-            batch = self.incoming.first(_APPEND_EVENTS, _APPEND_BYTES)
+            batch = self._next_batch()
             try:
                 await self._bury_all()
                 if batch:
@@ -137,6 +142,7 @@ class Spooler:
             except (SpoolUnavailable, SpoolFull) as error:
                 log.debug("spool_append_failed", error=str(error))
                 if batch and self._may_bypass():
+                    batch = self.incoming.first(_APPEND_EVENTS, _APPEND_BYTES)
                     self.incoming.drop_first(len(batch))
                     self._hand_on(batch)
                 else:
@@ -187,6 +193,13 @@ class Spooler:
         self._may_remove.clear()
         rows, self._removals = self._removals, []
         await self._store.remove(rows)
+
+    def _next_batch(self) -> list[Envelope]:
+        """As many as the disk may hold; one where that is none, so that the store says so."""
+        events, size = self._store.room
+        return self.incoming.first(
+            min(_APPEND_EVENTS, max(1, events)), min(_APPEND_BYTES, max(1, size))
+        )
 
     def _appended(self, batch: list[Envelope], rows: range) -> None:
         is_next = rows.start == self._last_row + 1 == self._cursor + 1

@@ -23,6 +23,7 @@ from service.spool.opening import database_path, is_damage
 from service.spool.reader import Reader
 from service.spool.requests import Append, Bury, BuryDamaged, Remove, Request
 from service.spool.rows import to_row
+from service.spool.salvage import SetAside
 from service.spool.writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -116,12 +117,25 @@ class SpoolStore:
         return self._writer.holder.totals.dead
 
     @property
+    def set_aside(self) -> SetAside:
+        """Damaged files of before, which are no part of the cap."""
+        return self._writer.holder.set_aside
+
+    @property
     def has_room(self) -> bool:
         """Whether `append` may succeed: there is room below the cap, and the disk takes writes."""
         return (
             not self.is_failing
             and self.events < self._config.max_events
             and self.bytes < self._config.max_bytes
+        )
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """Events and bytes below the cap."""
+        return (
+            max(0, self._config.max_events - self.events),
+            max(0, self._config.max_bytes - self.bytes),
         )
 
     @property

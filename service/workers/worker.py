@@ -49,6 +49,7 @@ class Worker:
         self._stop_seconds = stop_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._is_stopping = False
+        self._launching = asyncio.Lock()
 
     @property
     def is_running(self) -> bool:
@@ -87,9 +88,12 @@ class Worker:
             in_a_row = 0 if clock() - began > _STEADY_SECONDS else in_a_row
             await asyncio.sleep(_RESTART_WAITS[min(in_a_row, len(_RESTART_WAITS) - 1)])
             in_a_row += 1
-            self.restarts += 1
-            began = clock()
-            await self._launch()
+            async with self._launching:
+                if self._is_stopping:
+                    return
+                self.restarts += 1
+                began = clock()
+                await self._launch()
 
     async def ask_metrics(self) -> None:
         """Renews `metrics` if it answers."""
@@ -111,6 +115,8 @@ class Worker:
     async def stop(self) -> int:
         """Its exit status; 0 where it was never started."""
         self._is_stopping = True
+        async with self._launching:
+            pass  # one that is just being started is stopped, too
         if self._process is None:
             return 0
         self.tell(signal.SIGTERM)

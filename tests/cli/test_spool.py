@@ -7,11 +7,13 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from structlog.testing import capture_logs
 
 import schemas.samples
 from service.core.envelope import Envelope
 from service.spool.store import SpoolStore
 from tests.cli.run import objects, run, run_process
+from tests.nats.waiting import until
 from tests.spool.stores import envelope, envelopes, file_of, numbers, opened, set_aside
 
 BOUNCED = schemas.samples.example_bytes("bounced")
@@ -99,6 +101,23 @@ class TestStatus:
         async with opened(tmp_path):
             pass
         assert status(tmp_path)["set_aside"] == [str(set_aside(tmp_path)[0])]
+
+    async def test_what_was_set_aside_is_told_until_it_is_taken_away(self, tmp_path: Path) -> None:
+        async with opened(tmp_path):
+            pass
+        file_of(tmp_path).write_bytes(b"x" * 9000)
+        with capture_logs() as logs:
+            async with opened(tmp_path) as store:
+                assert (store.set_aside.files, store.set_aside.bytes) == (1, 9000)
+        assert "spool_set_aside" in [entry["event"] for entry in logs]
+        with capture_logs() as logs:
+            async with opened(tmp_path) as store:
+                assert (store.set_aside.files, store.set_aside.bytes) == (1, 9000)
+                [file] = set_aside(tmp_path)
+                file.unlink()
+                await until(lambda: store.set_aside.files == store.set_aside.bytes == 0)
+        [told] = [entry for entry in logs if entry["event"] == "spool_files_set_aside"]
+        assert (told["files"], told["bytes"]) == (1, 9000)
 
 
 class TestExport:

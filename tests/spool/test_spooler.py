@@ -165,6 +165,26 @@ async def test_a_full_spool_keeps_them_waiting_and_acknowledges_nothing(tmp_path
         await until(lambda: way.numbers == [0, 1, 2, 3])
 
 
+async def test_what_comes_at_once_does_not_pass_the_bound(tmp_path: Path) -> None:
+    """Up to two thousand events of one read got in beyond a small `spool.max_events`."""
+    async with Way(tmp_path, max_events=3).running() as way:
+        way.appetite = 0
+        way.spooler.put([numbered(number) for number in range(10)])
+        await until(lambda: way.spooler.unsaved == 7)
+        assert way.store.events == 3
+        way.appetite = 1000
+        way.spooler.look_again()
+        numbers: list[int] = []
+        while len(numbers) < 10:
+            await until(lambda: way.got)
+            assert way.store.events <= 3
+            numbers.append(way.numbers[0])
+            row = way.got.pop(0).row
+            assert row is not None
+            way.spooler.published(row)
+        assert numbers == list(range(10))
+
+
 async def test_a_full_spool_that_is_tried_again_is_no_room(tmp_path: Path) -> None:
     """Each try took the events out of the waiting room, which looked empty until they were back:
     datagrams got in beyond its bound, and the gauge and `/readyz` fluttered."""

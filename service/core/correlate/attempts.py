@@ -188,6 +188,10 @@ class Attempts:
             self.queued.close(key, seconds)
         return all_ended
 
+    def is_end_of_any(self, line: str) -> bool:
+        """Whether that line, by its event id, ended somebody's waiting when it was here before."""
+        return self._endings.left(line.encode()) is not None
+
     def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
         """Of a recipient that was not waiting."""
         recipient = facts.recipient
@@ -209,6 +213,14 @@ class Attempts:
             return False
         waiting = (self.waiting(key + NAME + name) for name in names_of(queued))
         return any(one is not None and one.last_deferred <= at for one in waiting)
+
+    def all_before(self, key: bytes, at: float) -> bool:
+        """Whether nobody waits who was deferred at `at` or after it."""
+        queued = self.queued.entries.get(key)
+        if queued is None:
+            return True
+        waiting = (self.waiting(key + NAME + name) for name in names_of(queued))
+        return all(one is None or one.last_deferred < at for one in waiting)
 
     def activation(self, key: bytes, story: Story | None) -> int:
         """How often qmgr took up this message, as far as counted; 0 where that was not seen."""

@@ -64,6 +64,8 @@ class News(Enum):
     """The message is gone."""
     LATER = "later"
     """Others were asked of this message: it has to wait for their answer."""
+    REUSED = "reused"
+    """Another message begins under an id under which recipients wait; it has yet to be heard."""
     UNKNOWN = "unknown"
     """It goes on here and did not begin here."""
 
@@ -99,31 +101,35 @@ class Correlator:
         if opening == TO:
             return self._served(trace, stamp)
         if opening == MESSAGE_ID:
-            self._identified(trace, stamp)
+            return self._identified(trace, stamp)
         elif opening == REMOVED:
             return News.REMOVED
         elif opening == CLIENT:
-            self._accepted(trace, stamp)
+            return self._accepted(trace, stamp)
         elif opening == UID:
-            self._submitted(trace, stamp)
-        else:
-            return self._links.notified(trace, stamp)
-        return None
+            return self._submitted(trace, stamp)
+        return self._links.notified(trace, stamp)
 
-    def _accepted(self, trace: Trace, stamp: bytes) -> None:
+    def _accepted(self, trace: Trace, stamp: bytes) -> News | None:
         """smtpd(8) or qmqpd(8): `client=`."""
         _, key, time, _, text = trace
         if is_session(key):
             record = CLIENT_RECORD + time + SEPARATOR + text[:LONGEST_RECORD]
             self.memory.renew(key, stamp + record)
-            return
-        self._begin(trace, CLIENT_RECORD, stamp)
+            return None
+        if self._begin(trace, CLIENT_RECORD, stamp) is None:
+            return News.REUSED
         self._links.given_back(trace)
+        return None
 
-    def _submitted(self, trace: Trace, stamp: bytes) -> None:
+    def _submitted(self, trace: Trace, stamp: bytes) -> News | None:
         """pickup(8): `uid=`."""
-        if self._begin(trace, UID_RECORD, stamp):
+        is_new = self._begin(trace, UID_RECORD, stamp)
+        if is_new is None:
+            return News.REUSED
+        if is_new:
             self._links.requeued(trace)
+        return None
 
     def _served(self, trace: Trace, stamp: bytes) -> News | None:
         """A delivery, and it is no failure."""
@@ -135,9 +141,9 @@ class Correlator:
             return News.DELIVERY
         return None
 
-    def _begin(self, trace: Trace, kind: bytes, stamp: bytes) -> bool:
+    def _begin(self, trace: Trace, kind: bytes, stamp: bytes) -> bool | None:
         """A message begins. What was known under its id was another one's, unless this line has
-        been here before (then False) or came late."""
+        been here before (then False) or came late. None: recipients of that one wait."""
         _, key, time, _, text = trace
         record = b"".join((kind, time, SEPARATOR, text[:LONGEST_RECORD]))
         known = self.memory.entries.get(key)
@@ -148,13 +154,12 @@ class Correlator:
             elif begun(stamp) - begun(known) < NEIGHBOUR_SECONDS:
                 self.memory.put(key, known + record)
                 return True
-            self._forget(key)
-        elif key in self.attempts.queued.entries:
-            self._forget(key)
+        if not self._is_free(key, known):
+            return None
         self.memory.add(key, stamp + record)
         return True
 
-    def _identified(self, trace: Trace, stamp: bytes) -> None:
+    def _identified(self, trace: Trace, stamp: bytes) -> News | None:
         """cleanup(8): `message-id=`."""
         _, key, time, _, text = trace
         record = MESSAGE_ID_RECORD + text[:LONGEST_RECORD]
@@ -164,13 +169,13 @@ class Correlator:
                 if not has_begun(known):  # Postfix' own: what made it was told before
                     record = BEGUN_RECORD + time + record
                 self.memory.put(key, known + record)
-                return
+                return None
             if known.find(ACTIVE_RECORD) < 0 or known.find(record) >= 0:
-                return  # a second such header, or the line once more
-            self._forget(key)
-        elif key in self.attempts.queued.entries:
-            self._forget(key)
+                return None  # a second such header, or the line once more
+        if not self._is_free(key, known):
+            return News.REUSED
         self.memory.add(key, stamp + BEGUN_RECORD + time + record)
+        return None
 
     def _activated(self, trace: Trace, stamp: bytes) -> News | None:
         """qmgr(8): `from=<sender>, size=n, nrcpt=n (queue active)`."""
@@ -181,7 +186,8 @@ class Correlator:
         record = ACTIVE_RECORD + text[: -len(_ACTIVE_END)][:LONGEST_RECORD]
         is_active = known is not None and known.find(ACTIVE_RECORD) >= 0
         if known is not None and is_active and _is_of_another(known, record):
-            self._forget(key)
+            if not self._is_free(key, known):
+                return News.REUSED
             known = None
         self.attempts.activated(key)
         if known is None:
@@ -238,10 +244,20 @@ class Correlator:
         """The message was refused as a whole: qmgr never has it, and never says `removed`."""
         self._refused.add(key, seconds)
 
-    def _forget(self, key: bytes) -> None:
+    def forget(self, key: bytes) -> None:
         """Another message has its id."""
         self.attempts.drop(key)
         self.memory.discard(key)
+
+    def _is_free(self, key: bytes, known: bytes | None) -> bool:
+        """Forgets what was known under this id; not where recipients wait, who are told first."""
+        if key in self.attempts.queued.entries:
+            if self.attempts.is_awaited(key):
+                return False
+            self.forget(key)
+        elif known is not None:
+            self.memory.discard(key)
+        return True
 
     # All that is remembered
 

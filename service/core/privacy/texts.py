@@ -24,8 +24,11 @@ _LEADING = "=/&?"
 _AROUND = "'`.!?"
 _QUOTED_MAX = 320
 """RFC 3696, erratum 1690: no address is longer."""
-_V4 = re.compile(r"(?<![0-9])[0-9]{1,3}(?:\.[0-9]{1,3}){3,}")
-_V6 = re.compile(r"(?:[Ii][Pp][Vv]6:)?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,39}")
+# However long: of several that are glued together the whole is one word, and none of it may stay.
+_V4 = re.compile(r"(?<![0-9])[0-9]+(?:\.[0-9]+){3,}")
+_V6 = re.compile(r"(?:[Ii][Pp][Vv]6:)?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*")
+_TIME_COLONS = 4
+"""More stand in no time and no date."""
 _ENCODED_AT = "%40"
 
 
@@ -108,7 +111,7 @@ class Texts:
             word = match[0]
             if ip_of(word) is None:  # `10:00:05`, `2001:db8::1: blocked`
                 word = word.strip(":.")
-            if ip_of(word) is not None:
+            if ip_of(word) is not None or "::" in word or word.count(":") > _TIME_COLONS:
                 start = text.index(word, match.start())
                 yield start, start + len(word), self._shown_ip(word)
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from service.core.correlate.correlator import News
 from service.core.correlate.memory import stamp_of
 from tests.core.correlate.heard import ACTIVE, CLIENT, MESSAGE_ID, NOW, REMOVED, Log, told
 
@@ -150,7 +151,10 @@ def test_used_again_while_nobody_listened(first: str) -> None:
     log = Log()
     log.tell(CLIENT, MESSAGE_ID, ACTIVE)
     log.deferred("r@x", "1")
-    log.tell(first, after=9000)
+    assert log.tell(first, after=9000) is News.REUSED
+    assert log.known.attempts.is_awaited(log.key()), "until they were told"
+    log.known.forget(log.key())
+    log.tell(first)
     story = log.story()
     assert story is not None
     assert not story.is_whole

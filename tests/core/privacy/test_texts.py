@@ -150,3 +150,23 @@ def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
     start = time.process_time()
     made.clean(text)
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("times", [2, 3, 5])
+@pytest.mark.parametrize(
+    "ip",
+    ["192.0.2.66", "2001:db8::66", "::1", "2001:db8:1:2:3:4:5:66", "::ffff:192.0.2.66"],
+)
+@pytest.mark.parametrize("known", [None, "203.0.113.9"])
+def test_of_addresses_that_are_glued_together_nothing_is_left(
+    ip: str, times: int, known: str | None
+) -> None:
+    """Of a client that the event does not name: nobody can tell where one of them ends."""
+    cleaned = texts(client=DROP, ip=known).clean(f"at 10:00:05 from {ip * times}; gone")
+    assert cleaned.removeprefix("at 10:00:05 from ").strip(":*") == "; gone"
+
+
+def test_of_an_address_of_each_kind_glued_together_nothing_is_left() -> None:
+    for word in ("2001:db8::66192.0.2.66", "192.0.2.662001:db8::66"):
+        cleaned = texts(client=DROP).clean(f"from {word} blocked")
+        assert not set(cleaned) & set("0123456789"), cleaned
