@@ -31,6 +31,8 @@ ASKED_RECORD: Final = b"\na"
 LONGEST_RECORD: Final = 512
 """Bytes that are kept of a line's text. Of one that is cut nothing is believed that stands at its
 end: whoever chose a long address may have placed there what looks like one."""
+LONGEST_MESSAGE_ID: Final = 1024
+"""The same of a message-id, which is kept whole or not at all: a header line has up to 998."""
 NEIGHBOUR_SECONDS: Final = 60
 """How far apart the beginnings of one message may be that two sources tell of."""
 

@@ -85,7 +85,8 @@ def test_logins(said: str, username: str | None) -> None:
         ("<a b> (comment), status=sent (x)", "<a b> (comment), status=sent (x)"),
         ("<4ABCDE12F: removed>", "4ABCDE12F: removed"),
         ("<j\u00f6@\u4f8b\u3048>", "j\u00f6@\u4f8b\u3048"),
-        ("<" + "x" * 600 + ">", None),
+        ("<" + "x" * 980 + ">", "x" * 980),
+        ("<" + "x" * 1100 + ">", None),
     ],
 )
 def test_message_ids(said: str, message_id: str | None) -> None:
