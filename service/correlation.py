@@ -501,8 +501,7 @@ class Correlation:
 
     def _may_wait(self, entry: Entry, key: bytes) -> bool:
         """Messages are counted, not their recipients: one notice tells of all of these."""
-        receipts = entry.batch.receipts
-        if self._notice_wait <= 0 or (receipts is not None and receipts.is_pressed):
+        if self._notice_wait <= 0:
             return False
         if key in self._bounces:
             return True

@@ -512,3 +512,8 @@ def test_nothing_waits_on_while_its_sender_waits() -> None:
     [removed] = take("postfix/smtpd[1]: disconnect from x")
     assert (removed.event_type, removed.outcome) == ("resolved", "removed")
     assert house.correlation.held == 0
+    [bounced] = take(*BEGUN, to("a", "bounced"), NOTICE)
+    assert bounced.notice is not None, "it was read with the bounce"
+    [bounced] = take(to("b", "bounced"))
+    assert bounced.notice is None
+    assert house.correlation.held == 0
