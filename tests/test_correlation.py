@@ -304,12 +304,14 @@ def test_two_aliases_of_one_recipient() -> None:
     assert (resolved.outcome, resolved.attempts) == ("delivered", 2)
 
 
-def test_a_long_message_id_is_told() -> None:
+def test_a_long_message_id_and_a_long_sender_are_told() -> None:
     house = House()
-    message_id = f"{'x' * 970}@m.example"
-    house.take(BEGUN[0], BEGUN[1].replace("qid@m.example", message_id), ACTIVE)
+    message_id, sender = f"{'x' * 970}@m.example", f"{'y' * 900}@s.example"
+    active = ACTIVE.replace("qsender@s.example", sender)
+    house.take(BEGUN[0], BEGUN[1].replace("qid@m.example", message_id), active)
     [event] = decoded(house.take(to("a", "deferred")))
     assert (event.message.message_id, event.message.context) == (message_id, "complete")
+    assert (event.sender, event.message.size) == (sender, 9)
 
 
 def test_an_empty_message_id_header_is_all_there_is_to_know() -> None:

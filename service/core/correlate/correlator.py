@@ -26,7 +26,6 @@ from service.core.correlate.records import (
     ACTIVE_RECORD,
     BEGUN_RECORD,
     CLIENT_RECORD,
-    LONGEST_MESSAGE_ID,
     LONGEST_RECORD,
     MESSAGE_ID_RECORD,
     NEIGHBOUR_SECONDS,
@@ -158,7 +157,7 @@ class Correlator:
     def _identified(self, trace: Trace, stamp: bytes) -> None:
         """cleanup(8): `message-id=`."""
         _, key, time, _, text = trace
-        record = MESSAGE_ID_RECORD + text[:LONGEST_MESSAGE_ID]
+        record = MESSAGE_ID_RECORD + text[:LONGEST_RECORD]
         known = self.memory.entries.get(key)
         if known is not None:
             if known.find(MESSAGE_ID_RECORD) < 0:

@@ -14,7 +14,6 @@ from service.core.correlate.records import (
     ACTIVE_RECORD,
     BEGUN_RECORD,
     CLIENT_RECORD,
-    LONGEST_MESSAGE_ID,
     LONGEST_RECORD,
     MESSAGE_ID_RECORD,
     NOTICE_RECORD,
@@ -183,13 +182,13 @@ def _time(stamp: str, value: bytes, zone: tzinfo) -> datetime | None:
 def _believed(record: bytes) -> bytes:
     """All of it, but for one that is cut: of that its stamp, and the name of a client; of a
     message-id nothing."""
-    if record[:1] == _MESSAGE_ID:
-        return record if len(record) <= LONGEST_MESSAGE_ID else b""
     head, separator, text = record[:1], b"", record[1:]
     if head in _STAMPED:
         head, separator, text = record.partition(SEPARATOR)
     if len(text) < LONGEST_RECORD:
         return record
+    if head == _MESSAGE_ID:
+        return b""
     return head + separator + (text.partition(b",")[0] if head.startswith(_CLIENTS) else b"")
 
 
