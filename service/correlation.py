@@ -24,6 +24,7 @@ from service.core.correlate.trace import (
     queue_of,
     told_by,
 )
+from service.core.correlate.waiting import Waiting
 from service.core.line import Line, event_id
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
@@ -63,6 +64,22 @@ class Sharing(Protocol):
         ...
 
 
+class _Part:
+    """A bounce that may be of one target of a recipient that waits, while another one waits on."""
+
+    __slots__ = ("facts", "failure", "may_wait", "waiting")
+
+    def __init__(self, failure: Failure, facts: Delivery, waiting: Waiting, may_wait: bool) -> None:
+        """`waiting`: as it was, with this attempt counted; `may_wait`: for its notice."""
+        self.failure = failure
+        self.facts = facts
+        self.waiting = waiting
+        self.may_wait = may_wait
+
+
+_Served = tuple[Entry, Queue, Success | _Part]
+
+
 class Correlation:
     def __init__(
         self, config: CorrelationConfig, zone: tzinfo, sharing: Sharing | None = None
@@ -84,8 +101,8 @@ class Correlation:
         """Lines of messages that began elsewhere: they wait for what the others know."""
         self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
         """Removals that wait for the last lines of deferred recipients."""
-        self._served: Waitroom[tuple[Entry, Queue, Success]] = Waitroom(config.removal_wait)
-        """Deliveries of local(8) that may have been only one part of it."""
+        self._served: Waitroom[_Served] = Waitroom(config.removal_wait)
+        """Ends of deliveries that may have been only one part of it, as of an alias."""
         self._leaving_keys: set[bytes] = set()
         self._released: list[Released] = []
         self.hurried = 0
@@ -164,22 +181,22 @@ class Correlation:
 
     def overdue(self, now: float) -> None:
         """Release what has waited long enough at `now`."""
+        for key in self._served.overdue(now):
+            self._let_served_end(key)  # first: of these, too, some wait for their notice then
         for key in self._bounces.overdue(now):
             self._let_bounces_go(key)
         for key in self._foreign.overdue(now):
             self.learned(key, now)
-        for key in self._served.overdue(now):
-            self._let_served_end(key)
         for key in self._leaving.overdue(now):
             self._let_leave(key)
 
     def hurry(self) -> None:
         """Let go of what waits for a later line. With RELP all lines behind it wait, too, and the
         sender has sent nearly all it may: what had to come soon has come."""
+        while (key := self._served.oldest()) is not None:
+            self._let_served_end(key)  # first: of these, too, some wait for their notice then
         while (key := self._bounces.oldest()) is not None:
             self._let_bounces_go(key)
-        while (key := self._served.oldest()) is not None:
-            self._let_served_end(key)
         while (key := self._leaving.oldest()) is not None:
             self._let_leave(key)
 
@@ -220,17 +237,16 @@ class Correlation:
         return self._delivery(entry, queue, key)
 
     def _delivery(self, entry: Entry, queue: Queue, key: bytes) -> Outcome | None:
-        """A recipient was served. Of local(8) it may have been one target of an alias, while
-        another one of the same recipient is not: then Postfix tries both again."""
+        """A recipient was served. It may have been one target of an alias, while another one of the
+        same recipient is not: then Postfix tries both again."""
         if key not in self.correlator.attempts.queued.entries:
             return Skip.NOT_A_FAILURE
         line = _line(entry, self._zone)
         success = parse_success(line.message)
         if success is None:
             return Skip.NOT_A_FAILURE
-        if success.record.daemon == _LOCAL and self.correlator.attempts.is_waited_for(
-            key, success.facts
-        ):
+        waiting = self.correlator.attempts.seen(key, success.facts, _at(line))
+        if waiting is not None and _may_be_part(success.record, success.facts, waiting):
             if self.correlator.attempts.has_just_failed(key, success.facts):
                 return Skip.NOT_A_FAILURE
             self._hold(self._served, key, (entry, queue, success), entry.batch.now)
@@ -337,7 +353,19 @@ class Correlation:
         story = self.correlator.story(queue, key)
         if facts.kind == "deferred":
             return self._deferred(entry, failure, facts, queue, key, story)
-        return self._bounced(entry, failure, facts, queue, key, story)
+        # The null sender too: with `notify_classes = 2bounce` the postmaster is told of those. Not
+        # where it is unknown: nothing was seen of this message, and little will be.
+        is_known = facts.sender is not None or (story is not None and story.sender is not None)
+        may_wait = is_known and self._may_wait(entry, key)
+        waiting = self.correlator.attempts.seen(key, facts, _at(line))
+        if waiting is not None and _may_be_part(record, facts, waiting):
+            part = _Part(failure, facts, waiting, may_wait)
+            if self.correlator.attempts.has_just_failed(key, facts):
+                return self._part_bounced(entry, part, queue, key, is_end=False)
+            self._hold(self._served, key, (entry, queue, part), entry.batch.now)
+            return None
+        job = self._bounced(entry, failure, facts, queue, key, story)
+        return self._until_notice(entry, job, key, may_wait)
 
     def _add_client(self, facts: Reject, queue: Queue, message: SyslogMessage) -> None:
         """What a filter before the queue refuses at its end, smtpd logs without the client."""
@@ -363,7 +391,7 @@ class Correlation:
         if attempt is None:
             return Job(line, failure, verdict, context_of(story))
         waiting, reply = attempt.waiting, facts.remote_reply
-        self._let_served_end(key, but=waiting.recipient)
+        self._has_not_ended(key, waiting.recipient)
         if attempt.is_news:
             waiting.smtp_code = None if reply is None else reply.smtp_code
             if verdict is not None:
@@ -377,6 +405,16 @@ class Correlation:
         first = line.message.time if since == at else utc(since)
         return Job(line, failure, verdict, context_of(story, attempt.number, first))
 
+    def _part_bounced(
+        self, entry: Entry, part: _Part, queue: Queue, key: bytes, is_end: bool
+    ) -> Job | None:
+        """`is_end`: of the waiting, too."""
+        story = self.correlator.story(queue, key)
+        job = self._bounced(
+            entry, part.failure, part.facts, queue, key, story, part.waiting, is_end
+        )
+        return self._until_notice(entry, job, key, part.may_wait)
+
     def _bounced(
         self,
         entry: Entry,
@@ -385,7 +423,9 @@ class Correlation:
         queue: Queue,
         key: bytes,
         story: Story | None,
-    ) -> Job | None:
+        part_of: Waiting | None = None,
+        is_end: bool = True,
+    ) -> Job:
         line, seconds = _line(entry, self._zone), entry.batch.seconds
         job = Job(line, failure, entry.verdict)
         attempt = since = None
@@ -398,9 +438,15 @@ class Correlation:
                 Ending(waiting, "expired", facts.status, None, None) for waiting in job.expired
             ]
         else:
-            waiting = self.correlator.attempts.ended(key, facts, _at(line), event_id(line), seconds)
+            waiting = None
+            if is_end:
+                waiting = self.correlator.attempts.ended(
+                    key, facts, _at(line), event_id(line), seconds
+                )
             if waiting is not None:
                 job.endings = [Ending(waiting, "bounced", facts.status, facts, entry.verdict)]
+            waiting = waiting or part_of
+            if waiting is not None:
                 attempt, since = waiting.attempt, waiting.since
             elif self.correlator.attempts.is_first_attempt(key, story, facts):
                 attempt = 1
@@ -410,9 +456,11 @@ class Correlation:
         sender = facts.sender if facts.sender is not None else context.sender
         context.backscatter_risk = backscatter_risk(story, sender)
         job.context = context
-        # The null sender too: with `notify_classes = 2bounce` the postmaster is told of those. Not
-        # where it is unknown: nothing was seen of this message, and little will be.
-        if sender is not None and self._may_wait(entry, key):
+        return job
+
+    def _until_notice(self, entry: Entry, job: Job, key: bytes, may_wait: bool) -> Job | None:
+        """None: it waits for its notice."""
+        if may_wait:
             self._hold(self._bounces, key, (entry, job), entry.batch.now)
             return None
         return job
@@ -439,6 +487,8 @@ class Correlation:
         """Bounces have their notice, or there will be none. A line that is older than they are was
         sent again and tells nothing of them."""
         _, key, stamp, _, _ = trace
+        if key in self._served:
+            self._let_served_end(key)  # it comes when an attempt is over
         if key not in self._bounces:
             return
         # Read before anything is taken: a line that cannot be right raises, and they wait on.
@@ -456,13 +506,21 @@ class Correlation:
     def _let_bounces_go(self, key: bytes) -> None:
         self._released += self._bounces.take(key)
 
-    def _let_served_end(self, key: bytes, but: str | None = None) -> None:
-        """`but`: this recipient has not been served after all."""
-        for entry, queue, success in self._served.take(key):
+    def _let_served_end(self, key: bytes) -> None:
+        self._release_served(key, self._served.take(key), is_end=True)
+
+    def _has_not_ended(self, key: bytes, recipient: str) -> None:
+        """What this recipient had so far was only a part of it."""
+        parts = self._served.take_those(key, lambda served: recipient in _names(served[2].facts))
+        self._release_served(key, parts, is_end=False)
+
+    def _release_served(self, key: bytes, served: list[_Served], is_end: bool) -> None:
+        for entry, queue, end in served:
             outcome: Outcome | None = Skip.NOT_A_FAILURE
-            names = (success.facts.recipient, success.facts.original_recipient)
-            if but is None or but not in names:
-                outcome = self._safely(entry, self._delivered, entry, queue, key, success)
+            if isinstance(end, _Part):
+                outcome = self._safely(entry, self._part_bounced, entry, end, queue, key, is_end)
+            elif is_end:
+                outcome = self._safely(entry, self._delivered, entry, queue, key, end)
             if outcome is not None:
                 self._released.append((entry, outcome))
 
@@ -484,8 +542,7 @@ class Correlation:
 
     def _may_wait(self, entry: Entry, key: bytes) -> bool:
         """Messages are counted, not their recipients: one notice tells of all of these."""
-        receipts = entry.batch.receipts
-        if self._notice_wait <= 0 or (receipts is not None and receipts.is_pressed):
+        if self._notice_wait <= 0:
             return False
         if key in self._bounces:
             return True
@@ -520,6 +577,20 @@ class Correlation:
     def _tell_others(self, queue: Queue, key: bytes) -> None:
         if self.sharing is not None:
             self.sharing.changed(queue, key)
+
+
+def _names(facts: Delivery) -> tuple[str | None, str | None]:
+    return facts.recipient, facts.original_recipient
+
+
+def _may_be_part(record: Record, facts: Delivery, waiting: Waiting) -> bool:
+    """Whether a delivery that ended may have been one of several of a recipient that waits: of an
+    alias local(8) logs one for each target; and several recipients may have become one."""
+    return (
+        record.daemon == _LOCAL
+        or facts.recipient != waiting.recipient
+        or facts.original_recipient != waiting.original_recipient
+    )
 
 
 def _at(line: Line) -> float:

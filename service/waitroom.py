@@ -6,6 +6,7 @@ order of their times.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -60,6 +61,18 @@ class Waitroom(Generic[T]):
     def all(self) -> list[T]:
         """All that wait; they wait on."""
         return [place.thing for places in self._by_key.values() for place in places]
+
+    def take_those(self, key: bytes, is_wanted: Callable[[T], bool]) -> list[T]:
+        """Those of them that are wanted, in order; the others wait on."""
+        places = self._by_key.get(key, [])
+        wanted = [place for place in places if is_wanted(place.thing)]
+        if len(wanted) == len(places):
+            return self.take(key)
+        for place in wanted:
+            place.is_waiting = False
+            places.remove(place)
+        self._count -= len(wanted)
+        return [place.thing for place in wanted]
 
     def overdue(self, now: float) -> list[bytes]:
         """Keys of which something has waited for too long at `now`, each once."""

@@ -244,6 +244,98 @@ def test_a_notice_and_who_would_get_it() -> None:
     assert (event.notice, event.backscatter_risk) == (None, False)
 
 
+def local(status: str, name: str, alias: str | None = None, daemon: str = "local") -> str:
+    """Of one target of an alias: a program that has its name, or another recipient."""
+    line = to(name, status).replace("postfix/smtp", f"postfix/{daemon}")
+    return (
+        line if alias is None else line.replace(", relay", f", orig_to=<{alias}@r.example>, relay")
+    )
+
+
+NOTICE = "postfix/bounce[5]: 4ABCDE12F: sender non-delivery notification: 5F00112233"
+
+
+@pytest.mark.parametrize("is_refused_first", [True, False])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        local("bounced", "all"),
+        local("bounced", "anna", "all"),
+        local("bounced", "anna", "all", daemon="lmtp"),
+    ],
+)
+def test_an_alias_waits_on_when_one_of_its_targets_bounces(
+    refused: str, is_refused_first: bool
+) -> None:
+    """Postfix tries all of them again each time."""
+    house = House(notice_wait=60, removal_wait=60)
+    house.take(*BEGUN)
+    events = []
+    for attempt in (1, 2):
+        lines = [local("deferred", "all"), refused]
+        events += house.take(*(reversed(lines) if is_refused_first else lines), NOTICE, ACTIVE)
+        told = [(event.event_type, event.attempt) for event in decoded(events)[-2:]]
+        assert sorted(told) == [("bounced", attempt), ("deferred", attempt)]
+    events = house.take(
+        local("sent", "all"), refused, NOTICE, "postfix/qmgr[3]: 4ABCDE12F: removed"
+    )
+    resolved, bounced = decoded(events)
+    assert (resolved.event_type, resolved.recipient) == ("resolved", "all@r.example")
+    assert (resolved.outcome, resolved.attempts) == ("delivered", 3)
+    assert (bounced.event_type, bounced.attempt) == ("bounced", 3)
+    assert bounced.notice.queue_id == "5F00112233"
+    assert house.end() == []
+
+
+def test_two_aliases_of_one_message_do_not_end_each_other() -> None:
+    house = House(removal_wait=60)
+    house.take(*BEGUN, local("deferred", "one"), local("deferred", "two"), ACTIVE)
+    assert house.take(local("sent", "one")) == []
+    events = house.take(local("deferred", "two"), local("deferred", "one"))
+    assert [(event.event_type, event.attempt) for event in decoded(events)] == [("deferred", 2)] * 2
+    assert house.end() == []
+
+
+def test_an_alias_ends_with_the_target_that_bounces_last() -> None:
+    house = House(notice_wait=60, removal_wait=60)
+    house.take(*BEGUN, local("deferred", "all"), ACTIVE)
+    assert house.take(local("bounced", "anna", "all")) == []
+    bounced, resolved = decoded(house.end())
+    assert (bounced.event_type, bounced.recipient, bounced.attempt) == (
+        "bounced",
+        "anna@r.example",
+        2,
+    )
+    assert (resolved.recipient, resolved.outcome) == ("all@r.example", "bounced")
+
+
+def test_two_aliases_of_one_recipient() -> None:
+    """Postfix delivers to him twice. What waits has not ended when the other copy is there."""
+    house = House()
+    first, second = (local("deferred", "anna", alias, daemon="smtp") for alias in ("info", "sales"))
+    house.take(*BEGUN, first)
+    assert house.take(second.replace("4.4.1", "2.0.0").replace("deferred", "sent")) == []
+    [resolved] = decoded(house.take(ACTIVE, local("sent", "anna", "info", daemon="smtp")))
+    assert (resolved.outcome, resolved.attempts) == ("delivered", 2)
+
+
+def test_a_long_message_id_and_a_long_sender_are_told() -> None:
+    house = House()
+    message_id, sender = f"{'x' * 970}@m.example", f"{'y' * 900}@s.example"
+    active = ACTIVE.replace("qsender@s.example", sender)
+    house.take(BEGUN[0], BEGUN[1].replace("qid@m.example", message_id), active)
+    [event] = decoded(house.take(to("a", "deferred")))
+    assert (event.message.message_id, event.message.context) == (message_id, "complete")
+    assert (event.sender, event.message.size) == (sender, 9)
+
+
+def test_an_empty_message_id_header_is_all_there_is_to_know() -> None:
+    house = House()
+    house.take(BEGUN[0], BEGUN[1].replace("<qid@m.example>", ""), ACTIVE)
+    [event] = decoded(house.take(to("a", "deferred")))
+    assert (event.message.message_id, event.message.context) == (None, "complete")
+
+
 HIDDEN = ("qsender", "q-name", "192.0.2.77", "qlogin", "qid", "alice", "bob", "carol")
 
 
@@ -436,4 +528,9 @@ def test_nothing_waits_on_while_its_sender_waits() -> None:
     receipts.is_pressed = True
     [removed] = take("postfix/smtpd[1]: disconnect from x")
     assert (removed.event_type, removed.outcome) == ("resolved", "removed")
+    assert house.correlation.held == 0
+    [bounced] = take(*BEGUN, to("a", "bounced"), NOTICE)
+    assert bounced.notice is not None, "it was read with the bounce"
+    [bounced] = take(to("b", "bounced"))
+    assert bounced.notice is None
     assert house.correlation.held == 0

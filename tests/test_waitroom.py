@@ -117,3 +117,15 @@ def test_everything_is_given_once_and_none_waits_too_long(
         given_back += room.take(key_left)
     assert sorted(given_back) == sorted(added)
     assert len(room) == 0
+
+
+def test_some_of_a_key_are_given_and_the_others_wait_on() -> None:
+    room: Waitroom[int] = Waitroom(1)
+    for number in range(4):
+        room.add(b"a", number, number / 10)
+    assert room.take_those(b"a", lambda number: number % 2 == 0) == [0, 2]
+    assert room.take_those(b"a", lambda number: number > 9) == []
+    assert room.take_those(b"b", lambda number: True) == []
+    assert (len(room), room.overdue(1.09), room.overdue(1.1)) == (2, [], [b"a"])
+    assert room.take_those(b"a", lambda number: True) == [1, 3]
+    assert (len(room), b"a" in room, room.oldest()) == (0, False, None)

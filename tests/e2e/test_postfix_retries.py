@@ -184,6 +184,29 @@ async def test_an_alias_of_two_programs(site: MailSite, alias: str) -> None:
     check_told(events, alias)
 
 
+@pytest.mark.parametrize("alias", ["later-refused", "refused-later"])
+async def test_an_alias_of_which_one_target_bounces_while_the_other_waits(
+    site: MailSite, alias: str
+) -> None:
+    """Each attempt returns the message to its sender once more; the recipient waits on."""
+    recipient = f"{alias}@local.example"
+    ready = site.postfix.config / "later.ready"
+    ready.unlink(missing_ok=True)
+    queue_id = await submit(site.postfix, alias, recipient)
+    await site.story(2, queue_id)
+    await site.postfix.retry(queue_id)
+    events = await site.story(4, queue_id)
+    assert briefs(events) == {
+        (kind, recipient, attempt) for kind in ("deferred", "bounced") for attempt in (1, 2)
+    }
+    ready.touch()
+    await site.postfix.retry(queue_id)
+    last = (await site.story(6, queue_id))[4:]
+    outcome = "delivered" if alias == "later-refused" else "bounced"
+    assert briefs(last) == {("bounced", recipient, 3), (f"resolved: {outcome}", recipient, 3)}
+    check_told(events, alias)
+
+
 async def test_long_queue_ids(site: MailSite) -> None:
     recipient = "busy.ok+long-id@next.example"
     queue_id = await submit(site.out, "long-id", recipient)

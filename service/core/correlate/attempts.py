@@ -141,9 +141,13 @@ class Attempts:
         if known is not None:
             self._messages.renew(key, known)
 
-    def is_waited_for(self, key: bytes, facts: Delivery) -> bool:
-        """Whether its recipient was deferred."""
-        return self._recipient(key, facts) is not None
+    def seen(self, key: bytes, facts: Delivery, at: float) -> Waiting | None:
+        """Its recipient, if it was deferred, with this attempt counted. `at`: time of the line."""
+        waiting = self._recipient(key, facts)
+        if waiting is None or waiting.last_deferred > at:
+            return None
+        waiting.attempts += _is_another(waiting, self.activation(key, None), at)
+        return waiting
 
     def has_just_failed(self, key: bytes, facts: Delivery) -> bool:
         """Whether its recipient was deferred at the attempt that goes on."""

@@ -28,9 +28,10 @@ NOTICE_RECORD: Final = b"\nn"
 ASKED_RECORD: Final = b"\na"
 """The other receivers were asked what they know of it."""
 
-LONGEST_RECORD: Final = 512
-"""Bytes that are kept of a line's text. Of one that is cut nothing is believed that stands at its
-end: whoever chose a long address may have placed there what looks like one."""
+LONGEST_RECORD: Final = 1024
+"""Bytes that are kept of a line's text: all of a header line of 998, and of any address that mail
+servers know. Of one that is cut nothing is believed that stands at its end: whoever chose a long
+address may have placed there what looks like one."""
 NEIGHBOUR_SECONDS: Final = 60
 """How far apart the beginnings of one message may be that two sources tell of."""
 

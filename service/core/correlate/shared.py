@@ -18,8 +18,8 @@ VERSION = 1
 LONGEST_VALUE = 262_144
 """Bytes: some 500 recipients of one message. Servers take a megabyte (`max_payload`)."""
 _LONGEST_RECORDS = 16
-_LONGEST_RECORD = 640
-"""Characters: a stamp before the 512 bytes that are kept of a line."""
+_LONGEST_RECORD = 1152
+"""Characters: a stamp before the 1024 bytes that are kept of a line."""
 _LONGEST_ADDRESS = 1024
 _LONGEST_NAME = 128
 _LATEST = 253_402_300_000

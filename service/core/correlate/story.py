@@ -30,6 +30,7 @@ from service.core.syslog.timestamp import exact_time, stamp_time
 # `Final`: the compiled core then looks no name up.
 _STAMPED = frozenset({b"c", b"u", b"b", b"p"})
 _CLIENTS = (b"c", b"pc")
+_MESSAGE_ID: Final = MESSAGE_ID_RECORD[1:]
 
 _SEPARATOR: Final = SEPARATOR.decode()
 _CLIENT_KIND: Final = CLIENT_RECORD[1:].decode()
@@ -145,7 +146,7 @@ def read_story(value: bytes, zone: tzinfo) -> Story:
         sender, size, recipients = told
         if first is None:  # then this may be a later try, with fewer that are left
             recipients = None
-    message_id = records.get(_MESSAGE_ID_KIND) or None
+    message_id = records.get(_MESSAGE_ID_KIND)
     is_own = _NOTICE_KIND in records or (
         _BEGUN_KIND in records
         and sender is not None
@@ -179,12 +180,15 @@ def _time(stamp: str, value: bytes, zone: tzinfo) -> datetime | None:
 
 
 def _believed(record: bytes) -> bytes:
-    """All of it, but for one that is cut: of that its stamp, and the name of a client."""
+    """All of it, but for one that is cut: of that its stamp, and the name of a client; of a
+    message-id nothing."""
     head, separator, text = record[:1], b"", record[1:]
     if head in _STAMPED:
         head, separator, text = record.partition(SEPARATOR)
     if len(text) < LONGEST_RECORD:
         return record
+    if head == _MESSAGE_ID:
+        return b""
     return head + separator + (text.partition(b",")[0] if head.startswith(_CLIENTS) else b"")
 
 

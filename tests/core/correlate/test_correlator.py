@@ -6,6 +6,7 @@ import pytest
 
 from service.core.correlate.correlator import News
 from service.core.correlate.memory import stamp_of
+from service.core.correlate.records import LONGEST_RECORD
 from tests.core.correlate.heard import ACTIVE, CLIENT, MESSAGE_ID, NOW, REMOVED, Log, told
 
 
@@ -62,7 +63,7 @@ def test_a_message_that_was_submitted_here() -> None:
         ("a, b", "a, b"),
         ("anna, sasl_sender=x@y", "anna"),
         ("anna, orig_queue_id=4FFFFF11F", "anna"),
-        ("x" * 600, None),
+        ("x" * 1100, None),
     ],
 )
 def test_logins(said: str, username: str | None) -> None:
@@ -86,7 +87,8 @@ def test_logins(said: str, username: str | None) -> None:
         ("<a b> (comment), status=sent (x)", "<a b> (comment), status=sent (x)"),
         ("<4ABCDE12F: removed>", "4ABCDE12F: removed"),
         ("<j\u00f6@\u4f8b\u3048>", "j\u00f6@\u4f8b\u3048"),
-        ("<" + "x" * 600 + ">", None),
+        ("<" + "x" * 980 + ">", "x" * 980),
+        ("<" + "x" * 1100 + ">", None),
     ],
 )
 def test_message_ids(said: str, message_id: str | None) -> None:
@@ -101,7 +103,7 @@ def test_a_second_message_id_header_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "sender", ["", "a b@x", 'a>, size=1, nrcpt=1"@x', "x" * 480 + ">, size=5, nrcpt=7"]
+    "sender", ["", "a b@x", 'a>, size=1, nrcpt=1"@x', "x" * 980 + ">, size=5, nrcpt=7"]
 )
 def test_senders_are_theirs_to_choose(sender: str) -> None:
     story = told(CLIENT, ACTIVE.replace("a@example.net", sender))
@@ -111,7 +113,7 @@ def test_senders_are_theirs_to_choose(sender: str) -> None:
 
 
 def test_a_cut_line_says_nothing_by_its_end() -> None:
-    for length in range(470, 500):
+    for length in range(980, 1015):
         log = Log()
         log.tell("postfix/smtpd[1]: 4FFFFF11F: client=other.example[192.0.2.99]")
         said = f"1000 from=<{'x' * length}> orig_id=4FFFFF11F"
@@ -124,7 +126,7 @@ def test_a_cut_line_says_nothing_by_its_end() -> None:
             (None, None),
             (None, f"{said[11:]} and more of the sender"),
         )
-        assert (whole.origin_queue_id is not None) is (len(said) < 512)
+        assert (whole.origin_queue_id is not None) is (len(said) < LONGEST_RECORD)
 
 
 def test_a_short_id_that_is_used_again() -> None:
