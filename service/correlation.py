@@ -74,6 +74,7 @@ class Correlation:
         )
         self.is_enabled = config.enabled
         self._max_held = config.max_held
+        self._max_held_bytes = config.max_held_bytes
         self._notice_wait = config.notice_wait
         self._notice_rate = config.notice_rate
         self.sharing = sharing
@@ -98,6 +99,11 @@ class Correlation:
     def held(self) -> int:
         """Lines that wait."""
         return len(self._bounces) + len(self._foreign) + len(self._leaving) + len(self._served)
+
+    @property
+    def held_bytes(self) -> int:
+        """Of these lines, as they were received; a folded one counts as often as it happened."""
+        return self._bounces.size + self._foreign.size + self._leaving.size + self._served.size
 
     def hear(self, told: Told, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
@@ -198,7 +204,7 @@ class Correlation:
         if self._is_asked(queue, key):
             if news is News.LATER:
                 entry.heard = None  # until then
-            self._hold(self._foreign, key, entry, entry.batch.now)
+            self._hold(self._foreign, key, entry, entry)
             return None
         if news is News.LATER:  # it was let go for want of room
             entry.heard = self.hear(told_by(entry.raw), entry.batch)
@@ -221,7 +227,7 @@ class Correlation:
         ):
             if self.correlator.attempts.has_just_failed(key, success.facts):
                 return Skip.NOT_A_FAILURE
-            self._hold(self._served, key, (entry, queue, success), entry.batch.now)
+            self._hold(self._served, key, (entry, queue, success), entry)
             return None
         return self._delivered(entry, queue, key, success)
 
@@ -251,7 +257,7 @@ class Correlation:
             return Skip.NOT_A_FAILURE
         if record.daemon == _POSTSUPER:
             return self._removed(entry, queue, key, record)
-        self._hold(self._leaving, key, (entry, queue, record), entry.batch.now)
+        self._hold(self._leaving, key, (entry, queue, record), entry)
         self._leaving_keys.add(key)
         return None
 
@@ -291,7 +297,7 @@ class Correlation:
                 self.correlator.refused(key, entry.batch.seconds)
             return Job(line, failure, entry.verdict, context_of(story))
         if self._is_asked(queue, key):
-            self._hold(self._foreign, key, entry, entry.batch.now)
+            self._hold(self._foreign, key, entry, entry)
             return None
         story = self.correlator.story(queue, key)
         if facts.kind == "deferred":
@@ -372,16 +378,19 @@ class Correlation:
         # The null sender too: with `notify_classes = 2bounce` the postmaster is told of those. Not
         # where it is unknown: nothing was seen of this message, and little will be.
         if sender is not None and self._may_wait(entry, key):
-            self._hold(self._bounces, key, (entry, job), entry.batch.now)
+            self._hold(self._bounces, key, (entry, job), entry)
             return None
         return job
 
     # Waiting
 
-    def _hold(self, room: "Waitroom[_T]", key: bytes, thing: _T, now: float) -> None:
-        while self.held >= self._max_held:
+    def _hold(self, room: "Waitroom[_T]", key: bytes, thing: _T, entry: Entry) -> None:
+        now = entry.batch.now
+        while self.held >= self._max_held or self.held_bytes >= self._max_held_bytes:
             self._make_room(now)
-        room.add(key, thing, now)
+        parsed = entry.parsed
+        size = len(entry.raw)
+        room.add(key, thing, now, size * parsed.repeats if isinstance(parsed, Failure) else size)
 
     def _make_room(self, now: float) -> None:
         self.hurried += 1

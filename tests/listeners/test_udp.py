@@ -19,7 +19,7 @@ from service.listeners.kernel_drops import kernel_drops
 from service.listeners.udp import UdpConfig, UdpListener
 from service.metrics import Metrics
 from service.received import Origin, Receipts
-from tests.fakes import FakeIntake
+from tests.fakes import FakeIntake, NarrowIntake
 from tests.metric_values import value
 
 
@@ -120,6 +120,18 @@ async def test_a_full_intake_drops_and_counts() -> None:
             await intake.until(lambda seen: seen.frames == [b"<22>after"])
     assert {fault.kind for fault in intake.faults} == {Drop.QUEUE_FULL}
     assert intake.origins[-1].source_ip == "::1"
+
+
+async def test_of_folded_lines_no_more_than_a_few_pass_the_bound() -> None:
+    intake, metrics = NarrowIntake(), Metrics()
+    folded = b"<22>mx postfix/smtp[1]: message repeated 999 times: [ status=bounced]"
+    async with listening(intake, metrics) as listener:
+        with sender(listener) as sock:
+            for _ in range(100):
+                sock.send(folded)
+            await intake.until(lambda seen: len(seen.faults) + len(seen.frames) == 100)
+    assert 1 <= len(intake.frames) <= 16
+    assert {fault.kind for fault in intake.faults} == {Drop.QUEUE_FULL}
 
 
 async def test_stop_takes_in_what_the_kernel_already_holds() -> None:
