@@ -163,6 +163,9 @@ class UdpListener:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setblocking(False)
+            if family == socket.AF_INET6:
+                # As every other listener: `[::]` and `0.0.0.0` of one port are two addresses.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             self._ask_for_buffer(sock)
             sock.bind(address)
         except BaseException:

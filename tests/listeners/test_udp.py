@@ -177,6 +177,20 @@ async def test_what_comes_while_it_stops_is_for_the_next_on_the_same_socket() ->
         assert len(intake.frames) + kernel_drops(kept) == sent
 
 
+async def test_both_families_at_one_port() -> None:
+    """As for TCP, `0.0.0.0` and `[::]` are two addresses."""
+    intake, metrics = FakeIntake(), Metrics()
+    async with listening(intake, metrics, "0.0.0.0:0") as four:
+        _, port = four.address
+        async with listening(intake, metrics, f"[::]:{port}") as six:
+            for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                    sock.sendto(b"<22>line", (host, port))
+            await intake.until(lambda seen: len(seen.frames) == 2)
+            assert six.address == ("::", port)
+    assert {origin.source_ip for origin in intake.origins} == {"127.0.0.1", "::1"}
+
+
 async def test_an_inherited_socket_s_buffer_and_drops_are_its_owner_s() -> None:
     intake, metrics = FakeIntake(), Metrics()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kept:
