@@ -22,7 +22,7 @@ from service.listeners.base import Intake, peer_ip
 from service.listeners.config import StreamConfig
 from service.listeners.door import Door
 from service.listeners.rate import LogRates, Rates
-from service.listeners.reading import Pause, Reading
+from service.listeners.reading import FULL_READ, Pause, Reading
 from service.listeners.session import OpenConnection, Session
 from service.metrics import Metrics
 from service.received import Origin, new_stream
@@ -106,6 +106,9 @@ class Connection(asyncio.Protocol):
             self._receive(data)
         if self._intake.should_hold_back:
             self._hold_back()
+        reading = self._reading
+        if len(data) >= FULL_READ and reading is not None and reading.pause(Pause.TURN):
+            self._loop.call_soon(reading.resume, Pause.TURN)
 
     def eof_received(self) -> bool:
         self.hear()
