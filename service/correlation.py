@@ -91,6 +91,7 @@ class Correlation:
         )
         self.is_enabled = config.enabled
         self._max_held = config.max_held
+        self._max_held_bytes = config.max_held_bytes
         self._notice_wait = config.notice_wait
         self._notice_rate = config.notice_rate
         self.sharing = sharing
@@ -119,6 +120,11 @@ class Correlation:
     def waiting_bounces(self) -> list[Job]:
         """Those whose recipients have ended as far as is remembered, while their events wait."""
         return [job for _, job in self._bounces.all()]
+
+    @property
+    def held_bytes(self) -> int:
+        """Of these lines, as they were received; a folded one counts as often as it happened."""
+        return self._bounces.size + self._foreign.size + self._leaving.size + self._served.size
 
     def hear(self, told: Told, batch: Batch) -> Heard | None:
         """Remember what a line tells that is no failure. None: that was all, as nearly always;
@@ -225,7 +231,7 @@ class Correlation:
         if self._is_asked(queue, key):
             if news is News.LATER:
                 entry.heard = None  # until then
-            self._hold(self._foreign, key, entry, entry.batch.now)
+            self._hold(self._foreign, key, entry, entry)
             return None
         if news is News.LATER:  # it was let go for want of room
             entry.heard = self.hear(told_by(entry.raw), entry.batch)
@@ -249,7 +255,7 @@ class Correlation:
         if waiting is not None and _may_be_part(success.record, success.facts, waiting):
             if self.correlator.attempts.has_just_failed(key, success.facts):
                 return Skip.NOT_A_FAILURE
-            self._hold(self._served, key, (entry, queue, success), entry.batch.now)
+            self._hold(self._served, key, (entry, queue, success), entry)
             return None
         return self._delivered(entry, queue, key, success)
 
@@ -284,7 +290,7 @@ class Correlation:
             return Skip.NOT_A_FAILURE
         if record.daemon == _POSTSUPER:
             return self._removed(entry, queue, key, record)
-        self._hold(self._leaving, key, (entry, queue, record), entry.batch.now)
+        self._hold(self._leaving, key, (entry, queue, record), entry)
         self._leaving_keys.add(key)
         return None
 
@@ -348,7 +354,7 @@ class Correlation:
                 self.correlator.refused(key, entry.batch.seconds)
             return Job(line, failure, entry.verdict, context_of(story))
         if self._is_asked(queue, key):
-            self._hold(self._foreign, key, entry, entry.batch.now)
+            self._hold(self._foreign, key, entry, entry)
             return None
         story = self.correlator.story(queue, key)
         if facts.kind == "deferred":
@@ -362,7 +368,7 @@ class Correlation:
             part = _Part(failure, facts, waiting, may_wait)
             if self.correlator.attempts.has_just_failed(key, facts):
                 return self._part_bounced(entry, part, queue, key, is_end=False)
-            self._hold(self._served, key, (entry, queue, part), entry.batch.now)
+            self._hold(self._served, key, (entry, queue, part), entry)
             return None
         job = self._bounced(entry, failure, facts, queue, key, story)
         return self._until_notice(entry, job, key, may_wait)
@@ -461,16 +467,19 @@ class Correlation:
     def _until_notice(self, entry: Entry, job: Job, key: bytes, may_wait: bool) -> Job | None:
         """None: it waits for its notice."""
         if may_wait:
-            self._hold(self._bounces, key, (entry, job), entry.batch.now)
+            self._hold(self._bounces, key, (entry, job), entry)
             return None
         return job
 
     # Waiting
 
-    def _hold(self, room: "Waitroom[_T]", key: bytes, thing: _T, now: float) -> None:
-        while self.held >= self._max_held:
+    def _hold(self, room: "Waitroom[_T]", key: bytes, thing: _T, entry: Entry) -> None:
+        now = entry.batch.now
+        while self.held >= self._max_held or self.held_bytes >= self._max_held_bytes:
             self._make_room(now)
-        room.add(key, thing, now)
+        parsed = entry.parsed
+        size = len(entry.raw)
+        room.add(key, thing, now, size * parsed.repeats if isinstance(parsed, Failure) else size)
 
     def _make_room(self, now: float) -> None:
         self.hurried += 1

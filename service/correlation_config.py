@@ -59,6 +59,13 @@ class CorrelationConfig(BaseModel):
         le=1_000_000,
         description="Lines that may wait at once, for a notice or for other receivers.",
     )
+    max_held_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1,
+        le=1024 * 1024 * 1024,
+        description="Bytes of these lines, as received, a folded one as often as it happened; in "
+        "memory they may take several times as much.",
+    )
     removal_wait: float = Field(
         1.0,
         ge=0,

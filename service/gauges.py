@@ -111,6 +111,8 @@ def export_correlation(
     )
     watch("held_lines", "Lines that wait for a word about them", lambda: correlation.held)
     watch("held_lines_capacity", "Bound of them", lambda: bounds.max_held)
+    watch("held_bytes", "Bytes of these lines", lambda: correlation.held_bytes)
+    watch("held_bytes_capacity", "Bound of these bytes", lambda: bounds.max_held_bytes)
     metrics.watch_total(
         "held_lines_hurried", "Lines let go for want of room", lambda: correlation.hurried
     )

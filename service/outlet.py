@@ -37,6 +37,9 @@ _GO_ON = 0.05
 _READ_AHEAD = 2000
 """Events from the spool that wait in memory to be published, if `_GO_ON` is not less."""
 _LOOK_SECONDS = 0.1
+_REFUSALS_SAID = 20
+"""In a second: a stream that is wrong refuses every event, and the log must not fill the disk.
+Metrics count all."""
 _SAVE_SECONDS = 5.0
 """At stop, how long the disk may take for what NATS did not."""
 
@@ -69,6 +72,8 @@ class Outlet:
         self._publisher: Publisher | None = None
         self._letters: dict[Envelope, tuple[Envelope, Rejected]] = {}
         """Dead letters on their way, with what they stand for."""
+        self._said_since = 0.0
+        self._said = self._unsaid = 0
         self._held_back: list[Callable[[], None]] = []
         self._not_empty = asyncio.Event()
         self._empty = asyncio.Event()
@@ -259,7 +264,7 @@ class Outlet:
 
     def _refused(self, envelope: Envelope, result: Rejected) -> None:
         self._metrics.event_dead()
-        log.error(
+        self._say(
             "event_refused",
             event_id=envelope.message_id,
             event_type=envelope.event_type,
@@ -282,10 +287,25 @@ class Outlet:
             self._is_durable(letter)
             return
         self._metrics.dead_letter(stored=False)
-        log.error("dead_letter_buried", event_id=letter.message_id, remedy="mailfault spool export")
+        self._say(
+            "dead_letter_buried",
+            event_id=letter.message_id,
+            remedy="mailfault spool export --dead",
+        )
         # The letter may have been on disk meanwhile, and its sender told.
         envelope.row, envelope.on_durable = letter.row, letter.on_durable
         self.spooler.bury(envelope, refusal.reason, refusal.description)
+
+    def _say(self, event: str, **facts: str) -> None:
+        now = time.monotonic()
+        if now - self._said_since >= 1:
+            self._said_since, self._said = now, 0
+        if self._said >= _REFUSALS_SAID:
+            self._unsaid += 1
+            return
+        self._said += 1
+        log.error(event, **facts, unsaid=self._unsaid)
+        self._unsaid = 0
 
     def _wants_more(self) -> int:
         return max(0, self._read_ahead - len(self.queue)) if self._is_flowing else 0

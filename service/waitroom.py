@@ -14,11 +14,12 @@ T = TypeVar("T")
 
 class _Place(Generic[T]):
     # No dataclass: a compiled one cannot be generic.
-    __slots__ = ("is_waiting", "key", "thing", "until")
+    __slots__ = ("is_waiting", "key", "size", "thing", "until")
 
-    def __init__(self, key: bytes, thing: T, until: float) -> None:
+    def __init__(self, key: bytes, thing: T, size: int, until: float) -> None:
         self.key = key
         self.thing = thing
+        self.size = size
         self.until = until
         self.is_waiting = True
 
@@ -30,6 +31,8 @@ class Waitroom(Generic[T]):
         self._in_order: deque[_Place[T]] = deque()
         """Those that have left are passed over."""
         self._count = 0
+        self.size = 0
+        """Of all things that wait, as told when they came."""
 
     def __len__(self) -> int:
         return self._count
@@ -41,12 +44,13 @@ class Waitroom(Generic[T]):
         """Whatever comes for this key has to wait."""
         self._by_key.setdefault(key, [])
 
-    def add(self, key: bytes, thing: T, now: float) -> None:
+    def add(self, key: bytes, thing: T, now: float, size: int = 0) -> None:
         self._pass_over()
-        place = _Place(key, thing, now + self.seconds)
+        place = _Place(key, thing, size, now + self.seconds)
         self._by_key.setdefault(key, []).append(place)
         self._in_order.append(place)
         self._count += 1
+        self.size += size
 
     def take(self, key: bytes) -> list[T]:
         """All that wait for it, in order; none wait any more."""
@@ -56,6 +60,7 @@ class Waitroom(Generic[T]):
         self._count -= len(places)
         for place in places:
             place.is_waiting = False
+            self.size -= place.size
         return [place.thing for place in places]
 
     def all(self) -> list[T]:
@@ -71,6 +76,7 @@ class Waitroom(Generic[T]):
         for place in wanted:
             place.is_waiting = False
             places.remove(place)
+            self.size -= place.size
         self._count -= len(wanted)
         return [place.thing for place in wanted]
 

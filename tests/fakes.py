@@ -78,3 +78,17 @@ class FakeIntake:
         while not is_reached(self):
             self._changed.clear()
             await self._changed.wait()
+
+
+class NarrowIntake(FakeIntake):
+    """Each time it takes something it is full, until a test makes room again."""
+
+    def take(
+        self,
+        pieces: list[Piece],
+        origin: Origin,
+        received_at: datetime,
+        receipts: Receipts | None = None,
+    ) -> None:
+        super().take(pieces, origin, received_at, receipts)
+        self.has_room = False

@@ -480,6 +480,28 @@ def test_a_bounce_waits_on_when_an_older_line_comes_again(stamp: str, waits: boo
     assert (len(made), len(house.end())) == ((0, 1) if waits else (1, 0))
 
 
+def test_what_waits_is_bounded_in_bytes_too() -> None:
+    """Ten thousand lines of 64 KB would be more than half a gigabyte."""
+    house = House(notice_wait=60, max_held_bytes=20_000)
+    long = "x" * 9_000
+    assert house.take(*BEGUN, to("a", "bounced", long), to("b", "bounced", long)) == []
+    assert 18_000 < house.correlation.held_bytes < 20_000
+    # Of one message they go together, as its notice is for all of them.
+    assert house.take(to("c", "bounced", long)) == []
+    made = decoded(house.take(to("d", "bounced", long)))
+    assert [event.recipient for event in made] == [f"{name}@r.example" for name in "abc"]
+    assert len(house.end()) == 1
+    assert house.correlation.held_bytes == 0
+
+
+def test_a_folded_line_that_waits_counts_as_often_as_it_happened() -> None:
+    house = House(notice_wait=60, max_held_bytes=20_000)
+    tag, text = to("a", "bounced").split(": ", 1)
+    house.take(*BEGUN, f"{tag}: message repeated 500 times: [ {text}]")
+    assert house.correlation.held_bytes > 50_000
+    assert len(house.take(to("b", "bounced"))) == 500
+
+
 def test_in_a_flood_of_bounces_none_waits_for_its_notice() -> None:
     """The first twenty of each second used to wait: at full speed nearly every hundredth event."""
     house = House(notice_wait=60, notice_rate=2)

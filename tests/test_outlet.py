@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from nats.aio.client import Client
+from structlog.testing import capture_logs
 
 import schemas
 from schemas import InvalidEvent
@@ -222,6 +223,16 @@ async def test_a_dead_letter_that_is_refused_is_buried_for_the_operator(tmp_path
         (letter,) = inspection.dead_letters(database_path(tmp_path / "data"))
         assert letter.reason == Refusal.TOO_LARGE
         assert letter.body == refused.body
+
+
+async def test_a_stream_that_refuses_everything_does_not_fill_the_log(tmp_path: Path) -> None:
+    made = way(tmp_path)
+    refused = Rejected(Refusal.WRONG_STREAM, "stored in stream OTHER")
+    with capture_logs() as logs:
+        made.outlet.done([(envelope(1), refused)] * 500)
+    said = [entry for entry in logs if entry["event"] == "event_refused"]
+    assert 1 <= len(said) < 250  # twenty a second
+    assert value(made.metrics, "published_total", result="dead") == 500
 
 
 async def test_events_wait_on_disk_while_nats_is_away_and_none_is_lost(tmp_path: Path) -> None:

@@ -23,6 +23,18 @@ def test_all_that_wait_for_a_key_come_in_order() -> None:
     assert (len(room), room.take(b"a"), b"a" in room) == (1, [], False)
 
 
+def test_their_size_is_that_of_all_that_wait() -> None:
+    room: Waitroom[int] = Waitroom(1)
+    room.add(b"a", 1, 0, 10)
+    room.add(b"a", 2, 0, 5)
+    room.add(b"b", 3, 0, 1)
+    assert room.size == 16
+    room.take(b"a")
+    assert room.size == 1
+    room.take(b"b")
+    assert room.size == 0
+
+
 def test_the_first_of_a_key_decides_for_all_of_it() -> None:
     room: Waitroom[str] = Waitroom(1)
     room.add(b"a", "first", 0)
@@ -122,8 +134,9 @@ def test_everything_is_given_once_and_none_waits_too_long(
 def test_some_of_a_key_are_given_and_the_others_wait_on() -> None:
     room: Waitroom[int] = Waitroom(1)
     for number in range(4):
-        room.add(b"a", number, number / 10)
+        room.add(b"a", number, number / 10, 10**number)
     assert room.take_those(b"a", lambda number: number % 2 == 0) == [0, 2]
+    assert (len(room), room.size) == (2, 10 + 1000)
     assert room.take_those(b"a", lambda number: number > 9) == []
     assert room.take_those(b"b", lambda number: True) == []
     assert (len(room), room.overdue(1.09), room.overdue(1.1)) == (2, [], [b"a"])

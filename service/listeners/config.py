@@ -1,13 +1,41 @@
 """What the operator may say of every listener: where it listens, who may send, and how much."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Annotated
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.address import Addresses, split_commas
 
-Networks = Annotated[list[IPv4Network | IPv6Network], BeforeValidator(split_commas)]
+_MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4 addresses as IPv6 writes them (RFC 4291 2.5.5.2). `base.peer_ip` gives them as IPv4."""
+
+
+def _network(value: Any) -> Any:
+    """Raises `ValueError`."""
+    if not isinstance(value, str):
+        return value
+    try:
+        network = ip_network(value)
+    except ValueError:
+        raise ValueError(_what_is_wrong_with(value)) from None
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        mapped = int(network.network_address) & 0xFFFF_FFFF
+        return IPv4Network((mapped, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _what_is_wrong_with(value: str) -> str:
+    try:
+        meant = ip_network(value, strict=False)
+    except ValueError:
+        return f"{value!r} is no network, as 10.0.0.0/8 or 2001:db8::/32, and no address"
+    return f"{value!r} has bits set behind its prefix; the network is {meant}"
+
+
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+
+Networks = Annotated[list[Network], BeforeValidator(split_commas)]
 """As `10.0.0.0/8` or one address; an environment variable holds them divided by commas."""
 
 

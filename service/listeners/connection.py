@@ -2,7 +2,9 @@
 
 In: what the event loop reads. Out: the same bytes to a session, which is made once the sender is
 known: at once, or after the PROXY header where a proxy is expected. Reading pauses while the
-intake has no room, while the source is over its rate, or while the session asks for it.
+intake has no room, while the source is over its rate, or while the session asks for it. What was
+read when there was no room waits here: one read of each connection, as it came over the wire, and
+not the many times larger events it would give.
 """
 
 import asyncio
@@ -10,7 +12,6 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import cast
 
 import structlog
@@ -21,7 +22,7 @@ from service.listeners.base import Intake, peer_ip
 from service.listeners.config import StreamConfig
 from service.listeners.door import Door
 from service.listeners.rate import LogRates, Rates
-from service.listeners.reading import Pause, Reading
+from service.listeners.reading import FULL_READ, Pause, Reading
 from service.listeners.session import OpenConnection, Session
 from service.metrics import Metrics
 from service.received import Origin, new_stream
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._proxy: ProxyHeaderReader | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._reading: Reading | None = None
+        self._unheard = b""
         self._unfinished: int | None = None
         self._unfinished_since = 0.0
         self._loss = Drop.CUT_SHORT
@@ -96,14 +98,24 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._metrics.read(self._terms.transport, len(data))
-        self._receive(data)
+        # Many connections may have something to read in one turn of the loop: the first of them
+        # may have taken the room of all.
+        if self._unheard or (self._intake.should_hold_back and self._deadline is None):
+            self._unheard += data
+        else:
+            self._receive(data)
         if self._intake.should_hold_back:
             self._hold_back()
+        reading = self._reading
+        if len(data) >= FULL_READ and reading is not None and reading.pause(Pause.TURN):
+            self._loop.call_soon(reading.resume, Pause.TURN)
 
     def eof_received(self) -> bool:
+        self.hear()
         return self._session is not None and self._session.eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.hear()
         self.ready()
         self._transport = self._reading = None
         if self._session is not None:
@@ -119,7 +131,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def buffered_bytes(self) -> int:
-        held = 0 if self._session is None else self._session.buffered_bytes
+        held = len(self._unheard)
+        held += 0 if self._session is None else self._session.buffered_bytes
         return held if self._proxy is None else held + self._proxy.buffered_bytes
 
     def finish(self) -> None:
@@ -141,6 +154,12 @@ class Connection(asyncio.Protocol):
                 duplicate.shutdown(socket.SHUT_RD)
         except OSError:  # already gone
             self._transport.abort()
+
+    def hear(self) -> None:
+        """What has waited for room, room or not: it was read, so it must not be lost."""
+        unheard, self._unheard = self._unheard, b""
+        if unheard:
+            self._receive(unheard)
 
     def give_up_stalled(self, now: float) -> None:
         """Close if one frame has stayed unfinished for too long while it was read."""
@@ -261,8 +280,22 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _hold_back(self) -> None:
-        if self._reading is not None and self._reading.pause(Pause.INTAKE):
-            self._intake.when_room(partial(self._reading.resume, Pause.INTAKE))
+        # A handshake brings no frames, and would be late.
+        if (
+            self._deadline is None
+            and self._reading is not None
+            and self._reading.pause(Pause.INTAKE)
+        ):
+            self._intake.when_room(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._unheard and not self._intake.should_hold_back:
+            self.hear()
+        if self._unheard or self._intake.should_hold_back:
+            # Others had their turn first and left no room, or it was taken by what has waited.
+            self._intake.when_room(self._go_on)
+        elif self._reading is not None:
+            self._reading.resume(Pause.INTAKE)
 
 
 def _ignore(data: bytes) -> None:

@@ -41,7 +41,7 @@ def read(certificate: crypto.X509) -> PeerCertificate:
         parsed = certificate.to_cryptography()
         subject = parsed.subject.rfc4514_string()
         names = _dns_names(parsed) or _common_names(parsed)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except Exception:  # noqa: BLE001  # `InvalidVersion` is no ValueError, and others may follow
         return PeerCertificate("unreadable", (), digest)
     return PeerCertificate(subject, names, digest)
 

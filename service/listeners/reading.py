@@ -2,6 +2,7 @@
 
 import asyncio
 from enum import Enum
+from typing import Final
 
 from service.metrics import Metrics
 
@@ -15,6 +16,14 @@ class Pause(Enum):
     """Its source is over its rate."""
     SESSION = 3
     """What is spoken on it asks for it."""
+    TURN = 4
+    """It has had its turn, and others have not: until the next one of the loop."""
+
+
+FULL_READ: Final = 256_000
+"""Bytes of a read after which there is probably more (uvloop `UV_STREAM_RECV_BUF_SIZE`). libuv then
+reads on, up to 32 times (`uv__read`), before it looks at any other connection: of some fast
+senders that would be seconds, in which no health check is answered and no acknowledgement heard."""
 
 
 class Reading:
@@ -26,14 +35,16 @@ class Reading:
 
     @property
     def is_paused(self) -> bool:
-        return bool(self._reasons)
+        """For longer than a turn of the loop."""
+        return bool(self._reasons - {Pause.TURN})
 
     def pause(self, reason: Pause) -> bool:
         """False: nothing changes, for it is paused for this already or at its end anyway."""
         if reason in self._reasons or self._transport.is_closing():
             return False
-        if not self._reasons:
+        if not self.is_paused and reason is not Pause.TURN:
             self._metrics.reading_paused(self._name)
+        if not self._reasons:
             self._transport.pause_reading()
         self._reasons.add(reason)
         return True

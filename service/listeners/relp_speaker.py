@@ -16,6 +16,7 @@ from service.core.framing.relp_session import SERVERCLOSE, Batch, RelpSession
 from service.core.outcomes import Drop, RelpRefusal
 from service.core.postfix.markers import candidates
 from service.listeners.base import Intake, now
+from service.listeners.portions import Portions
 from service.listeners.relp_config import RelpConfig
 from service.listeners.session import Wire
 from service.metrics import Metrics
@@ -49,9 +50,11 @@ class RelpSpeaker:
         self._session = RelpSession(
             config.max_frame_bytes, _SOFTWARE, split, self._became_answerable
         )
+        self._portions = Portions(wire, intake, self._hear, self._heard_the_rest)
         self._is_fresh = True
         self._is_paused = False
         self._is_finishing = False
+        self._has_ended = False
         self._has_hung_up = False
         self._is_closing = False
         self._answers_due: asyncio.Handle | None = None
@@ -70,25 +73,24 @@ class RelpSpeaker:
 
     @property
     def buffered_bytes(self) -> int:
-        return self._session.buffered_bytes
+        return self._session.buffered_bytes + self._portions.waiting_bytes
 
     @property
     def unfinished(self) -> int | None:
         return self._session.unfinished
 
     def data_received(self, data: bytes) -> None:
-        if self._session.is_over:
-            return
+        if self._session.is_over or self._is_closing:
+            return  # nothing of it is answered: who sent it sends it again
         if self._is_fresh:
             self._is_fresh = False
             self._hint(data)
-        self._take(self._session.feed(data))
-        self._answer()
-        if self._session.unanswered >= self._config.max_unanswered and not self._is_finishing:
-            self._is_paused = True
-            self._wire.pause()
+        self._portions.take(data)
 
     def eof(self) -> bool:
+        if self._portions.waiting_bytes:  # said goodbye inside TLS
+            self._has_ended = True
+            return True
         self._hear_no_more()
         if self._is_finishing:
             return True
@@ -101,6 +103,7 @@ class RelpSpeaker:
 
     def lost(self, reason: Drop) -> None:
         """What is unanswered the sender sends again, to whoever listens then."""
+        self._portions.forget()
         self._hear_no_more()
         batch = self._session.end()
         for piece in batch.pieces:
@@ -122,6 +125,22 @@ class RelpSpeaker:
         if not self._is_closing:
             self._wire.write(SERVERCLOSE)
             self._close()
+
+    def _hear(self, data: bytes) -> None:
+        self._take(self._session.feed(data))
+        self._answer()
+        self._pause_if_full()
+
+    def _heard_the_rest(self) -> None:
+        self._is_paused = False
+        self._pause_if_full()
+        if self._has_ended and not self.eof():
+            self._close()
+
+    def _pause_if_full(self) -> None:
+        if self._session.unanswered >= self._config.max_unanswered and not self._is_finishing:
+            self._is_paused = True
+            self._wire.pause()
 
     def _take(self, batch: Batch) -> None:
         if batch.pieces:
@@ -161,6 +180,7 @@ class RelpSpeaker:
     def _close(self) -> None:
         """Once what was written is sent, or the peer has had time to read it."""
         self._is_closing = True
+        self._portions.forget()
         self._wire.close()
         self._linger_on()
 
@@ -175,7 +195,8 @@ class RelpSpeaker:
     def _read_on(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            self._wire.resume()
+            if not self._portions.waiting_bytes:
+                self._wire.resume()
 
     def _hear_no_more(self) -> None:
         if not self.heard.done():

@@ -116,6 +116,7 @@ class StreamServer:
         if late:
             log.warning("connections_cut", transport=self._transport, connections=len(late))
         for connection in late:
+            connection.hear()
             connection.abort()
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()

@@ -5,6 +5,7 @@ from service.core.framing.hints import looks_like
 from service.core.framing.sniffing import StreamFramer
 from service.core.outcomes import Drop
 from service.listeners.base import Intake, now
+from service.listeners.portions import Portions
 from service.listeners.session import Wire
 from service.received import Origin
 
@@ -17,14 +18,16 @@ class SyslogSession:
         self._origin = origin
         self._intake = intake
         self._framer = StreamFramer(max_frame_bytes)
+        self._portions = Portions(wire, intake, self._hear, self._heard_the_rest)
         self._is_rated = wire.is_rated
         self._is_fresh = True
         self._is_finishing = False
+        self._has_ended = False
         self._takes = 0
 
     @property
     def buffered_bytes(self) -> int:
-        return self._framer.buffered_bytes
+        return self._framer.buffered_bytes + self._portions.waiting_bytes
 
     @property
     def unfinished(self) -> int | None:
@@ -34,14 +37,18 @@ class SyslogSession:
         if self._is_fresh:
             self._is_fresh = False
             self._hint(data)
-        self._take(self._framer.feed(data))
+        self._portions.take(data)
 
     def eof(self) -> bool:
+        if self._portions.waiting_bytes:  # said goodbye inside TLS
+            self._has_ended = True
+            return True
         if not self._is_finishing:  # else the end is our doing; the sender was inside a frame
             self._take(self._framer.end())
         return False
 
     def lost(self, reason: Drop) -> None:
+        self._portions.take_the_rest()
         pieces = self._framer.abort()
         for piece in pieces:
             if isinstance(piece, Fault):
@@ -49,7 +56,16 @@ class SyslogSession:
         self._take(pieces)
 
     def finish(self) -> None:
+        self._portions.take_the_rest()
         self._is_finishing = True
+
+    def _hear(self, data: bytes) -> None:
+        self._take(self._framer.feed(data))
+
+    def _heard_the_rest(self) -> None:
+        if self._has_ended:
+            self.eof()
+            self._wire.close()
 
     def _take(self, pieces: list[Piece]) -> None:
         if not pieces:

@@ -165,6 +165,7 @@ def _verifier(config: TlsStreamConfig) -> _Verifier:
 
 
 _VERIFY_ERRORS = {
+    7: "not signed by the issuer of that name in ca_file",
     9: "not yet valid",
     10: "expired",
     18: "self-signed",
@@ -174,11 +175,14 @@ _VERIFY_ERRORS = {
     22: "chain too long",
     23: "revoked",
     24: "issuer is no authority",
+    25: "chain longer than its authority allows",
     26: "not for TLS clients (extended key usage)",
     28: "not trusted",
+    32: "issuer may not sign certificates",
     66: "key too weak",
     67: "authority's key too weak",
     68: "signature too weak",
+    79: "issuer is no authority",
 }
 """X509_verify_cert_error_string(3), in the operator's words."""
 

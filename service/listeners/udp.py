@@ -30,6 +30,7 @@ from service.core.outcomes import Drop
 from service.listeners.base import Intake, now, peer_ip
 from service.listeners.config import ListenerConfig, is_within
 from service.listeners.kernel_drops import kernel_drops
+from service.listeners.portions import may_grow
 from service.listeners.rate import LogRates, rates_of
 from service.listeners.receive_buffer import ask_for_buffer, granted_buffer
 from service.metrics import Metrics
@@ -51,6 +52,9 @@ _AT_ONCE = 512
 """Datagrams that are taken in together, at most: those of each sender are one call of the intake,
 which may pass its bound by so many. Meanwhile the loop does nothing else and the kernel's buffer
 fills: 4 MiB of it hold ten times as many lines of mail."""
+
+_FEW = 16
+"""Datagrams that are taken in together where they may become many times more than they are."""
 
 _DRAIN_DATAGRAMS = 1_000_000
 """At stop, the most that is read from the kernel's buffer: far more than it can hold."""
@@ -159,6 +163,9 @@ class UdpListener:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setblocking(False)
+            if family == socket.AF_INET6:
+                # As every other listener: `[::]` and `0.0.0.0` of one port are two addresses.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             self._ask_for_buffer(sock)
             sock.bind(address)
         except BaseException:
@@ -214,7 +221,9 @@ class UdpListener:
         for address, datagrams in by_address.items():
             size += sum(map(len, datagrams))
             origin = _origin(address)
-            self._intake.take(self._pieces(datagrams, origin.source_ip), origin, received_at)
+            for portion in _portions(datagrams):
+                pieces = self._pieces(portion, origin.source_ip)
+                self._intake.take(pieces, origin, received_at)
         self._metrics.read(self.transport, size)
 
     def _pieces(self, datagrams: list[bytes], source: str | None) -> list[Piece]:
@@ -256,6 +265,17 @@ def _buffered(sock: socket.socket, most: int) -> Iterator[_Datagram]:
             yield sock.recvfrom(65_536)
         except OSError:  # BlockingIOError: nothing more
             return
+
+
+def _portions(datagrams: list[bytes]) -> Iterator[list[bytes]]:
+    """All together, nearly always; so few that what they give is little beside the bound of the
+    intake, where each may give much."""
+    # The space is what stands before a compressed payload elsewhere.
+    if len(datagrams) <= _FEW or not may_grow(b" ".join((b"", *datagrams))):
+        yield datagrams
+        return
+    for start in range(0, len(datagrams), _FEW):
+        yield datagrams[start : start + _FEW]
 
 
 def _refused(datagrams: list[bytes], reason: Drop) -> list[Piece]:

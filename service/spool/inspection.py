@@ -7,8 +7,8 @@ runs finds the events within a second.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from service.core.envelope import Envelope
 from service.spool.database import connect, connect_reader, identify, read_totals, transaction
 from service.spool.errors import SpoolRefused
+from service.spool.opening import is_damage
 from service.spool.operations import DAMAGED, requeue
 from service.spool.rows import COLUMNS, from_row
 from service.spool.salvage import files_set_aside
@@ -54,7 +55,7 @@ class DeadLetter:
 
 def status(path: Path) -> Status:
     """Raises `SpoolRefused`, `sqlite3.Error`."""
-    with _reading(path) as db:
+    with _opened(path, connect_reader) as db:
         db.execute("BEGIN")  # one moment for all the numbers
         totals = read_totals(db)
         first = db.execute("SELECT received FROM events ORDER BY id LIMIT 1").fetchone()
@@ -103,10 +104,7 @@ def put_back(path: Path, ids: Sequence[int] | None, reason: str | None) -> int:
     Damaged ones stay: nobody may publish them. Raises `SpoolRefused`, `sqlite3.Error`."""
     done = 0
     chosen = None if ids is None else set(ids)
-    _must_exist(path)
-    db = connect(path)
-    try:
-        _identify(db, path)
+    with _opened(path, connect) as db:
         wanted = [
             id
             for id, why in db.execute("SELECT id, reason FROM dead ORDER BY id").fetchall()
@@ -116,13 +114,11 @@ def put_back(path: Path, ids: Sequence[int] | None, reason: str | None) -> int:
             with transaction(db) as totals:
                 for id in wanted[start : start + _PIECE]:
                     done += requeue(db, totals, id)
-    finally:
-        db.close()
     return done
 
 
 def _pieces(path: Path, query: str) -> Iterator[tuple[Any, ...]]:
-    with _reading(path) as db:
+    with _opened(path, connect_reader) as db:
         after = 0
         while rows := db.execute(query, (after,)).fetchall():
             yield from rows
@@ -130,14 +126,18 @@ def _pieces(path: Path, query: str) -> Iterator[tuple[Any, ...]]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def _opened(
+    path: Path, connected: Callable[[Path], sqlite3.Connection]
+) -> Iterator[sqlite3.Connection]:
+    """Errors of SQLite name no file."""
     _must_exist(path)
-    db = connect_reader(path)
     try:
-        _identify(db, path)
-        yield db
-    finally:
-        db.close()
+        with closing(connected(path)) as db:
+            _identify(db, path)
+            yield db
+    except sqlite3.Error as error:
+        remedy = "; the next receiver to start here sets it aside" if is_damage(error) else ""
+        raise sqlite3.OperationalError(f"{path}: {error}{remedy}") from error
 
 
 def _must_exist(path: Path) -> None:

@@ -240,7 +240,10 @@ class TestTrouble:
         file_of(tmp_path).write_bytes(b"mailfault" * 1000)
         done = spool(tmp_path, *arguments)
         assert (done.returncode, done.stdout) == (1, b"")
-        assert done.stderr == b"spool: file is not a database\n"
+        assert done.stderr.decode() == (
+            f"spool: {file_of(tmp_path)}: file is not a database; "
+            "the next receiver to start here sets it aside\n"
+        )
         assert file_of(tmp_path).read_bytes() == b"mailfault" * 1000
 
     async def test_a_newer_version(self, tmp_path: Path, arguments: list[str]) -> None:

@@ -51,8 +51,10 @@ def make(
     expired: bool = False,
     server_only: bool = False,
     password: str | None = None,
+    names_issuer_key: bool = True,
 ) -> Identity:
-    """Signed by `issuer`, else by itself. `names`: DNS names; None: the name; []: only the CN."""
+    """Signed by `issuer`, else by itself. `names`: DNS names; None: the name; []: only the CN.
+    `names_issuer_key`: Python's own clients ask for it from 3.13 on."""
     home.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -67,7 +69,7 @@ def make(
         .not_valid_after(now - _DAY if expired else now + _DAY)
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
     )
-    if issuer is not None:  # Python's own clients ask for it from 3.13 on
+    if issuer is not None and names_issuer_key:
         known_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
         builder = builder.add_extension(known_by, critical=False)
     if is_authority:

@@ -11,10 +11,11 @@ import pytest
 
 from service.core.framing.relp import MAX_DATA
 from service.core.outcomes import Drop
+from service.listeners.portions import PORTION_BYTES
 from service.listeners.relp import RelpListener
 from service.listeners.relp_config import RelpConfig
 from service.metrics import Metrics
-from tests.fakes import FakeIntake
+from tests.fakes import FakeIntake, NarrowIntake
 from tests.metric_values import value
 from tests.relp_wires import frame, ok, opening, syslog
 
@@ -294,11 +295,47 @@ async def test_a_full_intake_holds_the_sender_back() -> None:
         peer = await Peer.open(listener)
         intake.has_room = False
         peer.send(syslog(2, PLAIN))
-        await peer.hears(ok(2))
         await intake.until(lambda seen: seen.held_back == 1)
+        assert intake.frames == []
         peer.send(syslog(3, PLAIN))
         intake.make_room()
-        await peer.hears(ok(3))
+        await peer.hears(ok(2, 3))
+        await peer.close()
+
+
+async def test_what_was_not_heard_before_the_end_is_neither_taken_nor_answered() -> None:
+    intake, metrics = FakeIntake(), Metrics()
+    async with listening(intake, metrics) as listener:
+        peer = await Peer.open(listener)
+        intake.has_room = False
+        peer.send(syslog(2, PLAIN))
+        await intake.until(lambda seen: seen.held_back == 1)
+        await listener.stop(timeout=0)
+        await listener.close(timeout=0)
+        await peer.hears(SERVERCLOSE)
+        await peer.hears_nothing_more()
+        await peer.close()
+    assert intake.frames == []
+
+
+async def test_folded_lines_are_heard_a_few_at_a_time_and_all_answered() -> None:
+    """Each may give a thousand events: a window of them would be a million."""
+    intake, metrics = NarrowIntake(), Metrics()
+    folded = b"<22>mx postfix/smtp[1]: message repeated 999 times: [ status=bounced]"
+    last = 501
+    async with listening(intake, metrics, max_unanswered=100) as listener:
+        peer = await Peer.open(listener)
+        intake.has_room = True
+        peer.send(*(syslog(number, folded) for number in range(2, last + 1)))
+        while len(intake.frames) < last - 1:
+            before = len(intake.frames)
+            await intake.until(lambda seen: seen.held_back > 0)
+            intake.make_durable()
+            intake.make_room()
+            await intake.until(lambda seen, n=before: len(seen.frames) > n)  # type: ignore[misc]
+            assert len(intake.frames) - before <= 2 * PORTION_BYTES // len(folded)
+        intake.make_durable()
+        await peer.hears(ok(*range(2, last + 1)))
         await peer.close()
 
 

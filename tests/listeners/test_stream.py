@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.core.outcomes import Drop, Refusal
+from service.listeners.reading import FULL_READ
 from service.listeners.tcp import TcpConfig, TcpListener
 from service.metrics import Metrics
 from tests.core.framing.test_proxy_v2 import header, tcp4, tcp6
@@ -123,6 +124,56 @@ async def test_who_is_held_back_is_not_called_slow() -> None:
         held.close()
     assert intake.frames[2] == b"<22>half and whole"
     assert [fault.kind for fault in intake.faults] == [Drop.STALLED]
+
+
+# Turns
+
+
+class TurnsIntake(FakeIntake):
+    """Knows in which turn of the loop it took something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = 0
+        self.taken_in: list[int] = []
+        self._loop = asyncio.get_running_loop()
+        self._next_turn()
+
+    def _next_turn(self) -> None:
+        self.turn += 1
+        self._handle = self._loop.call_soon(self._next_turn)
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+    def take(self, *taken: Any) -> None:
+        self.taken_in.append(self.turn)
+        super().take(*taken)
+
+
+async def test_a_fast_sender_has_one_read_a_turn() -> None:
+    """Else libuv reads on as long as there is something, and nobody else is served."""
+    intake, metrics = TurnsIntake(), Metrics()
+    held = socket.create_server(("127.0.0.1", 0))
+    # As much in the kernel as it takes for some full reads, before the loop turns.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * FULL_READ)
+    host, port = held.getsockname()
+    listener = TcpListener(f"{host}:{port}", TcpConfig(), intake, metrics, inherited=held)
+    await listener.start()
+    try:
+        sock = socket.create_connection((host, port))
+        sock.setblocking(False)
+        line = b"<22>" + b"x" * 995 + b"\n"
+        _, writer = await asyncio.open_connection(sock=sock)
+        writer.write(line * 4000)
+        await writer.drain()
+        await intake.until(lambda seen: len(seen.frames) == 4000)
+        writer.close()
+    finally:
+        intake.stop()
+        await listener.stop(timeout=5)
+    assert len(set(intake.taken_in)) == len(intake.taken_in)
+    assert value(metrics, "reads_paused_total") == 0
 
 
 # Who and how many

@@ -12,7 +12,7 @@ import pytest
 from service.core.outcomes import Drop, Refusal
 from service.metrics import Metrics
 from tests.core.framing.test_proxy_v2 import tcp4
-from tests.fakes import FakeIntake
+from tests.fakes import FakeIntake, NarrowIntake
 from tests.listeners.certificates import Site, make
 from tests.listeners.tls_senders import (
     VERSIONS,
@@ -101,6 +101,36 @@ async def test_a_full_intake_holds_the_sender_back_and_loses_nothing(site: Site)
         writer.close()
         await writer.wait_closed()
     assert set(intake.frames) == {line[:-1]}
+
+
+async def test_a_handshake_is_not_made_to_wait_for_room(site: Site) -> None:
+    intake, metrics = FakeIntake(), Metrics()
+    intake.has_room = False
+    async with listening(site, intake, metrics) as listener:
+        _, writer = await connect(listener, client_context(site, site.client))
+        writer.write(b"<22>line\n")
+        await intake.until(lambda seen: seen.held_back == 1)
+        intake.make_room()
+        await intake.until(lambda seen: seen.frames == [b"<22>line"])
+        writer.close()
+        await writer.wait_closed()
+    assert value(metrics, "connections_refused_total") == 0
+
+
+async def test_who_says_goodbye_while_its_lines_wait_is_heard_to_the_end(site: Site) -> None:
+    intake, metrics = NarrowIntake(), Metrics()
+    folded = b"<22>mx postfix/smtp[1]: message repeated 9 times: [ status=bounced]"
+    lines = 500
+    async with listening(site, intake, metrics) as listener:
+        reader, writer = await connect(listener, client_context(site, site.client))
+        writer.write((folded + b"\n") * lines + b"<22>without its end")
+        writer.close()
+        while len(intake.frames) <= lines:
+            await intake.until(lambda seen: seen.held_back > 0 or len(seen.frames) > lines)
+            intake.make_room()
+        assert await reader.read() == b""
+    assert intake.frames == [folded] * lines + [b"<22>without its end"]
+    assert intake.faults == []
 
 
 async def test_stop_reads_what_the_kernel_already_holds(site: Site) -> None:

@@ -83,6 +83,12 @@ async def test_a_name_in_the_cn_counts_where_there_is_no_other(site: Site) -> No
 REFUSED: list[tuple[str, dict[str, Any], Refusal, str]] = [
     ("expired", {}, Refusal.BAD_CERTIFICATE, "expired"),
     ("unknown", {}, Refusal.BAD_CERTIFICATE, "issuer not in ca_file"),
+    (
+        "namesake",
+        {},
+        Refusal.BAD_CERTIFICATE,
+        "not signed by the issuer of that name in ca_file",
+    ),
     ("self-signed", {}, Refusal.BAD_CERTIFICATE, "self-signed"),
     ("server-only", {}, Refusal.BAD_CERTIFICATE, "not for TLS clients (extended key usage)"),
     ("wrong-name", NAMES, Refusal.PEER_NOT_PERMITTED, "name not permitted"),
@@ -96,6 +102,9 @@ def badly(site: Site, kind: str) -> Identity:
     if kind == "unknown":
         other = make(site.home, "other-authority", is_authority=True)
         return make(site.home, "unknown.example.net", issuer=other)
+    if kind == "namesake":
+        other = make(site.home, "authority", is_authority=True)
+        return make(site.home, "namesake.example.net", issuer=other, names_issuer_key=False)
     if kind == "self-signed":
         return make(site.home, "self-signed.example.net")
     how = {"expired": {"expired": True}, "server-only": {"server_only": True}}.get(kind, {})

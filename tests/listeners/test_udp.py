@@ -19,7 +19,7 @@ from service.listeners.kernel_drops import kernel_drops
 from service.listeners.udp import UdpConfig, UdpListener
 from service.metrics import Metrics
 from service.received import Origin, Receipts
-from tests.fakes import FakeIntake
+from tests.fakes import FakeIntake, NarrowIntake
 from tests.metric_values import value
 
 
@@ -122,6 +122,18 @@ async def test_a_full_intake_drops_and_counts() -> None:
     assert intake.origins[-1].source_ip == "::1"
 
 
+async def test_of_folded_lines_no_more_than_a_few_pass_the_bound() -> None:
+    intake, metrics = NarrowIntake(), Metrics()
+    folded = b"<22>mx postfix/smtp[1]: message repeated 999 times: [ status=bounced]"
+    async with listening(intake, metrics) as listener:
+        with sender(listener) as sock:
+            for _ in range(100):
+                sock.send(folded)
+            await intake.until(lambda seen: len(seen.faults) + len(seen.frames) == 100)
+    assert 1 <= len(intake.frames) <= 16
+    assert {fault.kind for fault in intake.faults} == {Drop.QUEUE_FULL}
+
+
 async def test_stop_takes_in_what_the_kernel_already_holds() -> None:
     intake, metrics = FakeIntake(), Metrics()
     async with listening(intake, metrics) as listener:
@@ -163,6 +175,20 @@ async def test_what_comes_while_it_stops_is_for_the_next_on_the_same_socket() ->
             pass
         assert len(set(intake.frames)) == len(intake.frames)
         assert len(intake.frames) + kernel_drops(kept) == sent
+
+
+async def test_both_families_at_one_port() -> None:
+    """As for TCP, `0.0.0.0` and `[::]` are two addresses."""
+    intake, metrics = FakeIntake(), Metrics()
+    async with listening(intake, metrics, "0.0.0.0:0") as four:
+        _, port = four.address
+        async with listening(intake, metrics, f"[::]:{port}") as six:
+            for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                    sock.sendto(b"<22>line", (host, port))
+            await intake.until(lambda seen: len(seen.frames) == 2)
+            assert six.address == ("::", port)
+    assert {origin.source_ip for origin in intake.origins} == {"127.0.0.1", "::1"}
 
 
 async def test_an_inherited_socket_s_buffer_and_drops_are_its_owner_s() -> None:
