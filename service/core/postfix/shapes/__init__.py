@@ -70,14 +70,15 @@ _MENTIONS = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expir
 _REJECT = "reject:"
 _ABORT = "abort:"
 _TLS = "TLS "
-_TO = "to=<"
+# A failure whose id is of a new form.
+_UNKNOWN_ID = pattern(r"[^\s:]{1,80}: ?(?:to=<|(?:milter-)?reject: )")
 
 
 def read(line: Line) -> Reading:
     opening = line.opening
     if not line.named and not opening.endswith(_REJECT):
-        # Whatever it mentions, no failure begins like this, but for one whose id is of a new form.
-        if line.text.startswith(_TO, line.rest) and _MENTIONS.search(line.text, line.rest):
+        # Whatever it mentions, no other failure begins like this.
+        if _UNKNOWN_ID.match(line.text) and _MENTIONS.search(line.text):
             return Malformed.UNKNOWN_SHAPE
         return Skip.NOT_A_FAILURE
     for reader in _READERS.get(opening, ()):
