@@ -22,6 +22,10 @@ HOST = r"[^ :\[\]/]+"
 TAG = r"([^ :\[\]" + BOM + r"]+)(?:\[([0-9]{1,10})\])?:(?: |$)"
 """Pattern of a tag that is whole; groups: program, PID. The space keeps out IPv6 addresses."""
 
+_COLON_TAG = re.compile(r"([^ \[\]]+:[^ :\[\]]+/[^ :/\[\]]+)\[([0-9]{1,10})\]: ?")
+"""A colon inside, as in `postfix:25/smtpd[1]:`. A slash and a whole PID tell it from a tag that
+ends there, in front of text that no space divides from it."""
+
 _ANY_TAG = re.compile(r"([^ :\[\]]+)(?:\[([^ \]]*)(\])?)?:? ?")
 
 _IPV6 = re.compile(r"\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,39}(?:%[^ \]]{1,32})?\]?")
@@ -76,6 +80,9 @@ def _starts_with_tag(rest: str) -> bool:
 
 
 def _tag(host: str | None, rest: str) -> Origin:
+    match = _COLON_TAG.match(rest)
+    if match is not None:
+        return Origin(host, match[1], int(match[2]), clean_text(rest[match.end() :]))
     match = _ANY_TAG.match(rest)
     if match is None:  # `[1]:` or `:`: a tag without a program is text
         return Origin(host, "", None, clean_text(rest))
