@@ -1,9 +1,11 @@
-"""What a container runtime puts around a line of the program inside.
+"""What a container runtime, or a tool, puts around a line of the program inside.
 
 - docker's json-file driver: `{"log":"LINE\\n","stream":"stdout","time":"STAMP"}`
 - `docker logs -t`: `STAMP LINE`
 - Kubernetes (CRI): `STAMP stdout F LINE`
 - `docker compose logs`: `NAME-1  | LINE`, with `-t` `NAME-1  | STAMP LINE`
+- `grep` in several files: `FILE:LINE`, with `-n` `FILE:NUMBER:LINE`
+- somebody who quotes it: spaces
 
 The line goes in, the inner line and the runtime's stamp come out.
 """
@@ -19,6 +21,10 @@ _COMPOSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127} {1,64}\| ?")
 _CRI = re.compile(r"(" + ISO + r") (?:stdout|stderr) [FP](?::[^ ]{1,64})? ")
 # Without the second stamp or a priority it is an ordinary line: STAMP HOST TAG.
 _LOGS_WITH_TIME = re.compile(r"(" + ISO + r") (?=" + BSD + r" |" + ISO + r" |" + PRIORITY + r")")
+_GREP = re.compile(
+    r"[^ :\[\]]{1,255}:(?:[0-9]{1,9}:)?(?=" + BSD + r" |" + ISO + r" |" + PRIORITY + r")"
+)
+_INDENT = re.compile(r"[ \t]{1,64}(?=[^ \t])")
 _STAMP = re.compile(ISO)
 
 
@@ -40,6 +46,10 @@ def unwrap(text: str) -> Wrapped | None:
         return Wrapped("cri", text[match.end() :], match[1])
     if match := _LOGS_WITH_TIME.match(text):
         return Wrapped("docker-logs", text[match.end() :], match[1])
+    if match := _GREP.match(text):
+        return Wrapped("grep", text[match.end() :], "")
+    if match := _INDENT.match(text):
+        return Wrapped("indented", text[match.end() :], "")
     return None
 
 

@@ -13,6 +13,12 @@ from typing import Final
 
 BOM: Final = "\ufeff"
 
+_MESSAGE_ID = re.compile(r"\[ID [0-9]{1,10} [a-z0-9]{1,16}\.[a-z]{1,16}\] ")
+"""What syslogd of Solaris and its heirs puts before a text, log(4D): `[ID 197553 mail.info] `."""
+
+_METALOG = re.compile(r"\[([A-Za-z0-9_.@+-]+(?:/[A-Za-z0-9_.@+-]+)+)\] ")
+"""metalog writes no host, and the program in brackets; the slash tells it from an address."""
+
 RSYSLOG_TAG_CHARACTERS = 32
 """RFC 3164 4.1.3; rsyslog `runtime/msg.c` cuts there in its RFC 3164 templates."""
 
@@ -40,16 +46,23 @@ class Origin:
 
 
 def clean_text(text: str) -> str:
-    """Without the spaces senders put before it, and without one byte order mark."""
+    """Without what senders put before it: spaces, one byte order mark, a message id."""
     if text[:1] == " ":
         text = text.lstrip(" ")
-    return text[1:] if text[:1] == BOM else text
+    if text[:1] == BOM:
+        text = text[1:]
+    if text[:1] == "[" and (match := _MESSAGE_ID.match(text)):
+        return text[match.end() :]
+    return text
 
 
 def split_origin(rest: str) -> Origin:
     """`rest` follows a time stamp: `[HOST] TAG[PID]: TEXT`, any part of which may be missing."""
     rest = rest.lstrip(" ")
     if _starts_with_tag(rest):
+        match = _METALOG.match(rest)
+        if match:
+            return Origin(None, match[1], None, clean_text(rest[match.end() :]))
         return _tag(None, rest)
     host, _, rest = rest.partition(" ")
     rest = rest.lstrip(" ")
