@@ -47,7 +47,7 @@ _DELAYS = rf"({SECONDS}/{SECONDS}/{SECONDS}/{SECONDS})"
 _PEER = r"\[[^\],]{0,255}\]" + optional(":[0-9]{1,5}")
 _RELAY = rf"relay=([^,\[{SPACE}]{{0,255}}{optional(_PEER)})"
 _USES = optional(", conn_use=([0-9]{1,9})")
-_TIMES = rf", delay=({SECONDS})" + optional(f", delays={_DELAYS}")
+_TIMES = rf", delay=({SECONDS})" + optional(f", ?delays={_DELAYS}")
 _REST = (
     optional(rf", tls=([^,{SPACE}]{{1,255}})")
     + optional(rf", dsn=({DSN})")

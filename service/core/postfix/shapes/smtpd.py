@@ -52,6 +52,7 @@ _AT_CONTEXT: Final = "; from=<"
 _AT_RECIPIENT: Final = "; to=<"
 _AT_PROTOCOL: Final = "; proto="
 _NO_END: Final = ";"
+_IN_COLUMNS: Final = ";  "
 _COLON: Final = ": "
 
 _Door = tuple[str, str, Client]
@@ -149,7 +150,7 @@ def _session(text: str, start: int) -> _Session | None:
     place = text.find(_AT_PROTOCOL, start)
     if place < 0:
         place = len(text)
-        if text[-1] == _NO_END:
+        if text[-1] == _NO_END or text.find(_IN_COLUMNS, start) >= 0:
             return None
     match = _EARLY_CONTEXT.match(text, place)
     if match is None or text.find(_AT_RECIPIENT, start) >= 0:
