@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from service.core.postfix.addresses import ADDRESS, divide_addresses, unquoted
-from service.core.postfix.fragments import HELO, PROTOCOL, pattern
+from service.core.postfix.fragments import HELO, PROTOCOL, SPACE, pattern
 from service.core.postfix.reply import codes
 
 
@@ -72,14 +72,20 @@ _SASL_SENDER = " sasl_sender="
 _HELO_FIELD = " helo=<"
 _VERDICT = pattern(r"Relay access denied|[A-Z][A-Za-z -]{1,30} rejected: ")
 # One after the other and for good, as a possessive group would: those are matched wrongly by
-# Python before 3.11.5.
+# Python before 3.11.5. With the commas of postscreen, as others write them for smtpd, too.
 _BROKEN_FIELDS = (
     pattern(rf" from=<({ADDRESS})>"),
-    pattern(rf" to=<({ADDRESS})>"),
-    pattern(r" proto=(E?SMTP)(?= |\Z)"),
-    pattern(rf" helo=<({HELO})>"),
+    pattern(rf",? to=<({ADDRESS})>"),
+    pattern(r",? proto=(E?SMTP)(?=,? |\Z)"),
+    pattern(rf",? helo=<({HELO})>"),
 )
 _BROKEN_END = pattern(r"(?: (?:(?:from=|to=|proto=|helo=|sasl_).*|[a-z=]{0,6}))?\Z")
+# Whose brackets, or all that was in them, a page has taken for markup.
+_BARE = pattern(
+    rf"; from=([^<>{SPACE}]{{0,320}}) to=([^<>{SPACE}]{{0,320}})"
+    rf" proto=(E?SMTP) helo=([^<>{SPACE}]{{0,255}})\Z"
+)
+_BARE_HELO = pattern(rf" helo=([^<>{SPACE}]{{1,255}})\Z")
 
 
 def find_context(text: str, start: int, stage: str) -> Context | None:
@@ -96,7 +102,13 @@ def find_context(text: str, start: int, stage: str) -> Context | None:
     readings = with_login + [way for way in loose if _is_complete(way, stage)] + plain
     if readings:
         return _best(readings, text, start, stage)
-    return _broken(text, places[0]) if len(places) == 1 else None
+    if places:
+        return _broken(text, places[0]) if len(places) == 1 else None
+    bare = _BARE.search(text, start)
+    if bare is None:
+        return None
+    sender, recipient, protocol, helo = bare.groups()
+    return Context(bare.start(), sender or None, recipient or None, protocol, helo or None)
 
 
 def _strict(text: str, place: int) -> Context | None:
@@ -207,4 +219,6 @@ def _broken(text: str, place: int) -> Context | None:
     if protocol and rest.startswith(_HELO_FIELD) and rest.endswith(">"):
         # Not cut, but from a writer that does not clean the HELO name.
         helo, rest = rest[len(_HELO_FIELD) : -1], ""
+    elif protocol and (bare := _BARE_HELO.fullmatch(rest)):
+        helo, rest = bare[1], ""  # nor does Postfix leave out the bracket in front
     return Context(place, sender, recipient, protocol, helo or None, partial=bool(rest))

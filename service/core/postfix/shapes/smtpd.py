@@ -52,7 +52,9 @@ _AT_CONTEXT: Final = "; from=<"
 _AT_RECIPIENT: Final = "; to=<"
 _AT_PROTOCOL: Final = "; proto="
 _NO_END: Final = ";"
+# What only others write.
 _IN_COLUMNS: Final = ";  "
+_BARE_CONTEXT: Final = "; from="
 _COLON: Final = ": "
 
 _Door = tuple[str, str, Client]
@@ -151,6 +153,8 @@ def _session(text: str, start: int) -> _Session | None:
     if place < 0:
         place = len(text)
         if text[-1] == _NO_END or text.find(_IN_COLUMNS, start) >= 0:
+            return None
+        if text.find(_BARE_CONTEXT, start) >= 0:
             return None
     match = _EARLY_CONTEXT.match(text, place)
     if match is None or text.find(_AT_RECIPIENT, start) >= 0:
