@@ -25,9 +25,12 @@ the point, `+0200`, `+02`, no zone at all."""
 _YEAR = r"[0-9]{4}"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 
-BSD = rf"(?:{_YEAR} )?{_MONTH} {{1,2}}[0-9]{{1,2}}(?: {_YEAR})? " + _CLOCK
+# No host of that name: that would stand in front of a tag.
+_YEAR_LAST = r"(?: (?:19|20)[0-9]{2}(?=\Z| [^ :\[]{1,255} ))?"
+
+BSD = rf"(?:{_YEAR} )?{_MONTH} {{1,2}}[0-9]{{1,2}}(?: {_YEAR})? {_CLOCK}{_YEAR_LAST}"
 """Pattern of an RFC 3164 stamp; the day padded by a space, by a zero or not, fractions and a year
-where a sender adds them, the year before the month or behind the day."""
+where a sender adds them, the year before the month, behind the day or last."""
 
 _ISO_STAMP: Final = re.compile(ISO)
 _BSD_STAMP: Final = re.compile(BSD)
@@ -131,8 +134,8 @@ def _candidates(stamp: str, year: int, zone: tzinfo) -> tuple[tuple[datetime, da
     Cached: a busy host logs many lines in the second that is all the stamp tells.
     """
     words = stamp.split()
-    stated = [word for word in words if _YEAR_WORD.fullmatch(word)]
-    name, day, clock = (word for word in words if word not in stated)
+    stated = [word for word in words if _YEAR_WORD.fullmatch(word)][:1]
+    name, day, clock = [word for word in words if not _YEAR_WORD.fullmatch(word)]
     month = _MONTHS.index(name) + 1
     hour, minute, second = int(clock[:2]), int(clock[3:5]), int(clock[6:8])
     microsecond = int(clock[9:15].ljust(6, "0"))
