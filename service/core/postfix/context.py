@@ -80,10 +80,11 @@ _BROKEN_FIELDS = (
     pattern(rf",? helo=<({HELO})>"),
 )
 _BROKEN_END = pattern(r"(?: (?:(?:from=|to=|proto=|helo=|sasl_).*|[a-z=]{0,6}))?\Z")
-# Whose brackets, or all that was in them, a page has taken for markup.
+# Whose brackets, some or all, or all that was in them, a page has taken for markup.
+_ANY_ADDRESS = rf"(?:<([^<>{SPACE}]{{0,320}})>|([^<>{SPACE}]{{0,320}}))"
 _BARE = pattern(
-    rf"; from=([^<>{SPACE}]{{0,320}}) to=([^<>{SPACE}]{{0,320}})"
-    rf" proto=(E?SMTP) helo=([^<>{SPACE}]{{0,255}})\Z"
+    rf"; from={_ANY_ADDRESS} to={_ANY_ADDRESS}"
+    rf" proto=(E?SMTP) helo=(?:<({HELO})>|([^<>{SPACE}]{{0,255}}))\Z"
 )
 _BARE_HELO = pattern(rf" helo=([^<>{SPACE}]{{1,255}})\Z")
 
@@ -102,13 +103,24 @@ def find_context(text: str, start: int, stage: str) -> Context | None:
     readings = with_login + [way for way in loose if _is_complete(way, stage)] + plain
     if readings:
         return _best(readings, text, start, stage)
-    if places:
-        return _broken(text, places[0]) if len(places) == 1 else None
-    bare = _BARE.search(text, start)
-    if bare is None:
+    if len(places) > 1:
         return None
-    sender, recipient, protocol, helo = bare.groups()
-    return Context(bare.start(), sender or None, recipient or None, protocol, helo or None)
+    return _bare(text, start) or (_broken(text, places[0]) if places else None)
+
+
+def _bare(text: str, start: int) -> Context | None:
+    match = _BARE.search(text, start)
+    if match is None:
+        return None
+    quoted_sender, sender, quoted_recipient, recipient, protocol, quoted_helo, helo = match.groups()
+    return Context(
+        match.start(),
+        sender or quoted_sender,
+        recipient or quoted_recipient,
+        protocol,
+        helo or quoted_helo or None,
+        partial=helo == "",  # as likely cut there
+    )
 
 
 def _strict(text: str, place: int) -> Context | None:
