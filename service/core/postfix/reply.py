@@ -31,7 +31,7 @@ _SPEAKER: Final = pattern(
     optional("delivery temporarily suspended: ")
     + r"(?:host |Protocol error: host |(SASL (?:\[CACHED\] )?authentication failed; server )"
     r"|TLS is required, but host )"
-    + rf"({HOST})"
+    + rf"({HOST}|(?=\[))"  # logs are published without the name
     + optional(r"\[([^\]]{0,255})\]")
     + " (said|refused to talk to me|refused to start TLS): "
 )
@@ -115,7 +115,7 @@ def _read_reply(reason: str) -> RemoteReply | None:
 
 def _speaker(match: re.Match[str]) -> _Speaker:
     sasl, host, inside, verb = match.groups()
-    return host, None if inside and "/" in inside else inside, verb == "said" and not sasl
+    return host or inside, None if inside and "/" in inside else inside, verb == "said" and not sasl
 
 
 def _said(speaker: _Speaker, said: str) -> RemoteReply:

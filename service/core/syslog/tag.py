@@ -32,6 +32,16 @@ _COLON_TAG = re.compile(r"([^ \[\]]+:[^ :\[\]]+/[^ :/\[\]]+)\[([0-9]{1,10})\]: ?
 """A colon inside, as in `postfix:25/smtpd[1]:`. A slash and a whole PID tell it from a tag that
 ends there, in front of text that no space divides from it."""
 
+_LEVEL = re.compile(
+    r"[a-z][a-z0-9]{0,15}[.:](?:emerg|panic|alert|crit|err(?:or)?|warn(?:ing)?|notice|info|debug) +"
+    r"(?=[^ ])"
+)
+"""What the syslogd of BusyBox (`mail.info`) and of AIX (`mail:info`) puts between host and tag."""
+
+_CHAIN = re.compile(r"([^ :\[\]]+/[^ :\[\]]+) +(?=[^ :\[\]/]+(?:/[^ :\[\]/]+)+\[[0-9]{1,10}\]: )")
+"""syslog-ng with `chain-hostnames` writes `host/relay`. Only a whole tag with a slash of its own
+behind it tells that from a tag without a colon."""
+
 _ANY_TAG = re.compile(r"([^ :\[\]]+)(?:\[([^ \]]*)(\])?)?:? ?")
 
 _IPV6 = re.compile(r"\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{0,39}(?:%[^ \]]{1,32})?\]?")
@@ -63,9 +73,14 @@ def split_origin(rest: str) -> Origin:
         match = _METALOG.match(rest)
         if match:
             return Origin(None, match[1], None, clean_text(rest[match.end() :]))
+        match = _CHAIN.match(rest)
+        if match:
+            return _tag(match[1], rest[match.end() :])
         return _tag(None, rest)
     host, _, rest = rest.partition(" ")
     rest = rest.lstrip(" ")
+    if match := _LEVEL.match(rest):
+        rest = rest[match.end() :]
     if _starts_with_tag(rest) or rest.find(" ") == RSYSLOG_TAG_CHARACTERS:
         return _tag(host or None, rest)
     # `last message repeated 3 times`: a host and no program.
