@@ -38,7 +38,8 @@ _LEVEL = re.compile(
 )
 """What the syslogd of BusyBox (`mail.info`) and of AIX (`mail:info`) puts between host and tag."""
 
-_CHAIN = re.compile(r"([^ :\[\]]+/[^ :\[\]]+) +(?=[^ :\[\]/]+(?:/[^ :\[\]/]+)+\[[0-9]{1,10}\]: )")
+_PATH = r"[^ :\[\]/]+(?:/[^ :\[\]/]+)+"
+_CHAIN = re.compile(r"(" + _PATH + r") +(?=" + _PATH + r"\[[0-9]{1,10}\]: )")
 """syslog-ng with `chain-hostnames` writes `host/relay`. Only a whole tag with a slash of its own
 behind it tells that from a tag without a colon."""
 
