@@ -71,8 +71,8 @@ _MENTIONS = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expir
 _REJECT = "reject:"
 _ABORT = "abort:"
 _TLS = "TLS "
-# A failure whose id is of a new form.
-_UNKNOWN_ID = pattern(r"[^\s:]{1,80}: ?(?:to=<|(?:milter-)?reject: )")
+# A failure whose id is of a new form, or was taken out.
+_UNKNOWN_ID = pattern(r"[^\s:]{1,80}: ?(?:to=<|(?:milter-)?reject: )|to=<")
 _SPACES = pattern(r" {2,}")
 _WIDE_CONTEXT = pattern(r"; {2,}(?:from=<|to=<|proto=)|> {2,}(?:to=<|proto=|helo=<)")
 
