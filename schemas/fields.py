@@ -76,7 +76,7 @@ SmtpCode = Annotated[int, Field(ge=200, le=599)]
 """RFC 5321 section 4.2 reply code. Postfix logs any three digits a server sends
 (`smtp/smtp_chat.c`): what is no reply code is told as null."""
 
-QueueId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{5,32}$")]
+QueueId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,32}$")]
 """Postfix queue id, short or long form (`global/mail_queue.h`). Always a string: `1E2401` is not
 a number. Letter case matters."""
 

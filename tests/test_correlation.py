@@ -453,11 +453,11 @@ def test_a_notice_that_cannot_be_right_takes_no_bounce_with_it() -> None:
     """All that waited for it were gone, and nothing told of them."""
     house = House(notice_wait=60)
     assert house.take(*BEGUN, to("a", "bounced"), to("b", "bounced")) == []
-    wrong = "postfix/bounce[5]: 4ABCDE12F: sender non-delivery notification: 5F"
-    [letter] = decoded(house.take(wrong))
+    notified = "postfix/bounce[5]: 4ABCDE12F: sender non-delivery notification: "
+    [letter] = decoded(house.take(notified + "5F" * 17))
     assert (letter.event_type, letter.reason) == ("invalid", "parser_failed")
     assert house.correlation.held == 2
-    notices = decoded(house.take(wrong + "00112233"))
+    notices = decoded(house.take(notified + "5F00112233"))
     assert [event.notice.queue_id for event in notices] == ["5F00112233"] * 2
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from service.core.postfix.addresses import ADDRESS, divide_addresses, unquoted
-from service.core.postfix.fragments import HELO, PROTOCOL, pattern
+from service.core.postfix.fragments import HELO, PROTOCOL, SPACE, pattern
 from service.core.postfix.reply import codes
 
 
@@ -72,14 +72,21 @@ _SASL_SENDER = " sasl_sender="
 _HELO_FIELD = " helo=<"
 _VERDICT = pattern(r"Relay access denied|[A-Z][A-Za-z -]{1,30} rejected: ")
 # One after the other and for good, as a possessive group would: those are matched wrongly by
-# Python before 3.11.5.
+# Python before 3.11.5. With the commas of postscreen, as others write them for smtpd, too.
 _BROKEN_FIELDS = (
     pattern(rf" from=<({ADDRESS})>"),
-    pattern(rf" to=<({ADDRESS})>"),
-    pattern(r" proto=(E?SMTP)(?= |\Z)"),
-    pattern(rf" helo=<({HELO})>"),
+    pattern(rf",? to=<({ADDRESS})>"),
+    pattern(r",? proto=(E?SMTP)(?=,? |\Z)"),
+    pattern(rf",? helo=<({HELO})>"),
 )
 _BROKEN_END = pattern(r"(?: (?:(?:from=|to=|proto=|helo=|sasl_).*|[a-z=]{0,6}))?\Z")
+# Whose brackets, some or all, or all that was in them, a page has taken for markup.
+_ANY_ADDRESS = rf"(?:<([^<>{SPACE}]{{0,320}})>|([^<>{SPACE}]{{0,320}}))"
+_BARE = pattern(
+    rf"; from={_ANY_ADDRESS} to={_ANY_ADDRESS}"
+    rf" proto=(E?SMTP) helo=(?:<({HELO})>|([^<>{SPACE}]{{0,255}}))\Z"
+)
+_BARE_HELO = pattern(rf" helo=([^<>{SPACE}]{{1,255}})\Z")
 
 
 def find_context(text: str, start: int, stage: str) -> Context | None:
@@ -96,7 +103,24 @@ def find_context(text: str, start: int, stage: str) -> Context | None:
     readings = with_login + [way for way in loose if _is_complete(way, stage)] + plain
     if readings:
         return _best(readings, text, start, stage)
-    return _broken(text, places[0]) if len(places) == 1 else None
+    if len(places) > 1:
+        return None
+    return _bare(text, start) or (_broken(text, places[0]) if places else None)
+
+
+def _bare(text: str, start: int) -> Context | None:
+    match = _BARE.search(text, start)
+    if match is None:
+        return None
+    quoted_sender, sender, quoted_recipient, recipient, protocol, quoted_helo, helo = match.groups()
+    return Context(
+        match.start(),
+        sender or quoted_sender,
+        recipient or quoted_recipient,
+        protocol,
+        helo or quoted_helo or None,
+        partial=helo == "",  # as likely cut there
+    )
 
 
 def _strict(text: str, place: int) -> Context | None:
@@ -207,4 +231,6 @@ def _broken(text: str, place: int) -> Context | None:
     if protocol and rest.startswith(_HELO_FIELD) and rest.endswith(">"):
         # Not cut, but from a writer that does not clean the HELO name.
         helo, rest = rest[len(_HELO_FIELD) : -1], ""
+    elif protocol and (bare := _BARE_HELO.fullmatch(rest)):
+        helo, rest = bare[1], ""  # nor does Postfix leave out the bracket in front
     return Context(place, sender, recipient, protocol, helo or None, partial=bool(rest))

@@ -1,22 +1,26 @@
-"""The DNS list that blocked a client, from the default reply template only.
+"""The DNS list that blocked a client, from the default reply templates only.
 
 In: a refusal, and what else its line told. Out: the list's name or None. Postfix
-`global/mail_params.h` DEF_DEF_RBL_REPLY, `postscreen/postscreen_early.c`.
+`global/mail_params.h` DEF_DEF_RBL_REPLY, `postscreen/postscreen_early.c`; before 2.0
+`Service unavailable; [192.0.2.1] blocked using dnsbl.example, reason: text`.
 """
 
 import re
 from typing import Final
 
-from service.core.postfix.fragments import pattern
+from service.core.postfix.fragments import optional, pattern
 from service.core.postfix.remembered import remember
 
 NEEDLE: Final = "] blocked using "
 
-_OPENING: Final = pattern(r" ?Service unavailable; [A-Za-z][A-Za-z -]{0,40} \[")
+_OPENING: Final = pattern(
+    " ?Service unavailable; " + optional(r"[A-Za-z][A-Za-z -]{0,40} ") + r"\["
+)
 _LONGEST_OPENING: Final = 70
 _LIST: Final = pattern(r"[A-Za-z0-9._-]{1,255}")
 _BRACKET: Final = "["
 _END: Final = ";"
+_REASON: Final = ", reason: "
 _OPENINGS: Final[dict[str, bool]] = {}
 _LISTS: Final[dict[str, bool]] = {}
 
@@ -45,7 +49,7 @@ def blocking_list(
         if truncated:
             return None
         end = len(response)
-    name = response[place:end]
+    name = response[place:end].partition(_REASON)[0]
     return name if _fits(_LIST, name, _LISTS) else None
 
 

@@ -34,7 +34,8 @@ PROTOCOL = r"[A-Za-z0-9-]{1,16}"
 HOST = rf"[^{SPACE}\[\]]{{1,255}}"
 CLIENT = rf"({HOST})\[([^\]{SPACE}]{{1,255}})\]" + optional(r":([0-9]{1,5})")
 """`name[address]` or, with `smtpd_client_port_logging`, `name[address]:port`; three groups."""
-SECONDS = r"[0-9]{1,10}" + optional(r"\.[0-9]{1,6}")
+SECONDS = r"[0-9]{1,10}" + optional(r"\.[0-9]{1,6}") + optional(r"e[+-]0[0-9]")
+"""With the exponent of a `%g`, as some builds round: `1.2e+05`."""
 DSN = r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}"
 
 NOQUEUE: Final = "NOQUEUE"

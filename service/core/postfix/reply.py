@@ -31,9 +31,9 @@ _SPEAKER: Final = pattern(
     optional("delivery temporarily suspended: ")
     + r"(?:host |Protocol error: host |(SASL (?:\[CACHED\] )?authentication failed; server )"
     r"|TLS is required, but host )"
-    + rf"({HOST})"
-    + optional(r"\[([^\]]{0,255})\]")
-    + " (said|refused to talk to me|refused to start TLS): "
+    # Logs are published without the name, or without address and name.
+    + optional(rf"({HOST}|(?=\[))" + optional(r"\[([^\]]{0,255})\]") + " ")
+    + "(said|refused to talk to me|refused to start TLS): "
 )
 _HOST: Final = "host "
 _OPENINGS: Final = ("delivery temporarily suspended: ", "Protocol error: ", "SASL ", "TLS is ")
@@ -48,7 +48,7 @@ _MAX_COMMAND: Final = 64
 
 _Codes = tuple[int | None, str | None, int]
 """SMTP code, enhanced code, and where the words behind them begin."""
-_Speaker = tuple[str, str | None, bool]
+_Speaker = tuple[str | None, str | None, bool]
 """Host, address, and whether what it says answers a command."""
 _KNOWN_CODES: Final[dict[str, _Codes]] = {}
 _KNOWN_REPLY_CODES: Final[dict[str, _Codes]] = {}
@@ -115,7 +115,7 @@ def _read_reply(reason: str) -> RemoteReply | None:
 
 def _speaker(match: re.Match[str]) -> _Speaker:
     sasl, host, inside, verb = match.groups()
-    return host, None if inside and "/" in inside else inside, verb == "said" and not sasl
+    return host or None, None if inside and "/" in inside else inside, verb == "said" and not sasl
 
 
 def _said(speaker: _Speaker, said: str) -> RemoteReply:

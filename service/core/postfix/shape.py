@@ -9,11 +9,17 @@ from typing import Final
 
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix.facts import Facts
-from service.core.postfix.fragments import NOQUEUE, QUEUE_ID, pattern
+from service.core.postfix.fragments import LONGEST_QUEUE_ID, NOQUEUE, QUEUE_ID, pattern
 
 Reading = Facts | Skip | Malformed
 
 _QUEUE_ID: Final = pattern(rf"({QUEUE_ID}): ")
+# Logs are published with ids that are shorter, or begin in lower case: believed only in front of
+# what opens a failure.
+_MADE_UP_ID: Final = pattern(
+    rf"([0-9A-Za-z]{{1,{LONGEST_QUEUE_ID}}}): ?"
+    r"(?=to=|from=<|status=|(?:milter-(?:header-|body-)?)?reject: )"
+)
 _OPENING: Final = pattern(r"[A-Za-z][A-Za-z_-]{0,40}[=:]?")
 
 
@@ -61,7 +67,7 @@ class Shape:
 
 
 def divide(text: str, truncated: bool) -> Line:
-    match = _QUEUE_ID.match(text)
+    match = _QUEUE_ID.match(text) or _MADE_UP_ID.match(text)
     start = match.end() if match else 0
     queue_id = match[1] if match and match[1] != NOQUEUE else None
     word = _OPENING.match(text, start)

@@ -48,7 +48,8 @@ _ORIGIN: Final = re.compile(r"(" + HOST + r") " + TAG)
 _ORIGIN_END: Final = ": "
 _MAX_ORIGIN: Final = 512
 """Longer ones are not remembered. RFC 5424 6: 255 characters of host, 48 of program."""
-_ANY = re.compile(_STAMPED)
+# FreeBSD's syslogd with `-v` twice names facility and level behind the stamp.
+_ANY = re.compile(_STAMPED + r"(?:<[a-z0-9]{1,16}\.[a-z]{1,16}> )?")
 _UNSTAMPED = re.compile(PRIORITY + r" ?")
 _BARE = re.compile(r"(?:(" + HOST + r") )?([A-Za-z0-9_./@+-]+)(?:\[([0-9]{1,10})\])?:(?: |$)")
 
@@ -77,7 +78,7 @@ def parse_common(text: str, received_at: datetime, zone: tzinfo) -> SyslogMessag
             if origin is not None:
                 host, tag, pid = origin
                 rest = text[colon + 2 :]
-                if rest and (rest[0] == " " or rest[0] == BOM):
+                if rest and (rest[0] == " " or rest[0] == BOM or rest[0] == "["):
                     rest = clean_text(rest)
                 return SyslogMessage(stamp, time, "exact", host, tag, pid, rest)
     return _parse_common(text, received_at, zone)

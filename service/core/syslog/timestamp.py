@@ -22,12 +22,19 @@ ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]" + _CLOCK + r"(?:Z|[+-][0-9]{2}(?::?[0-9]
 """Pattern of an RFC 3339 stamp, and of what is sent in its place: a space for the T, a comma for
 the point, `+0200`, `+02`, no zone at all."""
 
-BSD = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2}(?: [0-9]{4})? " + _CLOCK
+_YEAR = r"[0-9]{4}"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+
+# No host of that name: that would stand in front of a tag.
+_YEAR_LAST = r"(?: (?:19|20)[0-9]{2}(?=\Z| [^ :\[]{1,255} ))?"
+
+BSD = rf"(?:{_YEAR} )?{_MONTH} {{1,2}}[0-9]{{1,2}}(?: {_YEAR})? {_CLOCK}{_YEAR_LAST}"
 """Pattern of an RFC 3164 stamp; the day padded by a space, by a zero or not, fractions and a year
-where a sender adds them."""
+where a sender adds them, the year before the month, behind the day or last."""
 
 _ISO_STAMP: Final = re.compile(ISO)
 _BSD_STAMP: Final = re.compile(BSD)
+_YEAR_WORD: Final = re.compile(_YEAR)
 _POINT: Final = len("YYYY-MM-DDThh:mm:ss.")
 _DIGITS: Final = 6
 SHORTEST_EXACT: Final = len("YYYY-MM-DDThh:mm:ss.ffffffZ")
@@ -126,8 +133,10 @@ def _candidates(stamp: str, year: int, zone: tzinfo) -> tuple[tuple[datetime, da
 
     Cached: a busy host logs many lines in the second that is all the stamp tells.
     """
-    month = _MONTHS.index(stamp[:3]) + 1
-    day, *stated, clock = stamp[4:].split()
+    words = stamp.split()
+    stated = [word for word in words if _YEAR_WORD.fullmatch(word)][:1]
+    name, day, clock = [word for word in words if not _YEAR_WORD.fullmatch(word)]
+    month = _MONTHS.index(name) + 1
     hour, minute, second = int(clock[:2]), int(clock[3:5]), int(clock[6:8])
     microsecond = int(clock[9:15].ljust(6, "0"))
     if second == 60:

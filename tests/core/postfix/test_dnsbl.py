@@ -26,10 +26,12 @@ IP = "[192.0.2.66]"
         ),
         ("Service unavailable; Client host [2001:db8::1] blocked using zen.example", "zen.example"),
         ("Service unavailable; Unverified Client host [x] blocked using a.example", "a.example"),
+        # before Postfix 2.0
+        (f"Service unavailable; {IP} blocked using zen.example", "zen.example"),
+        (f"Service unavailable; {IP} blocked using zen.example, reason: a; b", "zen.example"),
         # not the template
         (f"Service unavailable; Client host {IP} blocked using zen example", None),
         (f"Service unavailable; Client host {IP} blocked using ", None),
-        (f"Service unavailable; {IP} blocked using zen.example", None),
         (
             f"<r>: Recipient address rejected: Service unavailable; client {IP} blocked using x",
             None,

@@ -137,7 +137,9 @@ def test_white_space_at_the_end_does_not_matter(end: str) -> None:
         "4ABCDE12F: to=<a@b.example>, relay=none, delay=1, dsn=4.0.0, status=postponed (why)",
         "4ABCDE12F: to=<no@address at all>, relay=none, delay=1, dsn=4.0.0, status=deferred (why)",
         "4ABCDE12F: a@b.example, relay=none, delay=1, status=deferred (no field name)",
-        "abcdef: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (an id unknown)",
+        "ab-cdef: to=<a@b.example>, relay=none, delay=1, dsn=5.1.1, status=bounced (an id unknown)",
+        "{id}: to=<a@b.example>, relay=none, delay=1, dsn=4.0.0, status=deferred (an id unknown)",
+        "<id>: reject: RCPT from x[192.0.2.1]: 554 5.7.1 no; proto=SMTP",
     ],
 )
 def test_unknown_shapes_are_kept(text: str) -> None:

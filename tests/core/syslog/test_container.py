@@ -19,6 +19,7 @@ from service.core.syslog.container import Wrapped, unwrap
             "2026-08-01T08:20:30Z <22>x",
             Wrapped("docker-logs", "<22>x", "2026-08-01T08:20:30Z"),
         ),
+        ("Aug  1 08:20:29 relay Aug  1 08:20:30 x", Wrapped("relayed", "Aug  1 08:20:30 x", "")),
         (
             '{"log":"x\\r\\n","stream":"stdout","attrs":{},"time":"2026-08-01T08:20:30Z"}',
             Wrapped("docker-json", "x", "2026-08-01T08:20:30Z"),

@@ -7,8 +7,9 @@ to add a line that is no failure, its opening to `_HARMLESS`.
 from collections import defaultdict
 
 from service.core.outcomes import Malformed, Skip
+from service.core.postfix.facts import Reject
 from service.core.postfix.fragments import pattern
-from service.core.postfix.shape import Line, Reader, Reading
+from service.core.postfix.shape import Line, Reader, Reading, divide
 from service.core.postfix.shapes import cleanup, delivery, postscreen, qmgr, smtpd
 
 _READERS: defaultdict[str, list[Reader]] = defaultdict(list)
@@ -70,14 +71,45 @@ _MENTIONS = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expir
 _REJECT = "reject:"
 _ABORT = "abort:"
 _TLS = "TLS "
-_TO = "to=<"
+# A failure whose id is of a new form, or was taken out.
+_UNKNOWN_ID = pattern(r"[^\s:]{1,80}: ?(?:to=<|(?:milter-)?reject: )|to=<")
+_SPACES = pattern(r" {2,}")
+_WIDE_CONTEXT = pattern(r"; {2,}(?:from=<|to=<|proto=)|> {2,}(?:to=<|proto=|helo=<)")
 
 
 def read(line: Line) -> Reading:
+    reading = _read(line)
+    if (
+        "  " in line.text
+        and _is_doubtful(reading, line)
+        and not _is_doubtful(narrow := _read(_narrow(line)), line)
+        and not isinstance(narrow, Skip)
+    ):
+        return narrow
+    return reading
+
+
+def _is_doubtful(reading: Reading, line: Line) -> bool:
+    """Not read, or not its context."""
+    if reading is Malformed.UNKNOWN_SHAPE:
+        return True
+    return (
+        isinstance(reading, Reject)
+        and (reading.sender, reading.recipient, reading.protocol) == (None, None, None)
+        and _WIDE_CONTEXT.search(line.text) is not None
+    )
+
+
+def _narrow(line: Line) -> Line:
+    """Logs are published with their fields in columns, too: Postfix puts one space between two."""
+    return divide(_SPACES.sub(" ", line.text), line.truncated)
+
+
+def _read(line: Line) -> Reading:
     opening = line.opening
     if not line.named and not opening.endswith(_REJECT):
-        # Whatever it mentions, no failure begins like this, but for one whose id is of a new form.
-        if line.text.startswith(_TO, line.rest) and _MENTIONS.search(line.text, line.rest):
+        # Whatever it mentions, no other failure begins like this.
+        if _UNKNOWN_ID.match(line.text) and _MENTIONS.search(line.text):
             return Malformed.UNKNOWN_SHAPE
         return Skip.NOT_A_FAILURE
     for reader in _READERS.get(opening, ()):
@@ -97,7 +129,8 @@ def read(line: Line) -> Reading:
 
 def row_of(line: Line) -> str | None:
     """Which row reads the line, as `smtpd reject:`; None where none does. For `explain`."""
-    for reader in _READERS.get(line.opening, ()):
-        if reader(line) is not None:
-            return f"{reader.__module__.rpartition('.')[2]} {line.opening}"
+    for way in (line, _narrow(line)):
+        for reader in _READERS.get(way.opening, ()):
+            if reader(way) is not None:
+                return f"{reader.__module__.rpartition('.')[2]} {way.opening}"
     return None

@@ -18,7 +18,6 @@ from service.core.postfix.facts import Delivery, DeliveryKind, Relay
 from service.core.postfix.fragments import (
     DSN,
     LONGEST_QUEUE_ID,
-    QUEUE_ID,
     SECONDS,
     SPACE,
     is_queue_id,
@@ -48,27 +47,24 @@ _DELAYS = rf"({SECONDS}/{SECONDS}/{SECONDS}/{SECONDS})"
 _PEER = r"\[[^\],]{0,255}\]" + optional(":[0-9]{1,5}")
 _RELAY = rf"relay=([^,\[{SPACE}]{{0,255}}{optional(_PEER)})"
 _USES = optional(", conn_use=([0-9]{1,9})")
-_TIMES = rf", delay=({SECONDS})" + optional(f", delays={_DELAYS}")
+_TIMES = rf", delay=({SECONDS})" + optional(f", ?delays={_DELAYS}")
 _REST = (
     optional(rf", tls=([^,{SPACE}]{{1,255}})")
     + optional(rf", dsn=({DSN})")
     + ", status=([A-Za-z-]{1,64})"
 )
 _REASON = r"(?: \(|\Z)"
-_TAIL = _RELAY + _USES + optional(_TIMES) + _REST + _REASON
+# Behind addresses that are certain: as lines are published, with fields left out, with no comma
+# behind `conn_use`, without the parentheses.
+_TAIL = optional(f", {_RELAY}") + _USES + optional(f",?{_TIMES[1:]}") + _REST + r"(?: \(| |\Z)"
 
-_HEAD = pattern(
-    rf"(?!NOQUEUE:)({QUEUE_ID}): to=<({ADDRESS})>, " + optional(rf"orig_to=<({ADDRESS})>, ") + _TAIL
-)
+_HEAD = pattern(rf"<({ADDRESS})>" + optional(rf", orig_to=<({ADDRESS})>") + _TAIL)
 # As a few agents of old wrote them.
-_BARE_HEAD = pattern(
-    rf"({QUEUE_ID}): to=([^\s<>\",]{{1,320}}), (?:orig_to=([^\s<>\",]{{1,320}}), )?{_TAIL}"
-)
+_BARE_HEAD = pattern(rf"([^\s<>\",]{{0,320}})(?:, orig_to=([^\s<>\",]{{1,320}}))?{_TAIL}")
 # Addresses without quotes that need some: behind them, all the fields that have no free text.
 _LOOSE_TAIL = pattern(rf">, {_RELAY}{_USES}{_TIMES}{_REST}{_REASON}")
-_LOOSE_HEAD = pattern(rf"{QUEUE_ID}: to=<")
 _ORIGINAL: Final = ">, orig_to=<"
-_FAILED = pattern(r" status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)")
+_FAILED = pattern(r"[ ,]status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)")
 _HEADER_BYTES = 200
 """What a syslog header may take of a line: `LONG_LINE` counts it, a text does not have it."""
 
@@ -200,13 +196,16 @@ def _enhanced(dsn: str | None) -> str | None:
 
 
 def _relay(text: str) -> Relay | None:
-    """`host[address]:port`, `local`, `host[private/socket]`, `none`."""
+    """`host[address]:port`, `local`, `host[private/socket]`, `none`; `host:port` is of others."""
     host, _, rest = text.partition("[")
     inside, _, digits = rest.partition("]")
     if inside:
         if "/" in inside:
             return Relay(host, None, None, inside)
         return Relay(host, inside, port(digits[1:]), None)
+    name, _, digits = host.rpartition(":")
+    if name and ":" not in name and (number := port(digits if digits.isdecimal() else None)):
+        return Relay(name, None, number, None)
     return Relay(host, None, None, None) if host and host != "none" else None
 
 
@@ -215,14 +214,16 @@ def _careful_reading(groups: tuple[str | Any, ...], line: Line, start: int) -> R
     recipient, original, relay, uses, delay, delays, tls, dsn, status = groups
     text, truncated = line.text, line.truncated
     end = len(text)
-    if end == start or text[-1] != ")":
+    if end > start and text[start - 1] == " ":
+        pass  # a reason without parentheses
+    elif end == start or text[-1] != ")":
         truncated = True
     elif not truncated or text.count("(", start) < text.count(")", start):
         end -= 1  # else it is cut behind a parenthesis of the reason's own
     reading = _reading(
         recipient,
         original,
-        (_relay(relay), int(uses) if uses else None),
+        (_relay(relay or ""), int(uses) if uses else None),
         float(delay) if delay else None,
         tuple(map(float, delays.split("/"))) if delays else None,
         (tls, _enhanced(dsn), status),
@@ -236,11 +237,11 @@ def _careful_reading(groups: tuple[str | Any, ...], line: Line, start: int) -> R
 
 def _read(line: Line) -> Reading:
     text = line.text
-    match = _HEAD.match(text) or _BARE_HEAD.match(text)
-    if match:
-        return _careful_reading(match.groups()[1:], line, match.end())
-    head = _LOOSE_HEAD.match(text)
-    if head and (found := _loose(text, head.end())):
+    if line.queue_id is not None:
+        match = _HEAD.match(text, line.rest) or _BARE_HEAD.match(text, line.rest)
+        if match:
+            return _careful_reading(match.groups(), line, match.end())
+    if text.startswith("<", line.rest) and (found := _loose(text, line.rest + 1)):
         (to, original), tail = found
         if text[-1] != ")" and (opens_a_quote(to) or opens_a_quote(original or "")):
             return Malformed.CUT_BEFORE_STATUS  # the tail may be part of the quoted address

@@ -52,6 +52,9 @@ _AT_CONTEXT: Final = "; from=<"
 _AT_RECIPIENT: Final = "; to=<"
 _AT_PROTOCOL: Final = "; proto="
 _NO_END: Final = ";"
+# What only others write.
+_IN_COLUMNS: Final = ";  "
+_BARE_CONTEXT: Final = "; from="
 _COLON: Final = ": "
 
 _Door = tuple[str, str, Client]
@@ -149,7 +152,9 @@ def _session(text: str, start: int) -> _Session | None:
     place = text.find(_AT_PROTOCOL, start)
     if place < 0:
         place = len(text)
-        if text[-1] == _NO_END:
+        if text[-1] == _NO_END or text.find(_IN_COLUMNS, start) >= 0:
+            return None
+        if text.find(_BARE_CONTEXT, start) >= 0:
             return None
     match = _EARLY_CONTEXT.match(text, place)
     if match is None or text.find(_AT_RECIPIENT, start) >= 0:
