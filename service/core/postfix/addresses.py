@@ -75,3 +75,8 @@ def divide_addresses(text: str, start: int, end: int) -> list[tuple[str | None, 
             both.append((sender, recipient))
         cut = text.rfind(_THEN_TO, first, cut)
     return [*alone, *reversed(both)]
+
+
+def is_inside(before: str) -> bool:
+    """Whether a bracket or a quote is open behind that: what follows may be a stranger's words."""
+    return before.count("<") != before.count(">") or before.count('"') % 2 == 1

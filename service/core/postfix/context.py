@@ -21,7 +21,7 @@ repeats, as `<address>: Relay access denied` does, else the last context and the
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.core.postfix.addresses import ADDRESS, divide_addresses, unquoted
+from service.core.postfix.addresses import ADDRESS, divide_addresses, is_inside, unquoted
 from service.core.postfix.fragments import HELO, PROTOCOL, SPACE, pattern
 from service.core.postfix.reply import codes
 
@@ -89,8 +89,8 @@ _BARE = pattern(
 _BARE_HELO = pattern(rf" helo=([^<>{SPACE}]{{1,255}})\Z")
 
 
-def find_context(text: str, start: int, stage: str) -> Context | None:
-    """`start`: where the refusal's text begins, a `;` there included."""
+def find_context(text: str, start: int, stage: str, may_be_cut: bool) -> Context | None:
+    """`start`: where the refusal's text begins, a `;` there included. `may_be_cut`: the line."""
     if stage in _HELO_STAGES and (context := _at_helo(text, start)):
         return context
     places = [place.start() for place in _START.finditer(text, start)]
@@ -105,12 +105,14 @@ def find_context(text: str, start: int, stage: str) -> Context | None:
         return _best(readings, text, start, stage)
     if len(places) > 1:
         return None
-    return _bare(text, start) or (_broken(text, places[0]) if places else None)
+    # What has lost its brackets is easily imitated: not where a client may have written the end.
+    bare = None if may_be_cut else _bare(text, start)
+    return bare or (_broken(text, places[0]) if places else None)
 
 
 def _bare(text: str, start: int) -> Context | None:
     match = _BARE.search(text, start)
-    if match is None:
+    if match is None or is_inside(text[start : match.start()]):
         return None
     quoted_sender, sender, quoted_recipient, recipient, protocol, quoted_helo, helo = match.groups()
     return Context(

@@ -10,6 +10,7 @@ from typing import Final
 from service.core.outcomes import Malformed, Skip
 from service.core.postfix.facts import Facts
 from service.core.postfix.fragments import LONGEST_QUEUE_ID, NOQUEUE, QUEUE_ID, pattern
+from service.core.postfix.markers import LONG_LINE
 
 Reading = Facts | Skip | Malformed
 
@@ -21,6 +22,8 @@ _MADE_UP_ID: Final = pattern(
     r"(?=to=|from=<|status=|(?:milter-(?:header-|body-)?)?reject: )"
 )
 _OPENING: Final = pattern(r"[A-Za-z][A-Za-z_-]{0,40}[=:]?")
+_HEADER_BYTES: Final = 200
+"""What a syslog header may take of a line: `LONG_LINE` counts it, a text does not have it."""
 
 
 @dataclass(slots=True, init=False)
@@ -54,6 +57,14 @@ class Line:
         self.opening = opening
         self.rest = rest
         self.truncated = truncated
+
+    @property
+    def may_be_cut(self) -> bool:
+        """By us, or by somebody before: then it may end inside of what a stranger chose, in the
+        midst of what looks like a field."""
+        return (
+            self.truncated or len(self.text.encode("utf-8", "replace")) >= LONG_LINE - _HEADER_BYTES
+        )
 
 
 Reader = Callable[[Line], Reading | None]

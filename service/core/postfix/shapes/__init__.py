@@ -7,6 +7,7 @@ to add a line that is no failure, its opening to `_HARMLESS`.
 from collections import defaultdict
 
 from service.core.outcomes import Malformed, Skip
+from service.core.postfix.addresses import is_inside
 from service.core.postfix.facts import Reject
 from service.core.postfix.fragments import pattern
 from service.core.postfix.shape import Line, Reader, Reading, divide
@@ -81,6 +82,7 @@ def read(line: Line) -> Reading:
     reading = _read(line)
     if (
         "  " in line.text
+        and not line.may_be_cut
         and _is_doubtful(reading, line)
         and not _is_doubtful(narrow := _read(_narrow(line)), line)
         and not isinstance(narrow, Skip)
@@ -93,10 +95,14 @@ def _is_doubtful(reading: Reading, line: Line) -> bool:
     """Not read, or not its context."""
     if reading is Malformed.UNKNOWN_SHAPE:
         return True
+    if not isinstance(reading, Reject):
+        return False
+    context = (reading.sender, reading.recipient, reading.protocol)
+    wide = _WIDE_CONTEXT.search(line.text)
     return (
-        isinstance(reading, Reject)
-        and (reading.sender, reading.recipient, reading.protocol) == (None, None, None)
-        and _WIDE_CONTEXT.search(line.text) is not None
+        context == (None, None, None)
+        and wide is not None
+        and not is_inside(line.text[: wide.start() + 1])
     )
 
 

@@ -3,7 +3,6 @@
     <QID>: reject: header|body|content <content> from <origin>;<context>[: <text>]
     <QID>: milter-header-reject|milter-body-reject: <the same>
     <QID>: reject: mime-error <text>: <content> from <origin>; from=<sender> to=<recipient>
-    <QID>: reject: header|body <content>; from=<sender> to=<recipient>[: <text>]    (before 2.0)
 
 Writers: Postfix `cleanup/cleanup_message.c:cleanup_act_log`, `cleanup/cleanup_milter.c`,
 `cleanup_mime_error_callback`. A client of these lines is never shown but in `<origin>`, which is
@@ -29,7 +28,6 @@ _STRICT = pattern(
     rf"(?: from=<({ADDRESS})>)?(?: to=<({ADDRESS})>)?"
     rf"(?: proto=({PROTOCOL}))?(?: helo=<({HELO})>)?(?:: |\Z)"
 )
-_NO_ORIGIN = pattern(r";(?= from=<)")
 # Where addresses are not quoted: the end of the context is what is left to find.
 _ANCHOR = pattern(rf"> proto=({PROTOCOL})(?: helo=<({HELO})>)?(?:: |\Z)")
 _END = pattern(r">(?:: |\Z)")
@@ -60,8 +58,6 @@ def _read(line: Line) -> Reading | None:
         parts = _strict(text, origins)
         if parts is None or _ANCHOR.search(parts.text) or _ORIGIN.search(parts.text):
             parts = _loose(text, origins) or parts
-    elif not origins and not line.truncated:
-        parts = _strict(text, list(_NO_ORIGIN.finditer(text, content)))
     truncated = line.truncated or parts is None
     if parts is None:
         parts = _cut(text, origins)
@@ -102,8 +98,7 @@ def _strict(text: str, origins: list[re.Match[str]]) -> _Parts | None:
         return None
     origin, match = found
     sender, recipient, protocol, helo = match.groups()
-    client = _client(origin) if origin.re is _ORIGIN else None
-    rest = text[match.end() :]
+    client, rest = _client(origin), text[match.end() :]
     return _Parts(origin.start(), client, sender, recipient, protocol, helo, rest)
 
 

@@ -25,7 +25,6 @@ from service.core.postfix.fragments import (
     pattern,
     port,
 )
-from service.core.postfix.markers import LONG_LINE
 from service.core.postfix.remembered import remember
 from service.core.postfix.reply import remote_reply
 from service.core.postfix.shape import Line, Reading, Shape
@@ -47,26 +46,29 @@ _DELAYS = rf"({SECONDS}/{SECONDS}/{SECONDS}/{SECONDS})"
 _PEER = r"\[[^\],]{0,255}\]" + optional(":[0-9]{1,5}")
 _RELAY = rf"relay=([^,\[{SPACE}]{{0,255}}{optional(_PEER)})"
 _USES = optional(", conn_use=([0-9]{1,9})")
-_TIMES = rf", delay=({SECONDS})" + optional(f", ?delays={_DELAYS}")
+_TIMES = rf", delay=({SECONDS})" + optional(f", delays={_DELAYS}")
 _REST = (
     optional(rf", tls=([^,{SPACE}]{{1,255}})")
     + optional(rf", dsn=({DSN})")
     + ", status=([A-Za-z-]{1,64})"
 )
 _REASON = r"(?: \(|\Z)"
-# Behind addresses that are certain: as lines are published, with fields left out, with no comma
-# behind `conn_use`, without the parentheses.
-_TAIL = optional(f", {_RELAY}") + _USES + optional(f",?{_TIMES[1:]}") + _REST + r"(?: \(| |\Z)"
+_TAIL = f", {_RELAY}" + _USES + optional(_TIMES) + _REST + _REASON
 
-_HEAD = pattern(rf"<({ADDRESS})>" + optional(rf", orig_to=<({ADDRESS})>") + _TAIL)
+_ADDRESSES = rf"<({ADDRESS})>" + optional(rf", orig_to=<({ADDRESS})>")
 # As a few agents of old wrote them.
-_BARE_HEAD = pattern(rf"([^\s<>\",]{{0,320}})(?:, orig_to=([^\s<>\",]{{1,320}}))?{_TAIL}")
+_BARE_ADDRESSES = r"([^\s<>\",]{0,320})(?:, orig_to=([^\s<>\",]{1,320}))?"
+_HEADS = (pattern(_ADDRESSES + _TAIL), pattern(_BARE_ADDRESSES + _TAIL))
+
+# Lines as they are published: with fields left out, with no comma behind `conn_use`, no space in
+# front of `delays`, without the parentheses. What an address imitates may look like that.
+_EDITED_TIMES = rf",? delay=({SECONDS})" + optional(f", ?delays={_DELAYS}")
+_EDITED_TAIL = optional(f", {_RELAY}") + _USES + optional(_EDITED_TIMES) + _REST + r"(?: \(| |\Z)"
+_EDITED_HEADS = (pattern(_ADDRESSES + _EDITED_TAIL), pattern(_BARE_ADDRESSES + _EDITED_TAIL))
 # Addresses without quotes that need some: behind them, all the fields that have no free text.
 _LOOSE_TAIL = pattern(rf">, {_RELAY}{_USES}{_TIMES}{_REST}{_REASON}")
 _ORIGINAL: Final = ">, orig_to=<"
 _FAILED = pattern(r"[ ,]status=(?:deferred|bounced|SOFTBOUNCE|expired|force-expired)")
-_HEADER_BYTES = 200
-"""What a syslog header may take of a line: `LONG_LINE` counts it, a text does not have it."""
 
 # What cuts a well-formed line into pieces, each of which is read once and remembered.
 _AT_TO: Final = ": to=<"
@@ -237,16 +239,28 @@ def _careful_reading(groups: tuple[str | Any, ...], line: Line, start: int) -> R
 
 def _read(line: Line) -> Reading:
     text = line.text
-    if line.queue_id is not None:
-        match = _HEAD.match(text, line.rest) or _BARE_HEAD.match(text, line.rest)
-        if match:
-            return _careful_reading(match.groups(), line, match.end())
+    if line.queue_id is not None and (head := _head(_HEADS, line)):
+        return _careful_reading(head.groups(), line, head.end())
     if text.startswith("<", line.rest) and (found := _loose(text, line.rest + 1)):
         (to, original), tail = found
         if text[-1] != ")" and (opens_a_quote(to) or opens_a_quote(original or "")):
             return Malformed.CUT_BEFORE_STATUS  # the tail may be part of the quoted address
         return _careful_reading((to, original, *tail.groups()), line, tail.end())
+    if (
+        line.queue_id is not None
+        and not line.may_be_cut
+        and _LOOSE_TAIL.search(text, line.rest) is None
+        and (head := _head(_EDITED_HEADS, line))
+    ):
+        return _careful_reading(head.groups(), line, head.end())
     return _without_status(line)
+
+
+def _head(heads: tuple[re.Pattern[str], ...], line: Line) -> re.Match[str] | None:
+    for head in heads:
+        if match := head.match(line.text, line.rest):
+            return match
+    return None
 
 
 def _loose(text: str, start: int) -> tuple[tuple[str, str | None], re.Match[str]] | None:
@@ -263,12 +277,12 @@ def _loose(text: str, start: int) -> tuple[tuple[str, str | None], re.Match[str]
 
 def _without_status(line: Line) -> Reading:
     """Postfix writes no `to=` line without a status: it was cut before it, or is of a new form."""
-    text = line.text
-    long = line.truncated or len(text.encode("utf-8", "replace")) >= LONG_LINE - _HEADER_BYTES
+    text, may_be_cut = line.text, line.may_be_cut
     if _FAILED.search(text, line.rest):
         # The only one may be part of an address.
-        return Malformed.CUT_BEFORE_STATUS if long and text[-1:] != ")" else Malformed.UNKNOWN_SHAPE
-    if long and "status=" not in text:
+        is_cut = may_be_cut and text[-1:] != ")"
+        return Malformed.CUT_BEFORE_STATUS if is_cut else Malformed.UNKNOWN_SHAPE
+    if may_be_cut and "status=" not in text:
         return Malformed.CUT_BEFORE_STATUS
     return Skip.NOT_A_FAILURE
 

@@ -179,7 +179,7 @@ def _read_proxy(line: Line) -> Reading | None:
 def refusal(line: Line, stage: str, client: Client | None, start: int) -> Reject:
     """`start`: where the refusal's text begins; the context is behind it."""
     text = line.text
-    context = find_context(text, start, stage)
+    context = find_context(text, start, stage, line.may_be_cut)
     if context is None:
         context = Context(len(text) - 1 if text.endswith(";") else len(text))
     response = text[start : max(start, context.start)]
