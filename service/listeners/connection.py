@@ -22,7 +22,7 @@ from service.listeners.base import Intake, peer_ip
 from service.listeners.config import StreamConfig
 from service.listeners.door import Door
 from service.listeners.rate import LogRates, Rates
-from service.listeners.reading import FULL_READ, Pause, Reading
+from service.listeners.reading import FULL_READ, Pause, Reading, Turn
 from service.listeners.session import OpenConnection, Session
 from service.metrics import Metrics
 from service.received import Origin, new_stream
@@ -44,6 +44,7 @@ class Terms:
     door: Door
     rates: Rates | None
     log_rates: LogRates
+    turn: Turn = field(default_factory=Turn)
     connections: set["Connection"] = field(default_factory=set)
 
 
@@ -106,9 +107,8 @@ class Connection(asyncio.Protocol):
             self._receive(data)
         if self._intake.should_hold_back:
             self._hold_back()
-        reading = self._reading
-        if len(data) >= FULL_READ and reading is not None and reading.pause(Pause.TURN):
-            self._loop.call_soon(reading.resume, Pause.TURN)
+        if len(data) >= FULL_READ and self._terms.turn.is_over():
+            self._give_way()
 
     def eof_received(self) -> bool:
         self.hear()
@@ -278,6 +278,10 @@ class Connection(asyncio.Protocol):
         self._deadline = None
         self.refuse(Refusal.HANDSHAKE_TIMEOUT)
         self.abort()
+
+    def _give_way(self) -> None:
+        if self._reading is not None and self._reading.pause(Pause.TURN):
+            self._loop.call_soon(self._reading.resume, Pause.TURN)
 
     def _hold_back(self) -> None:
         # A handshake brings no frames, and would be late.

@@ -1,6 +1,7 @@
 """Reading a connection, or not: who is held back fills its own queue and not ours."""
 
 import asyncio
+import time
 from enum import Enum
 from typing import Final
 
@@ -17,13 +18,34 @@ class Pause(Enum):
     SESSION = 3
     """What is spoken on it asks for it."""
     TURN = 4
-    """It has had its turn, and others have not: until the next one of the loop."""
+    """Others have not had theirs: until the next one of the loop."""
 
 
 FULL_READ: Final = 256_000
 """Bytes of a read after which there is probably more (uvloop `UV_STREAM_RECV_BUF_SIZE`). libuv then
 reads on, up to 32 times (`uv__read`), before it looks at any other connection: of some fast
 senders that would be seconds, in which no health check is answered and no acknowledgement heard."""
+
+
+class Turn:
+    """One turn of the loop, in which the connections of a listener are read."""
+
+    SECONDS = 0.1
+    """How long. Reading on is cheaper than turning: the pipeline's code stays in the caches."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def is_over(self) -> bool:
+        """Whether they have had their share of it."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            asyncio.get_running_loop().call_soon(self._end)
+        return now - self._since >= self.SECONDS
+
+    def _end(self) -> None:
+        self._since = None
 
 
 class Reading:

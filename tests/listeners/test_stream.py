@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.core.outcomes import Drop, Refusal
-from service.listeners.reading import FULL_READ
+from service.listeners.reading import FULL_READ, Turn
 from service.listeners.tcp import TcpConfig, TcpListener
 from service.metrics import Metrics
 from tests.core.framing.test_proxy_v2 import header, tcp4, tcp6
@@ -151,8 +151,8 @@ class TurnsIntake(FakeIntake):
         super().take(*taken)
 
 
-async def test_a_fast_sender_has_one_read_a_turn() -> None:
-    """Else libuv reads on as long as there is something, and nobody else is served."""
+async def taken_in_turns() -> list[int]:
+    """In which turns of the loop a fast sender's reads were taken."""
     intake, metrics = TurnsIntake(), Metrics()
     held = socket.create_server(("127.0.0.1", 0))
     # As much in the kernel as it takes for some full reads, before the loop turns.
@@ -172,8 +172,25 @@ async def test_a_fast_sender_has_one_read_a_turn() -> None:
     finally:
         intake.stop()
         await listener.stop(timeout=5)
-    assert len(set(intake.taken_in)) == len(intake.taken_in)
     assert value(metrics, "reads_paused_total") == 0
+    return intake.taken_in
+
+
+async def test_a_fast_sender_gives_way_once_its_turn_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else libuv reads on as long as there is something, and nobody else is served."""
+    monkeypatch.setattr(Turn, "SECONDS", 0)
+    turns = await taken_in_turns()
+    assert len(set(turns)) == len(turns) > 1
+
+
+async def test_a_fast_sender_is_read_on_while_its_turn_lasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Turn, "SECONDS", 60)
+    turns = await taken_in_turns()
+    assert len(set(turns)) < len(turns)
 
 
 # Who and how many

@@ -16,11 +16,11 @@ PLAUSIBLE_START: Final = rb"zx[\x01\x5e\x9c\xda]"
 """`z`, then the zlib header: CMF 0x78 (deflate, 32 KiB window), and the four FLG bytes that make
 CMF * 256 + FLG a multiple of 31 without a preset dictionary. Plain text may start with `z`."""
 
-_STARTS: Final = (b"zx\x01", b"zx\x5e", b"zx\x9c", b"zx\xda")
+STARTS: Final = (b"zx\x01", b"zx\x5e", b"zx\x9c", b"zx\xda")
 
 
 def is_compressed(payload: bytes) -> bool:
-    return payload.startswith(_STARTS)
+    return payload.startswith(STARTS)
 
 
 def inflate(payload: bytes, limit: int, *, whole: bool = True) -> Frame | Fault:
