@@ -265,16 +265,20 @@ async def test_a_start_cancelled_anywhere_leaves_no_lock_and_no_child(
     tmp_path: Path, turns: int
 ) -> None:
     before = asyncio.all_tasks()
-    starting = asyncio.create_task(EmbeddedServer(tmp_path, 0).start())
+    server = EmbeddedServer(tmp_path, 0)
+    starting = asyncio.create_task(server.start())
     for _ in range(turns):
         await asyncio.sleep(0)
-    starting.cancel()
-    await asyncio.wait([starting])
-    assert starting.cancelled()
+    if starting.done():  # on a busy machine the turns last longer than its start
+        await server.stop()
+    else:
+        starting.cancel()
+        await asyncio.wait([starting])
+        assert starting.cancelled()
     await no_server_in(tmp_path)
     assert asyncio.all_tasks() == before
-    async with embedded(tmp_path) as server:
-        assert server.is_running
+    async with embedded(tmp_path) as another:
+        assert another.is_running
 
 
 @pytest.mark.parametrize("phase", ["before the restart", "in the restart"])
