@@ -368,8 +368,12 @@ class Correlation:
             part = _Part(failure, facts, waiting, may_wait)
             if self.correlator.attempts.has_just_failed(key, facts):
                 return self._part_bounced(entry, part, queue, key, is_end=False)
-            self._hold(self._served, key, (entry, queue, part), entry)
-            return None
+            if entry.done is not None:  # he is given all of a line at once
+                self._hold(self._served, key, (entry, queue, part), entry)
+                return None
+            # The bounce is one in any case, and urgent. What waits is whether it ends the waiting.
+            self._hold(self._served, key, (entry.rest(), queue, part), entry)
+            return self._part_bounced(entry, part, queue, key, is_end=False)
         job = self._bounced(entry, failure, facts, queue, key, story)
         return self._until_notice(entry, job, key, may_wait)
 
@@ -420,6 +424,21 @@ class Correlation:
             entry, part.failure, part.facts, queue, key, story, part.waiting, is_end
         )
         return self._until_notice(entry, job, key, part.may_wait)
+
+    def _part_ended(self, entry: Entry, part: _Part, queue: Queue, key: bytes) -> Outcome | None:
+        """No other target of the recipient waits: its bounce, told before, was its end."""
+        line, facts = _line(entry, self._zone), part.facts
+        waiting = self.correlator.attempts.ended(
+            key, facts, _at(line), event_id(line), entry.batch.seconds
+        )
+        if waiting is None:
+            return Skip.NOT_A_FAILURE
+        self._tell_others(queue, key)
+        story = self.correlator.story(queue, key)
+        ending = Ending(waiting, "bounced", facts.status, facts, entry.verdict)
+        job = Job(line, None, None, context_of(story), part.failure.record, [], [ending])
+        # Behind the bounce, where that waits for its notice.
+        return self._until_notice(entry, job, key, key in self._bounces)
 
     def _bounced(
         self,
@@ -526,8 +545,11 @@ class Correlation:
     def _release_served(self, key: bytes, served: list[_Served], is_end: bool) -> None:
         for entry, queue, end in served:
             outcome: Outcome | None = Skip.NOT_A_FAILURE
-            if isinstance(end, _Part):
+            if isinstance(end, _Part) and entry.is_counted:
                 outcome = self._safely(entry, self._part_bounced, entry, end, queue, key, is_end)
+            elif isinstance(end, _Part):
+                if is_end:
+                    outcome = self._safely(entry, self._part_ended, entry, end, queue, key)
             elif is_end:
                 outcome = self._safely(entry, self._delivered, entry, queue, key, end)
             if outcome is not None:

@@ -59,6 +59,8 @@ class Entry:
     verdict: Verdict | None
     done: Callable[[list[Event] | Skip], None] | None
     """Who waits for what became of it, where it is no listener."""
+    is_counted: bool
+    """False: its frame is counted with what became of it at first, and this is what comes later."""
 
     # Written out as in `core.postfix.facts`: for the compiled core.
     def __init__(
@@ -80,6 +82,16 @@ class Entry:
         self.parsed = parsed
         self.verdict = None
         self.done = done
+        self.is_counted = True
+
+    def rest(self) -> "Entry":
+        """The same line, for what comes of it later: one event or none, which whoever sent it is
+        told of as of the first."""
+        rest = Entry(self.raw, self.truncated, self.piece, self.batch, parsed=self.parsed)
+        rest.line, rest.verdict, rest.is_counted = self.line, self.verdict, False
+        if self.batch.receipts is not None:
+            self.batch.receipts.expect(self.piece)
+        return rest
 
 
 @dataclass(slots=True, init=False)

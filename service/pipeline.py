@@ -121,9 +121,11 @@ class Pipeline:
             tally = tallies.get(transport)
             if tally is None:
                 tally = tallies[transport] = Tally()
-            tally.frames += 1
+            if entry.is_counted:
+                tally.frames += 1
             if isinstance(outcome, Skip):
-                tally.skip(outcome)
+                if entry.is_counted:
+                    tally.skip(outcome)
                 if entry.batch.receipts is not None:
                     entry.batch.receipts.durable(entry.piece)
             else:
@@ -290,7 +292,8 @@ class Pipeline:
         """`expected`: of how many events the receipts have been told."""
         batch = entry.batch
         receipts = batch.receipts
-        tally.frames_with_events += 1
+        if entry.is_counted:
+            tally.frames_with_events += 1
         counted = tally.events
         envelopes = []
         for event in events:
