@@ -71,6 +71,22 @@ class House:
         return made
 
 
+class Expecting:
+    """Receipts that keep what they are told, by piece."""
+
+    is_pressed = False
+
+    def __init__(self) -> None:
+        self.expected: list[int] = []
+        self.made_durable: list[int] = []
+
+    def expect(self, piece: int) -> None:
+        self.expected.append(piece)
+
+    def durable(self, piece: int) -> None:
+        self.made_durable.append(piece)
+
+
 def decoded(envelopes: list[Envelope]) -> list[Any]:
     return [schemas.decode(envelope.body) for envelope in envelopes]
 
@@ -307,6 +323,49 @@ def test_an_alias_ends_with_the_target_that_bounces_last() -> None:
         2,
     )
     assert (resolved.recipient, resolved.outcome) == ("all@r.example", "bounced")
+
+
+def test_a_bounce_of_an_alias_is_told_before_it_is_known_whether_it_was_the_last() -> None:
+    house = House(notice_wait=0, removal_wait=60)
+    house.take(*BEGUN, local("deferred", "all"), ACTIVE)
+    [bounced] = decoded(house.take(local("bounced", "anna", "all")))
+    assert (bounced.event_type, bounced.attempt) == ("bounced", 2)
+    assert house.correlation.held == 1
+    [resolved] = decoded(house.end())
+    assert (resolved.recipient, resolved.outcome, resolved.attempts) == (
+        "all@r.example",
+        "bounced",
+        2,
+    )
+    assert value(house.metrics, "frames_received_total", transport="tcp") == 6
+
+
+def test_a_bounce_of_an_alias_is_told_its_sender_only_with_what_comes_of_it_later() -> None:
+    house, receipts = House(notice_wait=0, removal_wait=60), Expecting()
+    house.take(*BEGUN, local("deferred", "all"), ACTIVE)
+    stamp = "<22>2026-08-22T09:30:00.5Z mx1 "
+    line = Frame((stamp + local("bounced", "anna", "all")).encode())
+    [bounced] = house.pipeline.process([line], ORIGIN, NOW, receipts)
+    assert receipts.expected == [0, 0]
+    [resolved] = house.end()
+    for envelope in (bounced, resolved):
+        assert envelope.on_durable is not None
+        envelope.on_durable()
+    assert receipts.made_durable == [0, 0]
+
+
+def test_a_bounce_of_an_alias_that_waits_on_leaves_its_sender_nothing_to_wait_for() -> None:
+    house, receipts = House(notice_wait=0, removal_wait=60), Expecting()
+    house.take(*BEGUN, local("deferred", "all"), ACTIVE)
+    stamp = "<22>2026-08-22T09:30:00.5Z mx1 "
+    bounced, deferred = (
+        Frame((stamp + line).encode())
+        for line in (local("bounced", "anna", "all"), local("deferred", "all"))
+    )
+    made = house.pipeline.process([bounced, deferred], ORIGIN, NOW, receipts)
+    assert [event.event_type for event in decoded(made)] == ["bounced", "deferred"]
+    assert (receipts.expected, receipts.made_durable) == ([0, 0, 1], [0])
+    assert house.end() == []
 
 
 def test_two_aliases_of_one_recipient() -> None:
