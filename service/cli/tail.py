@@ -1,7 +1,6 @@
 """`mailfault tail`: events from NATS, live."""
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from schemas.vocabulary import EventType
 from service.cli.ago import ago
 from service.cli.configuration import ConfigFile, NatsServers, load, nested
 from service.cli.terminal import console, end_quietly, json_line, printable
-from service.nats.client import new_client, words
+from service.nats.client import let_go, new_client, words
 from service.nats.config import DEFAULT_SERVER, CredentialsError, NatsConfig
 
 _STYLES = {
@@ -144,8 +143,7 @@ async def _tail(
         async for message in subscription.messages:
             _show(message, wanted, out, as_json)
     finally:
-        with contextlib.suppress(NatsError, OSError):
-            await client.close()
+        await let_go(client)  # nats-py's own closing may wait for ever
 
 
 def _from(start: datetime | None) -> ConsumerConfig:
