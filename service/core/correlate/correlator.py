@@ -102,11 +102,11 @@ class Correlator:
             return self._served(trace, stamp)
         if opening == MESSAGE_ID:
             return self._identified(trace, stamp)
-        elif opening == REMOVED:
+        if opening == REMOVED:
             return News.REMOVED
-        elif opening == CLIENT:
+        if opening == CLIENT:
             return self._accepted(trace, stamp)
-        elif opening == UID:
+        if opening == UID:
             return self._submitted(trace, stamp)
         return self._links.notified(trace, stamp)
 
