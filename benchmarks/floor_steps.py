@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice
 from typing import Any
@@ -108,7 +108,7 @@ async def publish(url: str, made: list[Recipe], events: int) -> tuple[float, flo
     await ensure_stream(client, config)
     stored = 0
 
-    def count(results: list[tuple[Envelope, Result]]) -> None:
+    def count(results: Sequence[tuple[Envelope, Result]]) -> None:
         nonlocal stored
         stored += sum(isinstance(result, Published) for _, result in results)
 

@@ -37,6 +37,9 @@ class Message:
         self.size = 900 + world.below(60_000)
         self.has_strangers = False
         """A hostile line named a recipient of its own, who waits like the others."""
+        self._originals: dict[str, str] = {}
+        """What stands behind `to=` of each recipient: his original address lies in the queue file
+        beside him, and is the same in every attempt."""
 
     def arrives(self) -> Round:
         world, queue_id = self.world, self.queue_id
@@ -150,7 +153,10 @@ class Message:
         self, agent: str, recipient: str, relay: str, age: int, code: str, said: str, kind: Kind
     ) -> Item:
         world = self.world
-        original = f", orig_to=<info@{world.pick(world.domains)}>" if world.chance(0.08) else ""
+        original = self._originals.get(recipient)
+        if original is None:
+            original = f", orig_to=<info@{world.pick(world.domains)}>" if world.chance(0.08) else ""
+            self._originals[recipient] = original
         connection, sent = world.below(90), 1 + world.below(90)
         total = str(age) if age >= 10 else _seconds(4 + connection + sent)
         before = str(age) if age >= 10 else "0.04"

@@ -7,6 +7,7 @@ once its events are durable, and `done` says how many lines from the first on ar
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -190,7 +191,7 @@ class Replay:
             max_bytes -= len(envelopes[-1].body)
         return envelopes
 
-    def _answered(self, results: list[tuple[Envelope, Result]]) -> None:
+    def _answered(self, results: Sequence[tuple[Envelope, Result]]) -> None:
         for envelope, result in results:
             try:
                 self._take_result(envelope, result)

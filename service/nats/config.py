@@ -118,10 +118,14 @@ class NatsConfig(BaseModel):
         description="Also: {instance}, {category}, {recipient_domain}.",
     )
     window: int = Field(
-        2000, ge=1, le=100_000, description="Messages sent and not yet acknowledged, at most."
+        8000,
+        ge=1,
+        le=100_000,
+        description="Messages sent and not yet acknowledged, at most; a quarter of that while "
+        "acknowledgements take a quarter of a second or longer.",
     )
     window_bytes: int = Field(
-        8 * 1024 * 1024, ge=1, description="Bytes sent and not yet acknowledged, at most."
+        16 * 1024 * 1024, ge=1, description="Bytes sent and not yet acknowledged, at most."
     )
     ack_timeout: float = Field(
         5, gt=0, description="Seconds without an acknowledgement before a message is sent again."

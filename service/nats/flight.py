@@ -7,7 +7,7 @@ which is the last part of the reply subject, oldest first. No connection and no 
 from collections.abc import Iterable
 
 from service.core.envelope import Envelope
-from service.nats.answer import Published, Refusal, Rejected, Result
+from service.nats.answer import Published, Refusal, Rejected
 from service.nats.lines import Lines, Stored, header_size
 
 
@@ -75,10 +75,10 @@ class Flight:
             self._bytes -= pending.size
         return pending
 
-    def stored(self, stored: Stored, now: float) -> list[tuple[Envelope, Result]]:
+    def stored(self, stored: Stored, now: float) -> list[tuple[Envelope, Published]]:
         """The same for many, with what became of them; those that had ended before are passed over.
         Messages that were sent together and are answered together share one result."""
-        ended: list[tuple[Envelope, Result]] = []
+        ended: list[tuple[Envelope, Published]] = []
         result = Published(False, 0.0)
         first_sent = -1.0
         for token, duplicate in stored:

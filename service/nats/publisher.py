@@ -17,7 +17,7 @@ What time cannot heal is `Rejected` and holds nobody up.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from nats.aio.client import Client
@@ -40,6 +40,12 @@ _DOUBLINGS_MAX = 8
 """Two to the power of some thousand sendings is no number to calculate with."""
 _AT_ONCE = 256
 """Messages in one write, at most."""
+_PROMPT_SECONDS = 0.25
+"""Of the answers of a server that keeps pace, to a loop that reads senders for a tenth of a second.
+While they are, it may have the whole window, so that it has work while this process reads. More
+than a part of it would be late from a slow one: it would go to disk, or be sent twice."""
+_UNPROVED = 4
+"""That part of the window is for any server."""
 _UNSENT_BYTES = 1024 * 1024
 """With this much waiting in nats-py the loop gets a turn to write it to the socket."""
 
@@ -53,7 +59,7 @@ class Publisher:
         window_bytes: int,
         ack_timeout: float,
         stream: str,
-        on_results: Callable[[list[tuple[Envelope, Result]]], None],
+        on_results: Callable[[Sequence[tuple[Envelope, Result]]], None],
         on_resend: Callable[[int], None],
         on_no_stream: Callable[[], None],
     ) -> None:
@@ -65,6 +71,9 @@ class Publisher:
         self._on_resend = on_resend
         self._on_no_stream = on_no_stream
         self._clock = asyncio.get_running_loop().time
+        self._least = -(-window // _UNPROVED)
+        self._most = self._least
+        """Messages that may be in flight now."""
         self._flight = Flight()
         self._wire: Wire | None = None
         self._may_send = asyncio.Event()
@@ -106,7 +115,7 @@ class Publisher:
             self._may_send.clear()
             await self._may_send.wait()
         room = self.window_bytes - self._flight.bytes
-        envelopes = take(min(self.window - len(self._flight), _AT_ONCE), room)
+        envelopes = take(min(self._most - len(self._flight), _AT_ONCE), room)
         data = self._begin(wire, envelopes)
         if data:
             await self._write(wire, data)
@@ -117,7 +126,7 @@ class Publisher:
         wire = self._wire
         if (
             wire is None
-            or len(self._flight) + len(envelopes) > self.window
+            or len(self._flight) + len(envelopes) > self._most
             or self._flight.bytes + sum(len(e.body) for e in envelopes) > self.window_bytes
             or not wire.is_prompt
         ):
@@ -191,7 +200,7 @@ class Publisher:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._flight) < self.window and self._flight.bytes < self.window_bytes
+        return len(self._flight) < self._most and self._flight.bytes < self.window_bytes
 
     async def _send_again(self, wire: Wire, pending: Pending) -> None:
         pending.sendings += 1
@@ -219,8 +228,16 @@ class Publisher:
 
     def _take_stored(self, stored: Stored) -> None:
         ended = self._flight.stored(stored, self._clock())
+        if ended:
+            self._trust(ended)
         self._room_again()
         self._tell(ended)
+
+    def _trust(self, ended: list[tuple[Envelope, Published]]) -> None:
+        """As much more as it has stored promptly."""
+        _, last = ended[-1]
+        is_prompt = last.seconds < _PROMPT_SECONDS
+        self._most = min(self.window, self._most + len(ended)) if is_prompt else self._least
 
     def _take_answer(self, message: Msg) -> None:
         token = message.subject.rpartition(".")[2]
@@ -248,7 +265,7 @@ class Publisher:
         self._room_again()
         self._tell([(pending.envelope, result)])
 
-    def _tell(self, results: list[tuple[Envelope, Result]]) -> None:
+    def _tell(self, results: Sequence[tuple[Envelope, Result]]) -> None:
         try:
             self._on_results(results)
         except Exception:  # other answers, and nats-py's reading task, must not end with it

@@ -1,8 +1,10 @@
 """The publish window against real servers that refuse, stall, die and come back."""
 
 import asyncio
+import itertools
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import nats
@@ -45,6 +47,37 @@ async def test_the_same_id_twice_is_stored_once_and_told_as_duplicate(tmp_path: 
         assert [isinstance(r, Published) and r.duplicate for r in results] == [False, True, False]
         async with client_of(server) as client:
             assert await stream_messages(client) == 2
+
+
+async def test_only_a_server_that_answers_promptly_gets_the_whole_window(tmp_path: Path) -> None:
+    """What a slow one is sent beyond a quarter would go to disk, or be sent twice."""
+    async with (
+        real_nats(tmp_path) as server,
+        world(NatsConfig(servers=[server.url], window=40)) as here,
+    ):
+        publisher = here.publisher
+        numbers = itertools.count()
+
+        async def sent_unanswered(many: int) -> int:
+            server.freeze()
+            publishing = [
+                asyncio.create_task(publisher.publish(envelope(next(numbers)))) for _ in range(many)
+            ]
+            for _ in range(100):
+                await asyncio.sleep(0)
+            in_flight = publisher.in_flight
+            await until(lambda: publisher.oldest_seconds > 0.3)
+            os.kill(server.pid, signal.SIGCONT)
+            await asyncio.wait(publishing)
+            await publisher.idle()
+            return in_flight
+
+        await here.publish(envelope(next(numbers)))
+        assert await sent_unanswered(10) == 10
+        assert await sent_unanswered(20) == 10
+        await here.publish(*(envelope(next(numbers)) for _ in range(100)))
+        assert await sent_unanswered(40) == 40
+        assert await sent_unanswered(40) == 10
 
 
 async def test_the_window_bounds_what_is_in_flight(tmp_path: Path) -> None:
@@ -315,7 +348,7 @@ async def test_publish_hung_after_a_server_that_froze(tmp_path: Path, end: signa
     """10 kB bodies beyond nats-py's pending size waited for a flush that nobody made any more."""
     count = 1500
     async with real_nats(tmp_path) as server:
-        config = NatsConfig(servers=[server.url])
+        config = NatsConfig(servers=[server.url], window_bytes=8 * 1024 * 1024)
         async with world(config) as here:
             await here.publish(envelope(0))
             server.freeze()
@@ -463,7 +496,7 @@ async def test_a_result_that_its_taker_cannot_use_stopped_all_answers(tmp_path: 
     """It ended nats-py's reading task; only the pings noticed, a minute later."""
     done: list[Envelope] = []
 
-    def take(results: list[tuple[Envelope, Result]]) -> None:
+    def take(results: Sequence[tuple[Envelope, Result]]) -> None:
         if results[0][0].message_id == f"{1:032x}":
             raise ValueError("a defect of ours")
         done.extend(envelope for envelope, _ in results)

@@ -1,7 +1,7 @@
 """A publisher on a connection to a real server, with its results."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from nats.aio.client import Client
@@ -51,7 +51,7 @@ class World:
         await self.until(lambda world: all(e in world.results for e in envelopes))
         return [self.results[envelope] for envelope in envelopes]
 
-    def _done(self, results: list[tuple[Envelope, Result]]) -> None:
+    def _done(self, results: Sequence[tuple[Envelope, Result]]) -> None:
         for envelope, result in results:
             assert envelope not in self.results, "one result for each envelope"
             self.results[envelope] = result
