@@ -45,6 +45,7 @@ COMPILED = (
     "core/correlate/memory.py",
     "core/correlate/records.py",
     "core/correlate/refused.py",
+    "core/correlate/skim.py",
     "core/correlate/story.py",
     "core/correlate/trace.py",
     "core/correlate/waiting.py",

@@ -15,11 +15,11 @@ from service.core.context import backscatter_risk, context_of, notice_of, utc
 from service.core.correlate.correlator import Correlator, News
 from service.core.correlate.links import Notice
 from service.core.correlate.memory import Bounds
+from service.core.correlate.skim import Skimmed, Skimmer
 from service.core.correlate.story import Story
 from service.core.correlate.trace import (
     BEGINNINGS,
     Queue,
-    Told,
     Trace,
     queue_of,
     told_by,
@@ -89,6 +89,7 @@ class Correlation:
             zone,
             is_shared=sharing is not None,
         )
+        self._skimmer = Skimmer(self.correlator.traces)
         self.is_enabled = config.enabled
         self._max_held = config.max_held
         self._max_held_bytes = config.max_held_bytes
@@ -126,15 +127,23 @@ class Correlation:
         """Of these lines, as they were received; a folded one counts as often as it happened."""
         return self._bounces.size + self._foreign.size + self._leaving.size + self._served.size
 
-    def hear(self, told: Told, batch: Batch) -> Heard | None:
-        """Remember what a line tells that is no failure. None: that was all, as nearly always;
-        else `follow` an entry of it."""
+    def skim(self, text: bytes) -> list[Skimmed]:
+        """The lines of a text that ends with LF which may tell of a message: `hear` what they tell,
+        or `hear_line` where that is not known."""
+        return self._skimmer.lines(text)
+
+    def hear_line(self, line: bytes, batch: Batch) -> Heard | None:
+        """As `hear`, of any line."""
+        told = told_by(line)
         _, stamp, _, _, opening, _ = told
         if stamp and not opening:  # the common header, and nothing of a message behind it
             return None
         trace = self.correlator.traces.read(told, batch.written_at, batch.sender)
-        if trace is None:
-            return None
+        return None if trace is None else self.hear(trace, batch)
+
+    def hear(self, trace: Trace, batch: Batch) -> Heard | None:
+        """Remember what a line tells that is no failure. None: that was all, as nearly always;
+        else `follow` an entry of it."""
         queue, key, _, opening, _ = trace
         if self.sharing is not None and key in self._foreign:
             # All lines of the message, or what it tells of itself would not be in its order.
@@ -173,7 +182,7 @@ class Correlation:
             return Job(_line(entry, self._zone), parsed)
         if entry.heard is None and self.is_enabled:
             # A failure marker may stand in a line that tells of a message.
-            entry.heard = self.hear(told_by(entry.raw), entry.batch)
+            entry.heard = self.hear_line(entry.raw, entry.batch)
         skip = parsed if isinstance(parsed, Skip) else Skip.NOT_A_FAILURE
         if entry.heard is None:
             return skip
@@ -234,7 +243,7 @@ class Correlation:
             self._hold(self._foreign, key, entry, entry)
             return None
         if news is News.LATER:  # it was let go for want of room
-            entry.heard = self.hear(told_by(entry.raw), entry.batch)
+            entry.heard = self.hear_line(entry.raw, entry.batch)
             return Skip.NOT_A_FAILURE if entry.heard is None else self._told(entry, *entry.heard)
         if news is News.REUSED:
             return self._reused(entry, queue, key)
@@ -330,7 +339,7 @@ class Correlation:
             ]
             self._tell_others(queue, key)
         self.correlator.forget(key)
-        entry.heard = self.hear(told_by(entry.raw), entry.batch)
+        entry.heard = self.hear_line(entry.raw, entry.batch)
         if job.endings:
             return job
         return Skip.NOT_A_FAILURE

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from service.core.assemble import Event
 from service.core.classify import Classifier
 from service.core.correlate.memory import stamp_of
-from service.core.correlate.trace import told_by, told_in
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
 from service.core.line import UNKNOWN_HOST, Line
@@ -251,15 +250,21 @@ class Pipeline:
             if isinstance(part, Entry):
                 outcomes.append((part, self._follow(part)))
                 continue
-            for told in told_in(part) if isinstance(part, bytes) else [told_by(part.data)]:
+            for line, trace in (
+                correlation.skim(part) if isinstance(part, bytes) else [(part.data, None)]
+            ):
                 try:
-                    heard = correlation.hear(told, batch)
+                    heard = (
+                        correlation.hear_line(line, batch)
+                        if trace is None
+                        else correlation.hear(trace, batch)
+                    )
                 except Exception as error:  # noqa: BLE001  # as above
-                    entry = Entry(told[0], False, index, batch, parsed=error)
+                    entry = Entry(line, False, index, batch, parsed=error)
                 else:
                     if heard is None:
                         continue
-                    entry = Entry(told[0], False, index, batch, heard)
+                    entry = Entry(line, False, index, batch, heard)
                 outcomes.append((entry, self._follow(entry)))
         return outcomes
 

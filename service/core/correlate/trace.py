@@ -42,9 +42,11 @@ BEGINNINGS: Final = frozenset({CLIENT, UID, MESSAGE_ID, FROM})
 
 _ALL_OPENINGS = (FROM, TO, MESSAGE_ID, REMOVED, CLIENT, UID, SENDER, POSTMASTER)
 """The commonest first."""
-_NOQUEUE: Final = b"NOQUEUE"
+NOQUEUE: Final = b"NOQUEUE"
 _QUEUE_ID = rb"[0-9A-Z][0-9A-Za-z]{4,31}"
-_SAID = rb": (%b)(.{0,2048})" % b"|".join(_ALL_OPENINGS)
+LONGEST_TEXT: Final = 2048
+"""Bytes of it that are read."""
+_SAID = rb": (%b)(.{0,%d})" % (b"|".join(_ALL_OPENINGS), LONGEST_TEXT)
 # Priority, stamp, host and tag, looser than the parser has them: which host and tag these are, it
 # is asked once. A stamp is kept, so its length and its characters are bounded. (What may be absent
 # is written as an alternative: `re` repeats a group more dearly. NUL is in no tag; with it the set
@@ -54,8 +56,7 @@ _COMMON = (
     rb"([^ \n:/[\]]+ [^ \n\0]+): "
     rb"(?: *(?:%b|)(%b)%b|)" % (BOM.encode(), _QUEUE_ID, _SAID)
 )
-# Either takes any line, whole, so that no search goes on behind its beginning: the time is linear.
-_EACH_LINE: Final = re.compile(rb"((?:%b|).*)\n" % _COMMON)
+# It takes any line, whole, so that no search goes on behind its beginning: the time is linear.
 _WHOLE: Final = re.compile(rb"\A(?:%b|).*" % _COMMON, re.DOTALL)
 _TOLD: Final = re.compile(
     rb"((?!NOQUEUE)%b|NOQUEUE(?=: client=))%b" % (_QUEUE_ID, _SAID), re.DOTALL
@@ -64,11 +65,11 @@ _MENTIONS = (*(opening for opening in _ALL_OPENINGS if opening != TO), b"to=")
 """What stands in any line that tells something: docker's json-file writes `<` as `\\u003c`."""
 _LONGEST_ORIGIN = 512
 """Bytes of host and tag that are remembered."""
-_TRAILING: Final = b"\r\n\0"
+TRAILING: Final = b"\r\n\0"
 _LF: Final = ord("\n")  # as a number: to look for bytes in bytes costs CPython an exception
 
 _PREFIX_BYTES: Final = 4
-_SESSION_BEGINS: Final = _PREFIX_BYTES + len(_NOQUEUE)
+_SESSION_BEGINS: Final = _PREFIX_BYTES + len(NOQUEUE)
 _REMEMBERED = 8192
 _MOST_INSTANCES = 16
 
@@ -91,12 +92,12 @@ class Queue:
     def session(self, tag: str, pid: int) -> bytes:
         """Of mail that an smtpd(8) hands on to a filter before the queue: it has no id, and one
         process has one client at a time."""
-        return self.prefix + _NOQUEUE + f"{tag}[{pid}]".encode()
+        return self.prefix + NOQUEUE + f"{tag}[{pid}]".encode()
 
 
 def is_session(key: bytes) -> bool:
     """Whether `Queue.session` made it."""
-    return key[_PREFIX_BYTES:_SESSION_BEGINS] == _NOQUEUE
+    return key[_PREFIX_BYTES:_SESSION_BEGINS] == NOQUEUE
 
 
 Told = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
@@ -109,12 +110,6 @@ def told_by(line: bytes) -> Told:
     found: list[tuple[bytes, bytes, bytes, bytes, bytes]] = _WHOLE.findall(line)
     stamp, origin, queue_id, opening, text = found[0]
     return line, stamp, origin, queue_id, opening, text
-
-
-def told_in(text: bytes) -> list[Told]:
-    """`told_by` of each line of a text, without its LF. The text ends with one."""
-    found: list[Told] = _EACH_LINE.findall(text)
-    return found
 
 
 Trace = tuple[Queue, bytes, bytes, bytes, bytes]
@@ -175,19 +170,26 @@ class Traces:
         if queue is None or not opening:
             return None
         if text[-1:] <= b"\r":
-            text = text.rstrip(_TRAILING)
+            text = text.rstrip(TRAILING)
         if _LF in text:  # of a counted frame: records are lines
             text = text.replace(b"\n", b"?")
-        if queue_id.startswith(_NOQUEUE):
+        if queue_id.startswith(NOQUEUE):
             return self._with_care(line, received_at, sender)
         return queue, queue.prefix + queue_id, stamp, opening, text
+
+    def known(self, origin: bytes) -> tuple[Queue | None] | None:
+        """Whose lines have that host and tag, as they stand there; None where only the parser can
+        say it."""
+        if origin not in self._queues and not self._learn(origin):
+            return None
+        return (self._queues[origin],)
 
     def _other_form(self, line: bytes, received_at: datetime, sender: str) -> Trace | None:
         found = plain_head(line)
         if found is None:
             return self._with_care(line, received_at, sender)
         stamp, host, program, text = found
-        if text.startswith(_NOQUEUE):
+        if text.startswith(NOQUEUE):
             return self._with_care(line, received_at, sender)
         origin = b"%b %b" % (host, program)  # neither has a space in it
         if origin not in self._programs:
@@ -252,7 +254,7 @@ def _trace(queue: Queue, stamp: bytes, text: bytes) -> Trace | None:
     if match is None:
         return None
     queue_id, opening, said = match.groups()
-    said = said.rstrip(_TRAILING)
+    said = said.rstrip(TRAILING)
     return queue, queue.prefix + queue_id, stamp, opening, said.replace(b"\n", b"?")
 
 

@@ -6,7 +6,6 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from time import process_time
 
 import pytest
 from hypothesis import example, given
@@ -14,22 +13,17 @@ from hypothesis import strategies as st
 
 from service.core.correlate.trace import (
     CLIENT,
-    FROM,
-    MESSAGE_ID,
-    POSTMASTER,
     REMOVED,
-    SENDER,
     TO,
-    UID,
     Trace,
     Traces,
     is_session,
     queue_of,
     told_by,
-    told_in,
 )
 from service.core.postfix.record import MAX_TAG, identify
 from service.core.syslog.header import parse_message
+from tests.core.correlate.telling import LINES, NOTHING, PROXIED
 from tests.core.syslog.forms import FORMS, ZONE
 from tests.strategies import RECEIVED_AT, LogLine, hosts, log_lines, tags
 from tests.strategies_postfix import hostile
@@ -40,30 +34,6 @@ _TOLD = re.compile(
     r"(client=|message-id=|from=|to=<|removed|uid=|sender |postmaster )(.*)",
     re.DOTALL,
 )
-LINES = {
-    CLIENT: "4ABCDE12F: client=mail.example.net[192.0.2.10], sasl_method=PLAIN, sasl_username=anna",
-    MESSAGE_ID: "4hRGXZ0sf8zFpTZ: message-id=<20260801102030.4ABCDE12F@mail.example.net>",
-    FROM: "4ABCDE12F: from=<a@example.net>, size=4211, nrcpt=2 (queue active)",
-    TO: "123450987: to=<bob@example.net>, relay=none, delay=1, dsn=2.0.0, status=sent (250 ok)",
-    REMOVED: "1E2401234: removed",
-    UID: "4ABCDE40D: uid=90 from=<anna@example.org> orig_id=4ABCDE12F",
-    SENDER: "4ABCDE12F: sender non-delivery notification: 5F00112233",
-    POSTMASTER: "4ABCDE12F: postmaster non-delivery notification: 5F00112235",
-}
-NOTHING = [
-    "NOQUEUE: from=<a@example.net>, size=4211, nrcpt=2 (queue active)",
-    "4ABCDE12F: resent-message-id=<a@b>",
-    "4ABCDE12F: placed on hold",
-    "4ABCDE12F: reject: RCPT from x[192.0.2.1]: 550 5.1.1 no; from=<a> to=<b> proto=ESMTP helo=<c>",
-    "warning: 4ABCDE12F: client=mail.example.net[192.0.2.10]",
-    "4ABCDE12F client=mail.example.net[192.0.2.10]",
-    "abcde12F: client=mail.example.net[192.0.2.10]",
-    "4ABC: removed",
-    "connect from mail.example.net[192.0.2.10]",
-    "",
-]
-PROXIED = "NOQUEUE: client=mail.example.net[192.0.2.10]"
-"""Mail for a filter before the queue: known by the process that has it."""
 told = st.sampled_from([*LINES.values(), PROXIED, *NOTHING])
 """A line of each kind, and such as look like one."""
 imitating = st.builds(
@@ -379,60 +349,6 @@ def grown() -> Iterator[list[int]]:
     finally:
         tracemalloc.stop()
     found.append(after - before)
-
-
-_HEADS = (
-    b"<22>Aug 22 10:00:00 mx1 postfix/x[1]: ",
-    b"<22>2026-08-22T10:00:00.1Z mx1 postfix/x[1]: ",
-)
-_PIECES = st.one_of(
-    st.sampled_from(
-        [
-            *(head[:at] for head in _HEADS for at in (4, 11, 15, 16, 20, 21, -6, -2, -1, None)),
-            *(line.encode() for line in (*LINES.values(), PROXIED, *NOTHING)),
-            *(b"4ABCDE12F", b": ", b":", b" ", b"from=", b"removed", b"NOQUEUE: ", b"\xef\xbb\xbf"),
-            *(b"\r", b"\0", b"\x0b", b"\x0c", b"\x1c", b"\x85", b"\xe2\x80\xa8", b"y" * 2050),
-        ]
-    ),
-    st.binary(max_size=3),
-)
-"""Parts of lines, so that one ends wherever it may and the next begins with what it lacked; and all
-that looks like the end of a line and is none."""
-_ANY_LINES = st.lists(
-    st.lists(_PIECES, max_size=6).map(lambda parts: b"".join(parts).replace(b"\n", b"?")),
-    max_size=8,
-)
-
-
-@given(_ANY_LINES)
-@example([_HEADS[0][:-2], LINES[FROM].encode()])
-@example([_HEADS[0] + b"4ABCDE12F: removed", b"", _HEADS[1]])
-def test_a_text_is_its_lines(lines: list[bytes]) -> None:
-    assert told_in(b"".join(line + b"\n" for line in lines)) == [told_by(line) for line in lines]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        _HEADS[0][:-2] + b"x:" * 50_000,
-        _HEADS[0] + b" " * 100_000,
-        _HEADS[0] + LINES[TO].encode() + b": " * 50_000,
-        b"4ABCDE12F: " * 10_000,
-        b"<22>" * 25_000,
-    ],
-)
-def test_no_line_is_gone_through_again_and_again(line: bytes) -> None:
-    """Ten times as many bytes take some ten times the work, and not a hundred times."""
-
-    def seconds(text: bytes) -> float:
-        def once() -> float:
-            begun = process_time()
-            assert len(told_in(text)) == 1
-            return process_time() - begun
-
-        return min(once() for _ in range(5))
-
-    assert seconds(line + b"\n") < 40 * seconds(line[: len(line) // 10] + b"\n") + 0.001
 
 
 @given(st.binary(max_size=400))
