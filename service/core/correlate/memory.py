@@ -113,8 +113,7 @@ class Memory:
         return self._old.get(key) if value is None else value
 
     def add(self, key: bytes, value: bytes) -> None:
-        """Begin a record set; there is none of that key. One that was closed is another's."""
-        self._forget_closed(key)
+        """Begin a record set; there is none of that key."""
         self._value_bytes += len(value)
         self.entries[key] = value
 
@@ -125,14 +124,18 @@ class Memory:
 
     def renew(self, key: bytes, value: bytes) -> None:
         """As the youngest."""
-        self.discard(key)
+        before = self.entries.pop(key, None)
+        if before is not None:
+            self._value_bytes -= len(before)
         self._value_bytes += len(value)
         self.entries[key] = value
 
     def discard(self, key: bytes) -> None:
+        """One that was closed under this key is another's: it is out of reach, too."""
         value = self.entries.pop(key, None)
         if value is not None:
             self._value_bytes -= len(value)
+            self._forget_closed(key)
 
     def close(self, key: bytes, seconds: int) -> None:
         """The message is gone: what was known of it stays in reach for a moment."""
@@ -140,7 +143,6 @@ class Memory:
         if value is None:
             return
         self._value_bytes -= len(value)
-        self._forget_closed(key)
         if (
             seconds - self._closed_at >= self._closed_seconds
             or len(self._young) * self._closed_share > self.bounds.messages
@@ -149,13 +151,16 @@ class Memory:
             self._old, self._young = self._young, {}
             self._old_bytes, self._young_bytes = self._young_bytes, 0
             self._closed_at = seconds
+        before = self._young.get(key)  # an older one may lie in `_old`: this one is found first
+        if before is not None:
+            self._young_bytes -= len(before) + ENTRY_BYTES
         self._young[key] = value
         self._young_bytes += len(value) + ENTRY_BYTES
 
     def _forget_closed(self, key: bytes) -> None:
         if key in self._young:
             self._young_bytes -= len(self._young.pop(key)) + ENTRY_BYTES
-        elif key in self._old:
+        if key in self._old:
             self._old_bytes -= len(self._old.pop(key)) + ENTRY_BYTES
 
     def trim(self, seconds: int) -> list[Eviction]:
