@@ -31,7 +31,7 @@ from service.nats.connection import Connection
 from service.nats.embedded import EmbeddedServer
 from service.nats.publisher import Publisher
 from service.nats.sharing import BucketSharing
-from service.nats.stream import StreamKeeper
+from service.nats.stream import StreamKeeper, StreamState
 from service.outlet import Outlet
 from service.pipeline import Pipeline
 from service.rollup import RollupKeeper
@@ -224,8 +224,10 @@ class Receiver:
     def health(self) -> Health:
         report = self._stream.report
         store, outlet = self._store, self._outlet
+        # What is published then ends as dead letters, of which only so many are kept.
+        is_foreign = report is not None and report.state is StreamState.FOREIGN
         return Health(
-            ready=self._is_listening and outlet.is_safe,
+            ready=self._is_listening and outlet.is_safe and not is_foreign,
             detail={
                 "listening": self._is_listening,
                 "nats": {

@@ -194,3 +194,22 @@ async def test_a_receiver_in_this_process(tmp_path: Path) -> None:
             assert await receiver.stop() == 0
         assert not receiver.health().ready
         assert_balanced(receiver.metrics)
+
+
+async def test_a_receiver_whose_subjects_go_to_another_stream_is_not_ready(tmp_path: Path) -> None:
+    """Its events would end as dead letters, of which only so many are kept."""
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        await client.jetstream().add_stream(name="OTHER", subjects=["postfix.>"])
+        receiver = Receiver(
+            fixed({"data_dir": tmp_path / "data", "nats": {"servers": [server.url]}})
+        )
+        await receiver.start()
+        try:
+            async with asyncio.timeout(20):
+                while receiver.health().detail["nats"]["stream"] != "foreign":  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            health = receiver.health()
+            assert not health.ready
+            assert "stream OTHER takes postfix.> already" in health.detail["nats"]["findings"][0]
+        finally:
+            await receiver.stop()

@@ -35,7 +35,7 @@ _REACH_SECONDS = 10.0
 """Until then NATS must have been reached once; from then on it may be away for as long as it is."""
 _LAST_ANSWERS_SECONDS = 5.0
 _SHOW_SECONDS = 0.2
-_HOPELESS = (StreamState.ABSENT, StreamState.UNSUITABLE)
+_HOPELESS = (StreamState.ABSENT, StreamState.UNSUITABLE, StreamState.FOREIGN)
 
 
 class ReplayError(Exception):

@@ -8,6 +8,7 @@ from enum import StrEnum
 import nats.js.errors
 import structlog
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from nats.js.api import (
     DiscardPolicy,
     RetentionPolicy,
@@ -24,6 +25,10 @@ from service.nats.config import NatsConfig
 log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
+_FOREIGN_LOOK_SECONDS = 5.0
+"""Between looks whether it has gone. Nothing else may tell: who is not ready is sent nothing."""
+_SUBJECTS_OVERLAP = 10065
+"""nats-server `server/errors.json`."""
 
 
 class StreamState(StrEnum):
@@ -33,6 +38,8 @@ class StreamState(StrEnum):
     """It does not exist, and we were told not to make it."""
     UNSUITABLE = "unsuitable"
     """It exists, but does not take our events."""
+    FOREIGN = "foreign"
+    """Another stream takes our subjects: ours cannot be made, and what is published goes there."""
     UNVERIFIED = "unverified"
     """We may not ask, or nobody answered: publishing will show."""
 
@@ -64,23 +71,39 @@ async def _ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
             return StreamReport(StreamState.ABSENT)
     else:
         return _check(info, config)
-    await jetstream.add_stream(
-        StreamConfig(
-            name=wanted.name,
-            description="Failed mail, published by mailfault",
-            subjects=[config.stream_subject],
-            retention=RetentionPolicy.LIMITS,
-            discard=DiscardPolicy.OLD,
-            storage=StorageType(wanted.storage),
-            num_replicas=wanted.replicas,
-            max_age=wanted.max_age,
-            max_bytes=wanted.max_bytes,
-            duplicate_window=wanted.duplicate_window,
-            compression=StoreCompression.S2,
-            allow_direct=True,
-        )
+    ours = StreamConfig(
+        name=wanted.name,
+        description="Failed mail, published by mailfault",
+        subjects=[config.stream_subject],
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.OLD,
+        storage=StorageType(wanted.storage),
+        num_replicas=wanted.replicas,
+        max_age=wanted.max_age,
+        max_bytes=wanted.max_bytes,
+        duplicate_window=wanted.duplicate_window,
+        compression=StoreCompression.S2,
+        allow_direct=True,
     )
+    try:
+        await jetstream.add_stream(ours)
+    except nats.js.errors.BadRequestError as error:
+        if error.err_code != _SUBJECTS_OVERLAP:
+            raise
+        return await _foreign(jetstream, config)
     return StreamReport(StreamState.READY, created=True)
+
+
+async def _foreign(jetstream: JetStreamContext, config: NatsConfig) -> StreamReport:
+    subject = config.stream_subject
+    try:
+        name = f"stream {await jetstream.find_stream_name_by_subject(subject)}"
+    except nats.js.errors.Error:
+        name = "another stream"
+    remedy = "name it in nats.stream.name, or choose another nats.subject_prefix"
+    return StreamReport(
+        StreamState.FOREIGN, findings=(f"{name} takes {subject} already: {remedy}",)
+    )
 
 
 def _check(info: StreamInfo, config: NatsConfig) -> StreamReport:
@@ -161,6 +184,8 @@ class StreamKeeper:
                 findings=list(report.findings),
             )
         self.report = report
+        if report.state is StreamState.FOREIGN:
+            asyncio.get_running_loop().call_later(_FOREIGN_LOOK_SECONDS, self.look_again)
 
     def look_again(self) -> None:
         self._wanted.set()

@@ -224,8 +224,27 @@ async def test_another_stream_on_our_subjects_is_named_as_the_reason(tmp_path: P
     async with real_nats(tmp_path) as server, client_of(server) as client:
         await make(client, **{**GOOD, "name": "OTHER"})
         report = await ensure_stream(client, NatsConfig())
-    assert report.state is StreamState.UNVERIFIED
-    assert "subjects overlap" in report.findings[0]
+    assert report.state is StreamState.FOREIGN
+    assert report.findings[0].startswith("stream OTHER takes postfix.> already: name it in")
+
+
+async def test_once_the_other_stream_has_gone_ours_is_made_though_nothing_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver that is not ready is sent nothing."""
+    monkeypatch.setattr("service.nats.stream._FOREIGN_LOOK_SECONDS", 0.05)
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        await make(client, **{**GOOD, "name": "OTHER"})
+        async with world(NatsConfig(servers=[server.url])) as here:
+            await until(lambda: here.publisher.is_attached)
+            assert here.stream.report is not None
+            assert here.stream.report.state is StreamState.FOREIGN
+            await client.jetstream().delete_stream("OTHER")
+            await until(
+                lambda: (
+                    here.stream.report is not None and here.stream.report.state is StreamState.READY
+                )
+            )
 
 
 async def test_more_replicas_than_servers_is_told(tmp_path: Path) -> None:
