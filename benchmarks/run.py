@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--failures", type=float, help="share of failure lines, 0 to 1")
     parser.add_argument("--transport", choices=get_args(Transport))
     parser.add_argument("--rate", type=float, help="lines a second; else as fast as they are taken")
+    parser.add_argument("--alone", action="store_true", help="without correlation")
     parser.add_argument("--hosts", type=int, default=8)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--repeat", type=int, default=1, help="runs of each scenario, interleaved")
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 def _is_single(given: argparse.Namespace) -> bool:
-    return any((given.lines, given.failures is not None, given.transport, given.rate))
+    return any((given.lines, given.failures is not None, given.transport, given.rate, given.alone))
 
 
 def _plan(given: argparse.Namespace) -> list[Scenario]:
@@ -81,6 +82,7 @@ def _plan(given: argparse.Namespace) -> list[Scenario]:
             given.rate,
             given.hosts,
             given.seed,
+            correlation=not given.alone,
         )
     ]
 

@@ -54,7 +54,7 @@ PLAN = (
 )
 """`make bench`: about two minutes."""
 
-BESIDE_LINES = 100_000
+BESIDE_LINES = 200_000
 BESIDE_TURNS = 3
 """After either plan: what is compared by turns."""
 
