@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from tests.cli.run import MAILFAULT, Done, environment
 
 _SECONDS = 40
+_LAST_WORDS_SECONDS = 2
+"""For its stack (`faulthandler`)."""
 
 
 def on_terminal(
@@ -21,7 +24,7 @@ def on_terminal(
 ) -> Done:
     """With colours, unless `variables` say otherwise. `until`: it is interrupted once that holds
     of what was shown."""
-    env = environment(COLUMNS=str(columns), TERM="xterm", **variables)
+    env = environment(COLUMNS=str(columns), TERM="xterm", PYTHONFAULTHANDLER="1", **variables)
     if "NO_COLOR" not in variables:
         del env["NO_COLOR"]
     leader, follower = pty.openpty()
@@ -45,11 +48,23 @@ def _shown(
     shown = b""
     ends = time.monotonic() + _SECONDS
     try:
-        while time.monotonic() < ends and (data := os.read(leader, 65_536)):
+        while data := _read(leader, ends - time.monotonic()):
             shown += data
             if until is not None and until(shown):
                 process.send_signal(signal.SIGINT)
                 until = None
     except OSError:  # EIO: the other side is closed
+        return shown
+    process.send_signal(signal.SIGABRT)
+    try:
+        while data := _read(leader, _LAST_WORDS_SECONDS):
+            shown += data
+    except OSError:
         pass
-    return shown
+    raise AssertionError(f"shown for {_SECONDS} s, and where it stands: {shown.decode()}")
+
+
+def _read(leader: int, seconds: float) -> bytes:
+    """What is there within that time; nothing where nothing is. Raises `OSError` at the end."""
+    readable, _, _ = select.select([leader], [], [], max(seconds, 0))
+    return os.read(leader, 65_536) if readable else b""
