@@ -14,13 +14,6 @@ from service.sources import Sources
 _LOOK_SECONDS = 0.05
 """How often lines that wait are looked at, while there are any."""
 
-_TURN_SECONDS = 0.1
-"""Reading on is cheaper than turning: the pipeline's code stays in the processor's caches."""
-_SHORT_TURN_SECONDS = 0.01
-"""While others wait for answers, of which they get one round for each turn."""
-_AWAITED_SECONDS = 1.0
-"""So long after they were last heard."""
-
 
 class PipelineIntake:
     """Implements `service.listeners.base.Intake`."""
@@ -31,13 +24,6 @@ class PipelineIntake:
         self._sources = sources
         self._look: asyncio.TimerHandle | None = None
         self._is_stopping = False
-        self._clock = asyncio.get_running_loop().time
-        self._awaited_until = 0.0
-
-    @property
-    def turn_seconds(self) -> float:
-        is_awaited = self._clock() < self._awaited_until
-        return _SHORT_TURN_SECONDS if is_awaited else _TURN_SECONDS
 
     @property
     def has_room(self) -> bool:
@@ -54,8 +40,6 @@ class PipelineIntake:
         received_at: datetime,
         receipts: Receipts | None = None,
     ) -> None:
-        if receipts is not None:
-            self._awaited_until = self._clock() + _AWAITED_SECONDS
         self._sources.heard(origin.source_ip, pieces, received_at)
         self._put(self._pipeline.process(pieces, origin, received_at, receipts))
         if self._pipeline.correlation.held:

@@ -16,7 +16,6 @@ class FakeIntake:
 
     def __init__(self) -> None:
         self.has_room = True
-        self.turn_seconds = 0.1
         self.frames: list[bytes] = []
         self.truncated: list[bytes] = []
         self.faults: list[Fault] = []

@@ -555,34 +555,6 @@ async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
     assert resumes == [1]
 
 
-class NoReceipts:
-    """Of a sender that waits to be told; nothing it sends here gives an event."""
-
-    is_pressed = False
-
-    def expect(self, piece: int) -> None:
-        raise AssertionError
-
-    def durable(self, piece: int) -> None:
-        raise AssertionError
-
-
-async def test_turns_are_short_while_a_sender_waits_for_answers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Beside a flood over TCP one over RELP had an answer ten times a second, a window each."""
-    monkeypatch.setattr("service.intake._AWAITED_SECONDS", 0.05)
-    made = way(tmp_path)
-    pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier())
-    intake = PipelineIntake(pipeline, made.outlet, Sources(10))
-    long = intake.turn_seconds
-    intake.take([Frame(lines.HARMLESS)], ORIGIN, NOW)
-    assert intake.turn_seconds == long
-    intake.take([Frame(lines.HARMLESS)], ORIGIN, NOW, NoReceipts())
-    assert intake.turn_seconds < long
-    await until(lambda: intake.turn_seconds == long)
-
-
 def awaited(number: int, durable: list[int]) -> Envelope:
     made = envelope(number)
     made.on_durable = partial(durable.append, number)

@@ -26,12 +26,6 @@ class Intake(Protocol):
         """True, well before there is no room: who can wait should read no further."""
         ...
 
-    @property
-    def turn_seconds(self) -> float:
-        """How long senders that do not wait may be read in one turn of the loop, before all others
-        have theirs."""
-        ...
-
     def take(
         self,
         pieces: list[Piece],

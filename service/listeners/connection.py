@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
             self._receive(data)
         if self._intake.should_hold_back:
             self._hold_back()
-        if len(data) >= FULL_READ and self._terms.turn.is_over(self._intake.turn_seconds):
+        if len(data) >= FULL_READ and self._terms.turn.is_over():
             self._give_way()
 
     def eof_received(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.core.outcomes import Drop, Refusal
-from service.listeners.reading import FULL_READ
+from service.listeners.reading import FULL_READ, Turn
 from service.listeners.tcp import TcpConfig, TcpListener
 from service.metrics import Metrics
 from tests.core.framing.test_proxy_v2 import header, tcp4, tcp6
@@ -151,10 +151,9 @@ class TurnsIntake(FakeIntake):
         super().take(*taken)
 
 
-async def taken_in_turns(seconds: float) -> list[int]:
-    """In which turns of the loop, of `seconds`, a fast sender's reads were taken."""
+async def taken_in_turns() -> list[int]:
+    """In which turns of the loop a fast sender's reads were taken."""
     intake, metrics = TurnsIntake(), Metrics()
-    intake.turn_seconds = seconds
     held = socket.create_server(("127.0.0.1", 0))
     # As much in the kernel as it takes for some full reads, before the loop turns.
     held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * FULL_READ)
@@ -177,14 +176,20 @@ async def taken_in_turns(seconds: float) -> list[int]:
     return intake.taken_in
 
 
-async def test_a_fast_sender_gives_way_once_its_turn_is_over() -> None:
+async def test_a_fast_sender_gives_way_once_its_turn_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Else libuv reads on as long as there is something, and nobody else is served."""
-    turns = await taken_in_turns(0)
+    monkeypatch.setattr(Turn, "SECONDS", 0)
+    turns = await taken_in_turns()
     assert len(set(turns)) == len(turns) > 1
 
 
-async def test_a_fast_sender_is_read_on_while_its_turn_lasts() -> None:
-    turns = await taken_in_turns(60)
+async def test_a_fast_sender_is_read_on_while_its_turn_lasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Turn, "SECONDS", 60)
+    turns = await taken_in_turns()
     assert len(set(turns)) < len(turns)
 
 
