@@ -12,14 +12,16 @@ from math import inf
 from typing import Protocol, TypeVar
 
 from service.core.context import backscatter_risk, context_of, notice_of, utc
+from service.core.correlate import skim
 from service.core.correlate.correlator import Correlator, News
 from service.core.correlate.links import Notice
 from service.core.correlate.memory import Bounds
-from service.core.correlate.skim import Skimmed, Skimmer
+from service.core.correlate.skim import Skimmer
 from service.core.correlate.story import Story
 from service.core.correlate.trace import (
     BEGINNINGS,
     Queue,
+    Skimmed,
     Trace,
     queue_of,
     told_by,
@@ -90,6 +92,7 @@ class Correlation:
             is_shared=sharing is not None,
         )
         self._skimmer = Skimmer(self.correlator.traces)
+        self._is_compiled = not skim.__file__.endswith(".py")
         self.is_enabled = config.enabled
         self._max_held = config.max_held
         self._max_held_bytes = config.max_held_bytes
@@ -127,10 +130,12 @@ class Correlation:
         """Of these lines, as they were received; a folded one counts as often as it happened."""
         return self._bounces.size + self._foreign.size + self._leaving.size + self._served.size
 
-    def skim(self, text: bytes) -> list[Skimmed]:
+    def skim(self, text: bytes, batch: Batch) -> list[Skimmed]:
         """The lines of a text that ends with LF which may tell of a message: `hear` what they tell,
         or `hear_line` where that is not known."""
-        return self._skimmer.lines(text)
+        if self._is_compiled:
+            return self._skimmer.lines(text)
+        return self.correlator.traces.lines(text, batch.written_at, batch.sender)
 
     def hear_line(self, line: bytes, batch: Batch) -> Heard | None:
         """As `hear`, of any line."""

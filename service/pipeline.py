@@ -251,7 +251,7 @@ class Pipeline:
                 outcomes.append((part, self._follow(part)))
                 continue
             for line, trace in (
-                correlation.skim(part) if isinstance(part, bytes) else [(part.data, None)]
+                correlation.skim(part, batch) if isinstance(part, bytes) else [(part.data, None)]
             ):
                 try:
                     heard = (

@@ -2,8 +2,8 @@
 
 In: a text of whole lines. Out: those that may tell of a message, with what they tell; where one has
 another header than those before, `trace.Traces.read` has to say. What it tells is what that would
-say, at half the cost: a pattern goes through a line character by character, and a search for one
-character through thirty-two at once.
+say, at half the cost where this is compiled: a pattern goes through a line character by character,
+and a search for one character through thirty-two at once.
 
 What stands before the fraction of a second, and what behind it, is remembered of earlier lines, and
 so are host and program; between them only digits are let through. So whatever a line holds, its
@@ -26,7 +26,7 @@ from service.core.correlate.trace import (
     TRAILING,
     UID,
     Queue,
-    Trace,
+    Skimmed,
     Traces,
 )
 
@@ -47,23 +47,30 @@ _MOST_ID: Final = 32
 _MOST_HEADER: Final = 256
 """Bytes that are looked at in search of its parts."""
 
-_OPENINGS: Final = {
-    opening.decode()[0]: (opening.decode(), opening)
-    for opening in (FROM, TO, MESSAGE_ID, REMOVED, CLIENT, UID, SENDER, POSTMASTER)
-}
-"""By their first letters, which are all different."""
-_NOQUEUE: Final = NOQUEUE.decode()
-_TAG_END: Final = "]: "
-_ID_END: Final = ": "
-_CR: Final = "\r"
-_BEFORE_ID: Final = " \xef"
-"""A space, or a byte order mark: a queue id may come behind it."""
+# Characters as bytes.
+_0: Final = ord("0")
+_9: Final = ord("9")
+_UPPER_A: Final = ord("A")
+_UPPER_Z: Final = ord("Z")
+_LOWER_A: Final = ord("a")
+_LOWER_Z: Final = ord("z")
+_SPACE: Final = ord(" ")
+_COLON: Final = ord(":")
+_BRACKET: Final = ord("]")
+_CR: Final = ord("\r")
+_BOM: Final = 0xEF
+_LOWER_C: Final = ord("c")
+_LOWER_F: Final = ord("f")
+_LOWER_M: Final = ord("m")
+_LOWER_P: Final = ord("p")
+_LOWER_R: Final = ord("r")
+_LOWER_S: Final = ord("s")
+_LOWER_T: Final = ord("t")
+_LOWER_U: Final = ord("u")
+_NONE: Final = b""
 
 _STRANGER: Final = Queue("", "", "", b"")
 """Of a program that is not Postfix."""
-
-Skimmed = tuple[bytes, Trace | None]
-"""A line without its LF, and what it tells; None where that is not known here."""
 
 
 class Skimmer:
@@ -86,8 +93,6 @@ class Skimmer:
         # interpreter, and bytes not.
         text = data.decode("latin-1")
         skimmed: list[Skimmed] = []
-        heads, programs = self._heads, self._programs
-        head_size, digits, tail = self._head_size, self._digits, self._tail
         looks = _MOST_LOOKS
         size = text.rfind("\n") + 1
         after = 0
@@ -95,56 +100,82 @@ class Skimmer:
             start = after
             end = text.find("\n", start)
             after = end + 1
-            digits_start = start + head_size
-            names = digits_start + digits + len(tail)
-            if (
-                text[start:digits_start] not in heads
-                or (digits and not text[digits_start : digits_start + digits].isdecimal())
-                or text[digits_start + digits : names] != tail
-            ):
+            head_end = start + self._head_size
+            if text[start:head_end] not in self._heads or not self._is_stamp(data, text, head_end):
                 if looks == 0 or not self._learn(text[start : min(end, start + _MOST_HEADER)]):
                     looks = 0
                     skimmed.append((data[start:end], None))
                     continue
                 looks -= 1
-                head_size, digits, tail = self._head_size, self._digits, self._tail
-                names = start + head_size + digits + len(tail)
+                head_end = start + self._head_size
+            names = head_end + self._digits + len(self._tail)
             names_end = text.find("[", names, end)
-            queue = programs.get(text[names:names_end]) if names_end > 0 else None
+            queue = self._programs.get(text[names:names_end]) if names_end > 0 else None
             if queue is None:
                 queue = self._learn_program(text[names : min(end, names + _MOST_HEADER)])
                 if queue is None:
                     skimmed.append((data[start:end], None))
                     continue
-            tag_end = text.find(_TAG_END, names_end, names_end + _PID_DIGITS + 4)
-            if tag_end < 0 or not text[names_end + 1 : tag_end].isdecimal():
+            at = names_end + 1
+            pid_end = at + _PID_DIGITS
+            while at < pid_end and _0 <= data[at] <= _9:
+                at += 1
+            if (
+                at == names_end + 1
+                or data[at] != _BRACKET
+                or data[at + 1] != _COLON
+                or data[at + 2] != _SPACE
+            ):
                 skimmed.append((data[start:end], None))
                 continue
-            at = tag_end + len(_TAG_END)
-            id_end = text.find(_ID_END, at, min(end, at + _MOST_ID + len(_ID_END)))
-            if id_end < at + _LEAST_ID or not _is_queue_id(text[at:id_end]):
-                if text[at] in _BEFORE_ID:
+            at += 3
+            first = data[at]
+            if not (_0 <= first <= _9 or _UPPER_A <= first <= _UPPER_Z):
+                if first in (_SPACE, _BOM):
                     skimmed.append((data[start:end], None))
                 continue
-            said_at = id_end + len(_ID_END)
-            opened = _OPENINGS.get(text[said_at])
-            if opened is None or queue is _STRANGER:
+            id_start = at
+            at += 1
+            id_end = id_start + _MOST_ID + 1
+            while at < id_end:
+                byte = data[at]
+                if not (
+                    _0 <= byte <= _9 or _UPPER_A <= byte <= _UPPER_Z or _LOWER_A <= byte <= _LOWER_Z
+                ):
+                    break
+                at += 1
+            if (
+                queue is _STRANGER
+                or not _LEAST_ID <= at - id_start <= _MOST_ID
+                or data[at] != _COLON
+                or data[at + 1] != _SPACE
+            ):
                 continue
-            letters, opening = opened
-            said_at += len(letters)
-            if text[said_at - len(letters) : said_at] != letters:
+            queue_id = data[id_start:at]
+            at += 2
+            opening = _opening(data, at)
+            if not opening:
                 continue
-            if text[at : at + len(_NOQUEUE)] == _NOQUEUE:
+            if queue_id[: len(NOQUEUE)] == NOQUEUE:
                 skimmed.append((data[start:end], None))
                 continue
-            said_end = min(end, said_at + LONGEST_TEXT)
-            said = data[said_at:said_end]
-            if said and text[said_end - 1] <= _CR:
+            at += len(opening)
+            said = data[at : min(end, at + LONGEST_TEXT)]
+            if said and said[-1] <= _CR:
                 said = said.rstrip(TRAILING)
             stamp = data[start + self._priority_size : names - 1]
-            trace = (queue, queue.prefix + data[at:id_end], stamp, opening, said)
+            trace = (queue, queue.prefix + queue_id, stamp, opening, said)
             skimmed.append((data[start:end], trace))
         return skimmed
+
+    def _is_stamp(self, data: bytes, text: str, at: int) -> bool:
+        """Whether its digits and the tail follow."""
+        digits_end = at + self._digits
+        while at < digits_end:
+            if not _0 <= data[at] <= _9:
+                return False
+            at += 1
+        return text[at : at + len(self._tail)] == self._tail
 
     def _learn(self, line: str) -> bool:
         """How the header of this line begins, and from now on is expected to."""
@@ -188,5 +219,24 @@ class Skimmer:
         return known
 
 
-def _is_queue_id(word: str) -> bool:
-    return word.isalnum() and word.isascii() and not "a" <= word[0] <= "z"
+def _opening(data: bytes, at: int) -> bytes:
+    """Of what a line tells of a message, behind its queue id; empty where it tells nothing."""
+    first = data[at]
+    opening = _NONE
+    if first == _LOWER_T:
+        opening = TO
+    elif first == _LOWER_F:
+        opening = FROM
+    elif first == _LOWER_M:
+        opening = MESSAGE_ID
+    elif first == _LOWER_R:
+        opening = REMOVED
+    elif first == _LOWER_C:
+        opening = CLIENT
+    elif first == _LOWER_U:
+        opening = UID
+    elif first == _LOWER_S:
+        opening = SENDER
+    elif first == _LOWER_P:
+        opening = POSTMASTER
+    return opening if data[at : at + len(opening)] == opening else _NONE

@@ -56,7 +56,8 @@ _COMMON = (
     rb"([^ \n:/[\]]+ [^ \n\0]+): "
     rb"(?: *(?:%b|)(%b)%b|)" % (BOM.encode(), _QUEUE_ID, _SAID)
 )
-# It takes any line, whole, so that no search goes on behind its beginning: the time is linear.
+# Either takes any line, whole, so that no search goes on behind its beginning: the time is linear.
+_EACH_LINE: Final = re.compile(rb"((?:%b|).*)\n" % _COMMON)
 _WHOLE: Final = re.compile(rb"\A(?:%b|).*" % _COMMON, re.DOTALL)
 _TOLD: Final = re.compile(
     rb"((?!NOQUEUE)%b|NOQUEUE(?=: client=))%b" % (_QUEUE_ID, _SAID), re.DOTALL
@@ -115,6 +116,10 @@ def told_by(line: bytes) -> Told:
 Trace = tuple[Queue, bytes, bytes, bytes, bytes]
 """Queue; key, of queue and queue id or session; stamp as logged, or the time it tells; opening; the
 text behind that. A bare tuple: one is made for every other line of a log."""
+
+
+Skimmed = tuple[bytes, Trace | None]
+"""A line without its LF, and what it tells; None where whoever made it does not know that."""
 
 
 def queue_of(host: str, instance: str) -> Queue:
@@ -176,6 +181,24 @@ class Traces:
         if queue_id.startswith(NOQUEUE):
             return self._with_care(line, received_at, sender)
         return queue, queue.prefix + queue_id, stamp, opening, text
+
+    def lines(self, text: bytes, received_at: datetime, sender: str) -> list[Skimmed]:
+        """As `skim.Skimmer.lines`, by one search over the text: as Python that is quicker than to
+        look where things stand in each line. `received_at`, `sender`: as for `read`."""
+        skimmed: list[Skimmed] = []
+        found: list[Told] = _EACH_LINE.findall(text)
+        for told in found:
+            line, stamp, _, _, opening, _ = told
+            if stamp and not opening:
+                continue
+            try:
+                trace = self.read(told, received_at, sender)
+            except Exception:  # noqa: BLE001  # raised again when it is read alone
+                skimmed.append((line, None))
+            else:
+                if trace is not None:
+                    skimmed.append((line, trace))
+        return skimmed
 
     def known(self, origin: bytes) -> tuple[Queue | None] | None:
         """Whose lines have that host and tag, as they stand there; None where only the parser can

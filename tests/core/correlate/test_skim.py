@@ -29,6 +29,13 @@ def skimmed(skimmer: Skimmer, traces: Traces, lines: list[bytes]) -> list[Trace]
     return [trace for trace in traced if trace is not None]
 
 
+def searched(traces: Traces, lines: list[bytes]) -> list[Trace]:
+    """What these lines tell by the way that is quicker as Python."""
+    found = traces.lines(b"".join(line + b"\n" for line in lines), RECEIVED_AT, PEER)
+    assert all(trace == alone(line, traces) for line, trace in found)
+    return [trace for _, trace in found if trace is not None]
+
+
 def check(lines: list[bytes]) -> None:
     traces = Traces(ZONE)
     skimmer = Skimmer(traces)
@@ -36,6 +43,7 @@ def check(lines: list[bytes]) -> None:
     # The second time what the first one taught is known.
     for _ in range(2):
         assert skimmed(skimmer, traces, lines) == told
+        assert searched(traces, lines) == told
 
 
 HEADS = (
@@ -146,6 +154,7 @@ def test_no_line_is_gone_through_again_and_again(line: bytes) -> None:
         def once() -> float:
             begun = process_time()
             skimmed(skimmer, traces, [text])
+            searched(traces, [text])
             return process_time() - begun
 
         return min(once() for _ in range(5))
