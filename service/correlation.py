@@ -92,6 +92,7 @@ class Correlation:
             is_shared=sharing is not None,
         )
         self._skimmer = Skimmer(self.correlator.traces)
+        # Compiled the skimmer is the quicker way, as Python the search is.
         self._is_compiled = not skim.__file__.endswith(".py")
         self.is_enabled = config.enabled
         self._max_held = config.max_held

@@ -173,6 +173,7 @@ class Publisher:
             if pending in self._flight:  # its answer may have come meanwhile
                 pending.sendings = 1  # what the old connection lost says nothing of the new one
                 await self._send_again(wire, pending)
+        self._most = self._least  # it may be another server
         if resent:
             log.info("unacknowledged_sent_again", messages=len(resent))
         self._wire = wire
