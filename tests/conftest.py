@@ -4,6 +4,7 @@ import asyncio
 import functools
 import inspect
 import os
+import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,6 +16,10 @@ _BEFORE_SECONDS = 10
 """So long before pytest-timeout would end the process, a test ends by itself."""
 
 pytest_plugins = ["tests.no_skip"]
+
+# A shell that starts pytest in the background has it ignore SIGINT, and so would whatever a test
+# starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Random examples are for those who can look into what they find; CI repeats the same ones. How
 # long an example takes is the machine's affair.
