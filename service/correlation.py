@@ -16,7 +16,6 @@ from service.core.correlate import skim
 from service.core.correlate.correlator import Correlator, News
 from service.core.correlate.links import Notice
 from service.core.correlate.memory import Bounds
-from service.core.correlate.skim import Skimmer
 from service.core.correlate.story import Story
 from service.core.correlate.trace import (
     BEGINNINGS,
@@ -91,7 +90,7 @@ class Correlation:
             zone,
             is_shared=sharing is not None,
         )
-        self._skimmer = Skimmer(self.correlator.traces)
+        self._skimmer = skim.Skimmer(self.correlator.traces)
         # Compiled the skimmer is the quicker way, as Python the search is.
         self._is_compiled = not skim.__file__.endswith(".py")
         self.is_enabled = config.enabled

@@ -23,8 +23,8 @@ _AT_A_TIME = 256
 _AGE_EVERY = 10
 """Seconds between looks for what is too old."""
 _CLOSED_SECONDS = 2
-"""How long a removed message is kept in reach, at least. At 150,000 lines a second each costs 6 MB,
-twice."""
+"""How long a removed message is kept in reach, at least. At 150,000 lines a second each takes
+some 6 MB (estimated), twice."""
 _CLOSED_SHARE = 8
 """At most that part of the bounds may be removed messages, twice."""
 

@@ -2,8 +2,8 @@
 
 In: a text of whole lines. Out: those that may tell of a message, with what they tell; where one has
 another header than those before, `trace.Traces.read` has to say. What it tells is what that would
-say, at half the cost where this is compiled: a pattern goes through a line character by character,
-and a search for one character through thirty-two at once.
+say, for fewer instructions where this is compiled: a pattern goes through a line character by
+character, and a search for one character through many at once.
 
 What stands before the fraction of a second, and what behind it, is remembered of earlier lines, and
 so are host and program; between them only digits are let through. So whatever a line holds, its
