@@ -70,12 +70,16 @@ class RollupKeeper:
         while True:
             now = _now()
             await asyncio.sleep((self._begin_of(now) + self._interval - now).total_seconds())
-            now = _now()
-            end = self._begin_of(now)
-            if now < self.rollups.start:  # the clock was set back
-                self._publish(now, now)
-            elif end > self.rollups.start:
-                self._publish(end, now)
+            self.tick(_now())
+
+    def tick(self, now: datetime) -> None:
+        """At `now`: what ended before it is published. Of a process that was stopped for longer
+        than an interval that is several intervals in one, as nobody counted at their borders."""
+        end = self._begin_of(now)
+        if now < self.rollups.start:  # the clock was set back
+            self._publish(now, now)
+        elif end > self.rollups.start:
+            self._publish(end, now)
 
     def end(self) -> None:
         """The running interval ends here."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ from nats.aio.client import Client
 from pydantic import ValidationError
 
 import schemas
-from schemas import RollupEvent
-from service.rollup import RollupConfig
+from schemas import RejectEvent, RollupEvent
+from schemas.samples import example
+from service.core.envelope import Envelope
+from service.metrics import Metrics
+from service.rollup import RollupConfig, RollupKeeper
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value
 from tests.nats_server import RealNats, client_of, real_nats, stream_messages
@@ -97,8 +100,41 @@ async def test_by_the_clock(tmp_path: Path) -> None:
     for rollup in rollups:
         assert rollup.period.end.microsecond == 0
         assert rollup.event_time == rollup.period.start < rollup.period.end
+    # No upper bound: a machine that stops the process for a second makes two of them one.
     last = max(rollups, key=lambda rollup: rollup.period.start)
-    assert (last.period.end - last.period.start).total_seconds() == 1
+    assert last.period.start.microsecond == 0
+
+
+def test_an_interval_ends_with_the_clock_s() -> None:
+    """Whenever it is looked at: early, at the border, in time, late, or with the clock set back."""
+    put: list[Envelope] = []
+    keeper = RollupKeeper(
+        RollupConfig(interval=60), lines.TEMPLATE, put.extend, lambda: True, Metrics()
+    )
+    begun = keeper.rollups.start.replace(second=0, microsecond=0) + timedelta(days=1)
+    tells_of = {
+        timedelta(0): ...,
+        timedelta(seconds=59.9): None,
+        timedelta(seconds=60): (0, 60),
+        timedelta(seconds=60.1): None,
+        timedelta(seconds=121): (60, 120),
+        timedelta(seconds=245): (120, 240),
+        timedelta(seconds=239): (240, 240),
+        timedelta(seconds=240.5): (239, 240),
+    }
+    for after, expected in tells_of.items():
+        keeper.rollups.count(example(RejectEvent))
+        keeper.tick(begun + after)
+        made = [schemas.decode(envelope.body) for envelope in put]
+        put.clear()
+        if expected is None:
+            assert made == []
+        elif expected is not ...:
+            (rollup,) = made
+            assert isinstance(rollup, RollupEvent)
+            assert (rollup.period.start, rollup.period.end) == tuple(
+                begun + timedelta(seconds=seconds) for seconds in expected
+            )
 
 
 async def test_the_running_minute_when_the_receiver_stops_and_what_follows(tmp_path: Path) -> None:
