@@ -216,7 +216,9 @@ def split_words(text: str) -> list[str]:
     else:
         text = text.lower().translate(_TO_WORDS) + " "
     if "." in text:  # a full stop ends a word, a dot inside one does not
-        text = text.replace("..", " ").replace(". ", " ")
+        if ".." in text:  # `later...Greylisting`
+            text = text.replace("....", " ").replace("...", " ").replace("..", " ")
+        text = text.replace(". ", " ")
     found = text.split()
     return _without_dashes(found) if "-" in found else found
 

@@ -29,6 +29,10 @@ from service.core.classify.wording import (
         ("  Mailbox   FULL!  ", " mailbox full "),
         ("over-quota: 5.2.2.", " over-quota 5.2.2 "),
         ("It doesn't exist...", " it doesnt exist "),
+        (
+            "later..Greylisting later...Greylisting later....Greylisting",
+            " later greylisting" * 3 + " ",
+        ),
         ("It doesn\u2019t", " it doesnt "),
         (
             "Blocked - see https://www.example.org/a?b=c.",
