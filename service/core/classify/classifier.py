@@ -46,7 +46,10 @@ class Classifier:
 
     def _judge(self, told: Heard) -> Verdict:
         said, text, smtp_code, enhanced, place, action, provider, listed, machine = told
-        known = self._vocabulary.known(split_words(joined(text) if said == REMOTE else text))
+        found = split_words(joined(text) if said == REMOTE else text)
+        known = self._vocabulary.known(found)
+        if provider is None and said == REMOTE:
+            provider = self.providers.of_words(found)
         verdict = self._cause(
             (said, known, smtp_code, enhanced, place, action, provider, listed, machine)
         )

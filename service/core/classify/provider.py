@@ -1,11 +1,14 @@
 """Who runs the receiving server, and the code of its own that a reply carries.
 
 In: `[[provider]]` tables, a host, a reply. Out: the provider's name; its code, such as `S3140` or
-`TSS04`.
+`TSS04`. Whose server it is tells its host; of a host that nobody knows (a relay or a filter that
+hands replies on, a customer's own name for the server) the pages that the reply sends its reader
+to.
 
     name       in events, and label of a metric
     hosts      its servers: hosts of these names, and all below them
     codes      shapes of its own codes
+    pages      hosts of pages that only its own replies name
     enhanced   true: it documents its enhanced codes as its own (`4.7.28`), and they are its code
                where the reply has no other
     source     where the facts are documented
@@ -46,6 +49,7 @@ class Provider(NamedTuple):
     hosts: frozenset[str] = frozenset()
     codes: tuple[str, ...] = ()
     enhanced: bool = False
+    pages: frozenset[str] = frozenset()
 
 
 class Providers:
@@ -56,10 +60,13 @@ class Providers:
         codes: dict[str, re.Pattern[str]] = {}
         enhanced: set[str] = set()
         names: set[str] = set()
+        pages: dict[str, str] = {}
         for provider in known:
             names.add(provider.name)
             for host in provider.hosts:
                 hosts.setdefault(host, provider.name)
+            for page in provider.pages:
+                pages.setdefault(page, provider.name)
             if provider.codes and provider.name not in codes:
                 codes[provider.name] = _pattern(provider.codes)
             if provider.enhanced:
@@ -68,6 +75,7 @@ class Providers:
         self._codes = codes
         self._enhanced = enhanced
         self._hosts = hosts
+        self._pages = pages
         self._remembered: dict[str, str] = {}
 
     def of_host(self, host: str) -> str | None:
@@ -79,6 +87,14 @@ class Providers:
                 self._remembered.clear()
             self._remembered[host] = name
         return name or None
+
+    def of_words(self, words: Iterable[str]) -> str | None:
+        """The provider whose pages a reply names, by its words in the normal form."""
+        pages = self._pages
+        for word in words:
+            if "." in word and (name := pages.get(word)) is not None:
+                return name
+        return None
 
     def code(self, name: str, text: str, enhanced: str | None) -> str | None:
         """The provider's own code in a reply of its server."""
@@ -138,5 +154,6 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "hosts": _hosts,
     "codes": _codes,
     "enhanced": yes_or_no,
+    "pages": _hosts,
     "source": text,
 }

@@ -116,7 +116,7 @@ def _of_delivery(facts: Delivery, providers: Providers) -> Heard:
             False,
         )
     host = reply.host or host
-    text = without_trace(reply.text[:LIMIT])
+    text, trace = without_trace(reply.text[:LIMIT])
     enhanced = reply.enhanced_code
     if enhanced is None and text.count(".") > 1 and (found := _IN_TEXT.search(text)):
         enhanced = found[0]  # `550 no mailbox here (#5.1.1)`
@@ -125,6 +125,8 @@ def _of_delivery(facts: Delivery, providers: Providers) -> Heard:
     text = without_addresses(text)
     machine = names_machine(text)
     provider = providers.of_host(host) if host else None
+    if provider is None:
+        provider = trace
     if provider is None:  # a provider's own code may be a number
         text = without_numbers(text)
     return (

@@ -177,17 +177,18 @@ def _numbers(text: str) -> str:
     return text.encode("latin-1", "replace").translate(_DIGITS).decode("ascii")
 
 
-def without_trace(text: str) -> str:
+def without_trace(text: str) -> tuple[str, str | None]:
     """Cut off the session id with which the two largest providers end each reply: with it no
-    reply would equal another, and each would be judged anew."""
+    reply would equal another, and each would be judged anew. And whose it was: nobody else ends a
+    reply like that."""
     if text.endswith(" - gsmtp"):
         start = text.rfind(" ", 0, -8)
         # Without an id, as in the documentation, the word before it is one of the text.
         has_id = start > 0 and any(map(str.isdigit, text[start:-8]))
-        return text[:start] if has_id else text[:-8]
+        return (text[:start] if has_id else text[:-8]), "google"
     if text.endswith("]") and (start := text.rfind(" [")) > 0 and ".outlook.com" in text[start:]:
-        return text[:start]
-    return text
+        return text[:start], "microsoft"
+    return text, None
 
 
 def joined(text: str) -> str:

@@ -36,7 +36,7 @@ _ALWAYS = {
     "recipient_domain": "recipient, behind @",
     "category": RULE,
     "scope": RULE,
-    "provider": "classifier: relay host",
+    "provider": "classifier: relay host, or reply",
     "provider_code": "classifier: reply",
     "message": CORRELATION,
     "attempt": CORRELATION,

@@ -127,3 +127,16 @@ def test_the_documented_keys_are_the_known_ones() -> None:
     lines = [line for line in (module.__doc__ or "").splitlines() if line.startswith("    ")]
     documented = {line[4:].split("  ")[0].strip() for line in lines} - {""}
     assert documented == set(PARSERS)
+
+
+def test_of_words_is_the_first_page_named() -> None:
+    providers = Providers(
+        [
+            provider({"name": "one", "hosts": "one.example", "pages": "help.one.example"}),
+            provider({"name": "two", "hosts": "two.example", "pages": "help.two.example"}),
+            provider({"name": "late", "pages": "help.one.example"}),
+        ]
+    )
+    assert providers.of_words(["see", "help.two.example", "help.one.example"]) == "two"
+    assert providers.of_words(["help.one.example"]) == "one"
+    assert providers.of_words(["one.example", "www.help.one.example", "help"]) is None

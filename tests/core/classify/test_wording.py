@@ -183,13 +183,14 @@ def test_joined_lines_read_as_one() -> None:
 
 
 def test_without_trace() -> None:
-    assert without_trace("421 later a640c23a62f3a-a8a.12 - gsmtp") == "421 later"
+    assert without_trace("421 later a640c23a62f3a-a8a.12 - gsmtp") == ("421 later", "google")
     assert without_trace("550 no (S3140). [AM6.prod.protection.outlook.com 08DC]") == (
-        "550 no (S3140)."
+        "550 no (S3140).",
+        "microsoft",
     )
-    assert without_trace("554 5.7.1 no [CS01]") == "554 5.7.1 no [CS01]"
-    assert without_trace("550 a security issue. - gsmtp") == "550 a security issue."
-    assert without_trace(" - gsmtp") == ""
+    assert without_trace("554 5.7.1 no [CS01]") == ("554 5.7.1 no [CS01]", None)
+    assert without_trace("550 a security issue. - gsmtp") == ("550 a security issue.", "google")
+    assert without_trace(" - gsmtp") == ("", "google")
 
 
 def test_pieces_cut_before_each_dot() -> None:
