@@ -96,6 +96,8 @@ def test_without_leading_value(text: str, rest: str) -> None:
         'no "mailbox full spamhaus"@example.org here',
         "no mailbox-full@spamhaus.example here",
         "no (mailbox.full=spamhaus@example) here",
+        "no mailbox...full...x@spamhaus.example here",
+        "no spamhaus@example...x@mailbox...here",
     ],
 )
 def test_without_addresses(text: str) -> None:
