@@ -107,16 +107,15 @@ def without_addresses(text: str) -> str:
     if '"@' in text:
         text = _QUOTED_ADDRESS.sub(" ", text)
     if "@" in text:
-        text = " ".join(
-            [kept for word in text.split(" ") if "@" not in (kept := _behind_address(word))]
-        )
+        kept = [_behind_address(word) if "@" in word else word for word in text.split(" ")]
+        text = " ".join([word for word in kept if "@" not in word])
     return text
 
 
 def _behind_address(word: str) -> str:
     """Of `bob@example.org...User` the last word: no domain has three dots in it."""
     end = word.rfind("...")
-    return word[end + 3 :] if end > word.find("@") >= 0 else word
+    return word[end + 3 :] if end > word.find("@") else word
 
 
 def names_machine(text: str) -> bool:

@@ -40,6 +40,13 @@ REPUTATION = [
     "IP is in our block list (S3140)",
     "your server sends spam to our users",
     "blocked by SenderBase reputation score",
+    "does not accept mail from hosts listed by Spamhaus",
+    "spamming IP",
+    "compromised machine 192.0.2.10",
+    "192.0.2.10 was identified as a spam relay",
+    "unsolicited mail from your network",
+    "flagged as source of unsolicited mail",
+    "All messages from 192.0.2.10 will be permanently deferred",
 ]
 TOO_MUCH = [
     "too many connections from your IP",
@@ -48,6 +55,8 @@ TOO_MUCH = [
     "192.0.2.10 throttled",
     "too many messages from you this hour",
     "you are sending too fast",
+    "unusual invalid recipients",
+    "Exceed max quota of number of sent messages per hour",
 ]
 ALSO_SAYS = [
     "",
