@@ -46,27 +46,32 @@ def _require(name: str, package: str, find: Callable[[], Path | None]) -> Path:
 
 def require_unpacked(program: str, packages: tuple[str, ...]) -> Path:
     """The root of a tree that holds the program and its libraries, for a package that cannot be
-    installed beside another one: fetched and unpacked, not installed."""
+    installed beside another one: fetched and unpacked, not installed. Of `packages` those that
+    this release of Debian has: a library has another name in some."""
     root = Path(tempfile.gettempdir()) / f"mailfault-e2e-{packages[0]}-{os.geteuid()}"
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if next(root.rglob(program), None) is None and shutil.which("apt-get"):
             _unpack(packages, root)
     if next(root.rglob(program), None) is None:
-        pytest.skip(f"{program} cannot be had: apt-get download {' '.join(packages)}, as on Debian")
+        pytest.skip(f"{program} cannot be had: apt-get download {packages[0]} and its libraries")
     return root
 
 
 def _unpack(packages: tuple[str, ...], root: Path) -> None:
     root.mkdir(exist_ok=True, mode=0o755)
     with tempfile.TemporaryDirectory() as folder:
-        command = ["apt-get", "download", "-qq", *packages]
-        _run(command, cwd=folder)
+        _download(packages, folder)
         if not list(Path(folder).glob("*.deb")):
             _run(["apt-get", "update", "-qq"])  # only root can
-            _run(command, cwd=folder)
+            _download(packages, folder)
         for package in Path(folder).glob("*.deb"):
             _run(["dpkg-deb", "--extract", str(package), str(root)])
+
+
+def _download(packages: tuple[str, ...], folder: str) -> None:
+    for package in packages:  # of several at once it fetches none where it knows one not
+        _run(["apt-get", "download", "-qq", package], cwd=folder)
 
 
 def require_root(why: str) -> None:

@@ -16,7 +16,11 @@ from tests.e2e.packages import require_unpacked
 
 SNIPPETS = Path(__file__).parents[2] / "deploy" / "syslog-ng"
 
-_PACKAGES = ("syslog-ng-core", "libivykis0", "libnet1", "libwrap0", "libpcre3")
+_PACKAGES = (
+    "syslog-ng-core", "libnet1", "libwrap0",
+    "libivykis0", "libpcre3",  # Debian 12
+    "libivykis0t64", "libglib2.0-0t64", "libjson-c5", "libatomic1",  # Debian 13
+)  # fmt: skip
 _VERSION = "3.35"
 _CONFIG = """\
 @version: {version}
