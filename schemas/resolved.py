@@ -8,7 +8,11 @@ from .vocabulary import Outcome
 
 
 class ResolvedEvent(EventBase):
-    """What a ticketing system needs to close its ticket."""
+    """What a ticketing system needs to close its ticket.
+
+    One for each deferred recipient of a message, also where several aliases led to him: then it
+    comes with the end of the last of these.
+    """
 
     event_type: Literal["resolved"] = "resolved"
     """Always `resolved`."""

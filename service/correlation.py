@@ -106,9 +106,10 @@ class Correlation:
         """Lines of messages that began elsewhere: they wait for what the others know."""
         self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
         """Removals that wait for the last lines of deferred recipients."""
-        self._served: Waitroom[_Served] = Waitroom(config.removal_wait)
+        self._served: Waitroom[_Served] = Waitroom(config.alias_wait)
         """Ends of deliveries that may have been only one part of it, as of an alias."""
-        self._leaving_keys: set[bytes] = set()
+        self._unsure: set[bytes] = set()
+        """Of what left or was served: the next line of that message's life says that it is so."""
         self._released: list[Released] = []
         self.hurried = 0
         """Times that something was released for want of room."""
@@ -153,7 +154,8 @@ class Correlation:
         if self.sharing is not None and key in self._foreign:
             # All lines of the message, or what it tells of itself would not be in its order.
             return trace, News.LATER
-        if self._leaving_keys and key in self._leaving_keys and opening in BEGINNINGS:
+        if self._unsure and key in self._unsure and opening in BEGINNINGS:
+            self._let_served_end(key)  # qmgr takes up what no delivery is going on of
             self._let_leave(key)  # or the next message of that id would be taken for it
         news = self.correlator.hear(trace, batch.stamp)
         if news is None:
@@ -269,7 +271,7 @@ class Correlation:
         if waiting is not None and _may_be_part(success.record, success.facts, waiting):
             if self.correlator.attempts.has_just_failed(key, success.facts):
                 return Skip.NOT_A_FAILURE
-            self._hold(self._served, key, (entry, queue, success), entry)
+            self._hold_part(key, (entry, queue, success), entry)
             return None
         return self._delivered(entry, queue, key, success)
 
@@ -305,7 +307,7 @@ class Correlation:
         if record.daemon == _POSTSUPER:
             return self._removed(entry, queue, key, record)
         self._hold(self._leaving, key, (entry, queue, record), entry)
-        self._leaving_keys.add(key)
+        self._unsure.add(key)
         return None
 
     def _removed(self, entry: Entry, queue: Queue, key: bytes, record: Record) -> Outcome:
@@ -383,10 +385,10 @@ class Correlation:
             if self.correlator.attempts.has_just_failed(key, facts):
                 return self._part_bounced(entry, part, queue, key, is_end=False)
             if entry.done is not None:  # he is given all of a line at once
-                self._hold(self._served, key, (entry, queue, part), entry)
+                self._hold_part(key, (entry, queue, part), entry)
                 return None
             # The bounce is one in any case, and urgent. What waits is whether it ends the waiting.
-            self._hold(self._served, key, (entry.rest(), queue, part), entry)
+            self._hold_part(key, (entry.rest(), queue, part), entry)
             return self._part_bounced(entry, part, queue, key, is_end=False)
         job = self._bounced(entry, failure, facts, queue, key, story)
         return self._until_notice(entry, job, key, may_wait)
@@ -514,6 +516,10 @@ class Correlation:
         size = len(entry.raw)
         room.add(key, thing, now, size * parsed.repeats if isinstance(parsed, Failure) else size)
 
+    def _hold_part(self, key: bytes, served: _Served, entry: Entry) -> None:
+        self._hold(self._served, key, served, entry)
+        self._unsure.add(key)
+
     def _make_room(self, now: float) -> None:
         self.hurried += 1
         if (key := self._bounces.oldest()) is not None:
@@ -549,12 +555,19 @@ class Correlation:
         self._released += self._bounces.take(key)
 
     def _let_served_end(self, key: bytes) -> None:
-        self._release_served(key, self._served.take(key), is_end=True)
+        served = self._served.take(key)
+        self._forget_unsure(key)
+        self._release_served(key, served, is_end=True)
 
     def _has_not_ended(self, key: bytes, recipient: str) -> None:
         """What this recipient had so far was only a part of it."""
         parts = self._served.take_those(key, lambda served: recipient in _names(served[2].facts))
+        self._forget_unsure(key)
         self._release_served(key, parts, is_end=False)
+
+    def _forget_unsure(self, key: bytes) -> None:
+        if key not in self._served and key not in self._leaving:
+            self._unsure.discard(key)
 
     def _release_served(self, key: bytes, served: list[_Served], is_end: bool) -> None:
         for entry, queue, end in served:
@@ -570,8 +583,9 @@ class Correlation:
                 self._released.append((entry, outcome))
 
     def _let_leave(self, key: bytes) -> None:
-        self._leaving_keys.discard(key)
-        for entry, queue, record in self._leaving.take(key):
+        leaving = self._leaving.take(key)
+        self._forget_unsure(key)
+        for entry, queue, record in leaving:
             outcome = self._safely(entry, self._removed, entry, queue, key, record)
             if outcome is not None:
                 self._released.append((entry, outcome))
@@ -630,9 +644,11 @@ def _names(facts: Delivery) -> tuple[str | None, str | None]:
 
 def _may_be_part(record: Record, facts: Delivery, waiting: Waiting) -> bool:
     """Whether a delivery that ended may have been one of several of a recipient that waits: of an
-    alias local(8) logs one for each target; and several recipients may have become one."""
+    alias local(8) logs one for each target; and several recipients may have become one, whom
+    Postfix delivers to for each of them."""
     return (
         record.daemon == _LOCAL
+        or waiting.is_several
         or facts.recipient != waiting.recipient
         or facts.original_recipient != waiting.original_recipient
     )

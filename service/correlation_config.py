@@ -71,6 +71,13 @@ class CorrelationConfig(BaseModel):
         ge=0,
         le=60,
         description="Seconds after a message left the queue in which the last line of a deferred "
-        "recipient may still come, before it counts as removed; and after local(8) served one "
-        "target of an alias in which another one may still fail.",
+        "recipient may still come, before it counts as removed.",
+    )
+    alias_wait: float = Field(
+        6.0,
+        ge=0,
+        le=600,
+        description="Seconds after local(8) served one target of an alias in which another one may "
+        "still fail: a program may be slow. Less where a line tells before that the attempt is "
+        "over, as it always does where nobody else waits.",
     )

@@ -71,7 +71,8 @@ def _expired(
 ) -> Event:
     """The line names no recipient: each that waited has one event of its own."""
     line = job.line
-    own = replace(facts, recipient=waiting.recipient, original_recipient=waiting.original_recipient)
+    original_recipient = None if waiting.is_several else waiting.original_recipient
+    own = replace(facts, recipient=waiting.recipient, original_recipient=original_recipient)
     context = replace(
         job.context,
         attempt=waiting.attempt,

@@ -29,6 +29,7 @@ BEGUN = [
     "postfix/qmgr[3]: 4ABCDE12F: from=<qsender@s.example>, size=9, nrcpt=2 (queue active)",
 ]
 ACTIVE = BEGUN[2]
+REMOVED = "postfix/qmgr[3]: 4ABCDE12F: removed"
 EXPIRED = "postfix/qmgr[3]: 4ABCDE12F: from=<qsender@s.example>, status=expired, returned to sender"
 
 
@@ -376,6 +377,62 @@ def test_two_aliases_of_one_recipient() -> None:
     assert house.take(second.replace("4.4.1", "2.0.0").replace("deferred", "sent")) == []
     [resolved] = decoded(house.take(ACTIVE, local("sent", "anna", "info", daemon="smtp")))
     assert (resolved.outcome, resolved.attempts) == ("delivered", 2)
+
+
+@pytest.mark.parametrize("is_served_first", [True, False])
+def test_two_aliases_of_one_recipient_that_both_wait_end_with_the_last(
+    is_served_first: bool,
+) -> None:
+    """He was told as delivered with the first copy, and the end of the second one not at all, or
+    as another end."""
+    house = House()
+    kinds = [("deferred", "info"), ("deferred", "sales"), ("sent", "info"), ("deferred", "sales")]
+    lines = [local(status, "anna", alias, daemon="smtp") for status, alias in kinds]
+    house.take(*BEGUN, *lines[:2], ACTIVE)
+    events = house.take(*(lines[2:] if is_served_first else reversed(lines[2:])))
+    assert [(event.event_type, event.attempt) for event in decoded(events)] == [("deferred", 2)]
+    events = house.take(ACTIVE, local("sent", "anna", "sales", daemon="smtp"), REMOVED)
+    [resolved] = decoded(events)
+    assert (resolved.recipient, resolved.outcome) == ("anna@r.example", "delivered")
+    assert (resolved.attempt, resolved.attempts) == (3, 3)
+    assert house.end() == []
+
+
+def test_which_of_two_aliases_expired_no_line_tells() -> None:
+    house = House()
+    house.take(*BEGUN, *(local("deferred", "anna", alias) for alias in ("info", "sales")))
+    bounced, resolved = decoded([*house.take(EXPIRED), *house.end()])
+    assert (bounced.event_type, bounced.recipient) == ("bounced", "anna@r.example")
+    assert bounced.original_recipient is None
+    assert (resolved.recipient, resolved.outcome) == ("anna@r.example", "expired")
+
+
+def test_a_program_of_an_alias_takes_some_seconds_to_fail_once_more() -> None:
+    """The alias was told as delivered a second after its other target was served."""
+    house = House()
+    house.take(*BEGUN, local("sent", "all"), local("deferred", "all"), ACTIVE)
+    assert house.take(local("sent", "all")) == []
+    assert house.pipeline.overdue(NOW + timedelta(seconds=5)) == []
+    [again] = decoded(house.take(local("deferred", "all")))
+    assert (again.event_type, again.attempt) == ("deferred", 2)
+    [resolved] = decoded(house.take(ACTIVE, *[local("sent", "all")] * 2, REMOVED))
+    assert (resolved.outcome, resolved.attempts) == ("delivered", 3)
+    assert house.end() == []
+
+
+def test_an_alias_has_ended_when_its_message_is_taken_up_for_others() -> None:
+    house = House(alias_wait=60)
+    house.take(*BEGUN, local("deferred", "all"), to("b", "deferred"), ACTIVE)
+    assert house.take(local("sent", "all")) == []
+    house.take(to("b", "deferred"))
+    [resolved] = decoded(house.take(ACTIVE))
+    assert (resolved.recipient, resolved.outcome, resolved.attempts) == (
+        "all@r.example",
+        "delivered",
+        2,
+    )
+    [event] = decoded(house.take(to("b", "deferred")))
+    assert (event.event_type, event.attempt) == ("deferred", 3)
 
 
 def test_a_long_message_id_and_a_long_sender_are_told() -> None:

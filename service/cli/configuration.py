@@ -89,6 +89,7 @@ def pipeline_of(checked: Settings, privacy: Privacy | None) -> Pipeline:
                 "notice_rate": sys.maxsize,
                 "notice_wait": bounds.notice_wait and PATIENCE,
                 "removal_wait": bounds.removal_wait and PATIENCE,
+                "alias_wait": bounds.alias_wait and PATIENCE,
             }
         ),
         ZoneInfo(checked.pipeline.default_timezone),

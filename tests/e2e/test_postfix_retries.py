@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from schemas import Event
+from schemas.delivery import DeferredEvent
 from schemas.resolved import ResolvedEvent
 from tests.e2e.auth_server import plain
 from tests.e2e.mail_site import MailSite
@@ -162,10 +163,10 @@ async def test_a_program_that_takes_mail_later(site: MailSite, address: str) -> 
     check_told(events, "programs")
 
 
-@pytest.mark.parametrize("alias", ["first-later", "last-later"])
+@pytest.mark.parametrize("alias", ["first-later", "last-later", "last-slow"])
 async def test_an_alias_of_two_programs(site: MailSite, alias: str) -> None:
     """While one of them waits, local(8) runs both again each time: the recipient has not been
-    served when the other one has."""
+    served when the other one has, some seconds before."""
     recipient = f"{alias}@local.example"
     ready = site.postfix.config / "later.ready"
     ready.unlink(missing_ok=True)
@@ -205,6 +206,28 @@ async def test_an_alias_of_which_one_target_bounces_while_the_other_waits(
     outcome = "delivered" if alias == "later-refused" else "bounced"
     assert briefs(last) == {("bounced", recipient, 3), (f"resolved: {outcome}", recipient, 3)}
     check_told(events, alias)
+
+
+async def test_two_aliases_of_one_recipient_with_different_ends(site: MailSite) -> None:
+    """Each is delivered to; the recipient has been served when both have."""
+    aliases = {"info@virtual.example", "sales@virtual.example"}
+    recipient = "busy.busy.ok.busy.ok+two-aliases@next.example"
+    queue_id = await submit(site.postfix, "two-aliases", *sorted(aliases))
+    first = await site.story(2, queue_id)
+    assert {event.original_recipient for event in first if isinstance(event, DeferredEvent)} == (
+        aliases
+    )
+    await site.postfix.retry(queue_id)
+    await site.story(3, queue_id)
+    await site.postfix.retry(queue_id)
+    events = await site.story(4, queue_id)
+    assert list(map(brief, events)) == [
+        ("deferred", recipient, 1),
+        ("deferred", recipient, 1),
+        ("deferred", recipient, 2),
+        ("resolved: delivered", recipient, 3),
+    ]
+    check_told(events, "two-aliases", recipients=2)
 
 
 async def test_long_queue_ids(site: MailSite) -> None:

@@ -107,6 +107,7 @@ class Attempts:
             if at < waiting.last_deferred:
                 # Sent again with what came after it: it was counted then.
                 return Attempt(waiting, None, False)
+            waiting.add_original(facts.original_recipient)
             waiting.attempts += _is_another(waiting, activation, at)
             waiting.activation = activation
             waiting.last_deferred = at

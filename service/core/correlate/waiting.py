@@ -18,6 +18,7 @@ LONGEST_RESPONSE: Final = 512
 class Waiting:
     recipient: str
     original_recipient: str | None
+    """As the lines have it; the recipient himself where these name several, `is_several`."""
     first_deferred: float
     """Unix time, seconds; of the deferrals seen here."""
     last_deferred: float
@@ -84,6 +85,17 @@ class Waiting:
     def attempt(self) -> int | None:
         """Number of the last attempt; None where earlier ones may not have been seen."""
         return self.attempts if self.is_counted else None
+
+    @property
+    def is_several(self) -> bool:
+        """Deferred under more than one original recipient: Postfix delivers to him for each, and
+        he waits as long as one of these does. It never logs one that is the recipient himself."""
+        return self.original_recipient == self.recipient
+
+    def add_original(self, original_recipient: str | None) -> None:
+        """He was deferred under this one."""
+        if original_recipient != self.original_recipient:
+            self.original_recipient = self.recipient
 
     @property
     def since(self) -> float | None:
