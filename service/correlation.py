@@ -110,6 +110,8 @@ class Correlation:
         """Ends of deliveries that may have been only one part of it, as of an alias."""
         self._unsure: set[bytes] = set()
         """Of what left or was served: the next line of that message's life says that it is so."""
+        self._unanswered: set[bytes] = set()
+        """Of what was served, where a sender waits for an answer."""
         self._released: list[Released] = []
         self.hurried = 0
         """Times that something was released for want of room."""
@@ -214,9 +216,11 @@ class Correlation:
 
     def hurry(self) -> None:
         """Let go of what waits for a later line. With RELP all lines behind it wait, too, and the
-        sender has sent nearly all it may: what had to come soon has come."""
-        while (key := self._served.oldest()) is not None:
-            self._let_served_end(key)  # first: of these, too, some wait for their notice then
+        sender has sent nearly all it may: what had to come soon has come. But for the targets of
+        aliases, of which there may be slow ones: they wait on, with their lines answered."""
+        for unanswered in self._unanswered:
+            self._served.change(unanswered, self._answered)
+        self._unanswered.clear()
         while (key := self._bounces.oldest()) is not None:
             self._let_bounces_go(key)
         while (key := self._leaving.oldest()) is not None:
@@ -226,6 +230,8 @@ class Correlation:
         """Release everything."""
         while (key := self._foreign.oldest()) is not None:
             self.learned(key, now)
+        while (key := self._served.oldest()) is not None:
+            self._let_served_end(key)  # first: of these, too, some wait for their notice then
         self.hurry()
 
     def trim(self, seconds: int) -> None:
@@ -519,6 +525,15 @@ class Correlation:
     def _hold_part(self, key: bytes, served: _Served, entry: Entry) -> None:
         self._hold(self._served, key, served, entry)
         self._unsure.add(key)
+        if entry.batch.receipts is not None:
+            self._unanswered.add(key)
+
+    def _answered(self, served: _Served) -> _Served:
+        entry, queue, end = served
+        if entry.batch.receipts is None:
+            return served
+        self._released.append((entry, Skip.NOT_A_FAILURE))
+        return entry.answered(), queue, end
 
     def _make_room(self, now: float) -> None:
         self.hurried += 1
@@ -566,8 +581,10 @@ class Correlation:
         self._release_served(key, parts, is_end=False)
 
     def _forget_unsure(self, key: bytes) -> None:
-        if key not in self._served and key not in self._leaving:
-            self._unsure.discard(key)
+        if key not in self._served:
+            self._unanswered.discard(key)
+            if key not in self._leaving:
+                self._unsure.discard(key)
 
     def _release_served(self, key: bytes, served: list[_Served], is_end: bool) -> None:
         for entry, queue, end in served:

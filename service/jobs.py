@@ -6,7 +6,7 @@ Job     what the events of one line are made of
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.core.assemble import Event
@@ -92,6 +92,13 @@ class Entry:
         if self.batch.receipts is not None:
             self.batch.receipts.expect(self.piece)
         return rest
+
+    def answered(self) -> "Entry":
+        """The same line, for what may come of it once its sender has been answered."""
+        batch = replace(self.batch, receipts=None)
+        later = Entry(self.raw, self.truncated, self.piece, batch, parsed=self.parsed)
+        later.line, later.verdict, later.is_counted = self.line, self.verdict, False
+        return later
 
 
 @dataclass(slots=True, init=False)

@@ -67,6 +67,11 @@ class Waitroom(Generic[T]):
         """All that wait; they wait on."""
         return [place.thing for places in self._by_key.values() for place in places]
 
+    def change(self, key: bytes, changed: Callable[[T], T]) -> None:
+        """Each that waits for it becomes what is made of it, and waits on."""
+        for place in self._by_key.get(key, ()):
+            place.thing = changed(place.thing)
+
     def take_those(self, key: bytes, is_wanted: Callable[[T], bool]) -> list[T]:
         """Those of them that are wanted, in order; the others wait on."""
         places = self._by_key.get(key, [])

@@ -3,6 +3,7 @@
 Orders, cuts, resends and bounds: `tests/test_correlation_model.py`.
 """
 
+import itertools
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -649,6 +650,37 @@ class _Pressed:
 
     def durable(self, piece: int) -> None:
         pass
+
+
+def test_a_sender_that_waits_is_answered_while_an_alias_may_not_have_ended() -> None:
+    """A program of it may be slow, and was told as delivered whenever its sender was quick."""
+    house, receipts = House(notice_wait=0), Expecting()
+    receipts.is_pressed = True
+
+    seconds = itertools.count(10)
+
+    def take(*lines: str) -> list[Envelope]:
+        stamps = [f"<22>2026-08-22T09:00:{next(seconds)}.5Z mx1 " for _ in lines]
+        frames = [Frame((stamp + line).encode()) for stamp, line in zip(stamps, lines, strict=True)]
+        made = house.pipeline.process(list(frames), ORIGIN, NOW, receipts)
+        assert_balanced(house.metrics)
+        return made
+
+    take(*BEGUN, local("deferred", "all"), to("b", "deferred"), ACTIVE)
+    del receipts.expected[:], receipts.made_durable[:]
+    assert take(local("sent", "all")) == []
+    assert (receipts.expected, receipts.made_durable) == ([0], [0])
+    [bounced] = take(local("bounced", "anna", "all"))
+    assert bounced.on_durable is not None
+    assert (receipts.expected, receipts.made_durable) == ([0, 0, 0], [0, 0])
+    [again] = decoded(take(local("deferred", "all")))
+    assert (again.event_type, again.attempt) == ("deferred", 2)
+    assert take(ACTIVE, local("sent", "all")) == []
+    [envelope] = house.pipeline.overdue(NOW + timedelta(seconds=7))
+    [resolved] = decoded([envelope])
+    assert (resolved.outcome, resolved.attempts, envelope.on_durable) == ("delivered", 3, None)
+    assert house.correlation.held == 0
+    assert_balanced(house.metrics)
 
 
 def test_nothing_waits_on_while_its_sender_waits() -> None:
