@@ -79,6 +79,8 @@ class _Part:
 
 
 _Served = tuple[Entry, Queue, Success | _Part]
+_Told = tuple[Entry, Job, bool]
+"""A failure; whether it is yet to be told what its message came from."""
 
 
 class Correlation:
@@ -100,8 +102,9 @@ class Correlation:
         self._notice_rate = config.notice_rate
         self.sharing = sharing
         self._zone = zone
-        self._bounces: Waitroom[tuple[Entry, Job]] = Waitroom(config.notice_wait)
-        """They wait for their notice."""
+        self._bounces: Waitroom[_Told] = Waitroom(config.notice_wait)
+        """They wait for their notice; and other failures for what their messages came from."""
+        self.correlator.links.on_forwarded = self._let_bounces_go
         self._foreign: Waitroom[Entry] = Waitroom(ASK_SECONDS)
         """Lines of messages that began elsewhere: they wait for what the others know."""
         self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
@@ -126,7 +129,7 @@ class Correlation:
 
     def waiting_bounces(self) -> list[Job]:
         """Those whose recipients have ended as far as is remembered, while their events wait."""
-        return [job for _, job in self._bounces.all()]
+        return [job for _, job, _ in self._bounces.all()]
 
     @property
     def held_bytes(self) -> int:
@@ -379,12 +382,15 @@ class Correlation:
             self._hold(self._foreign, key, entry, entry)
             return None
         story = self.correlator.story(queue, key)
+        is_orphan = story is not None and story.is_orphan
         if facts.kind == "deferred":
-            return self._deferred(entry, failure, facts, queue, key, story)
+            job = self._deferred(entry, failure, facts, queue, key, story)
+            may_wait = is_orphan and self._may_wait(entry, key)
+            return self._until_told(entry, job, key, may_wait, is_orphan)
         # The null sender too: with `notify_classes = 2bounce` the postmaster is told of those. Not
         # where it is unknown: nothing was seen of this message, and little will be.
         is_known = facts.sender is not None or (story is not None and story.sender is not None)
-        may_wait = is_known and self._may_wait(entry, key)
+        may_wait = (is_known or is_orphan) and self._may_wait(entry, key)
         waiting = self.correlator.attempts.seen(key, facts, _at(line))
         if waiting is not None and _may_be_part(record, facts, waiting):
             part = _Part(failure, facts, waiting, may_wait)
@@ -397,7 +403,7 @@ class Correlation:
             self._hold_part(key, (entry.rest(), queue, part), entry)
             return self._part_bounced(entry, part, queue, key, is_end=False)
         job = self._bounced(entry, failure, facts, queue, key, story)
-        return self._until_notice(entry, job, key, may_wait)
+        return self._until_told(entry, job, key, may_wait, is_orphan)
 
     def _add_client(self, facts: Reject, queue: Queue, message: SyslogMessage) -> None:
         """What a filter before the queue refuses at its end, smtpd logs without the client."""
@@ -445,7 +451,7 @@ class Correlation:
         job = self._bounced(
             entry, part.failure, part.facts, queue, key, story, part.waiting, is_end
         )
-        return self._until_notice(entry, job, key, part.may_wait)
+        return self._until_told(entry, job, key, part.may_wait)
 
     def _part_ended(self, entry: Entry, part: _Part, queue: Queue, key: bytes) -> Outcome | None:
         """No other target of the recipient waits: its bounce, told before, was its end."""
@@ -460,7 +466,7 @@ class Correlation:
         ending = Ending(waiting, "bounced", facts.status, facts, entry.verdict)
         job = Job(line, None, None, context_of(story), part.failure.record, [], [ending])
         # Behind the bounce, where that waits for its notice.
-        return self._until_notice(entry, job, key, key in self._bounces)
+        return self._until_told(entry, job, key, key in self._bounces)
 
     def _bounced(
         self,
@@ -505,10 +511,12 @@ class Correlation:
         job.context = context
         return job
 
-    def _until_notice(self, entry: Entry, job: Job, key: bytes, may_wait: bool) -> Job | None:
-        """None: it waits for its notice."""
+    def _until_told(
+        self, entry: Entry, job: Job, key: bytes, may_wait: bool, is_orphan: bool = False
+    ) -> Job | None:
+        """None: it waits for its notice, or for what its message came from."""
         if may_wait:
-            self._hold(self._bounces, key, (entry, job), entry)
+            self._hold(self._bounces, key, (entry, job, is_orphan), entry)
             return None
         return job
 
@@ -557,17 +565,32 @@ class Correlation:
         # Read before anything is taken: a line that cannot be right raises, and they wait on.
         told = None if notice is None else notice_of(notice.queue_id, notice.kind)
         time, quality = stamp_time(stamp.decode("ascii", "replace"), batch.written_at, self._zone)
-        for entry, job in self._bounces.take(key):
+        for entry, job, is_orphan in self._bounces.take(key):
             message = job.line.message
-            if quality == "exact" == message.time_quality and message.time > time:
-                self._bounces.add(key, (entry, job), batch.now)
-                continue
-            if told is not None:
+            is_later = quality == "exact" == message.time_quality and message.time > time
+            if told is not None and not is_later and _is_bounce(job):
                 job.context.notice = told
-            self._released.append((entry, job))
+            if is_later or is_orphan:
+                self._bounces.add(key, (entry, job, is_orphan), batch.now)
+            else:
+                self._released.append((entry, job))
 
     def _let_bounces_go(self, key: bytes) -> None:
-        self._released += self._bounces.take(key)
+        for entry, job, is_orphan in self._bounces.take(key):
+            if is_orphan:
+                self._adopt(job, key)
+            self._released.append((entry, job))
+
+    def _adopt(self, job: Job, key: bytes) -> None:
+        """What is known by now of the message that failed."""
+        parsed = job.parsed
+        if not isinstance(parsed, Failure):
+            return
+        story = self.correlator.story(queue_of(job.line.host, parsed.record.instance), key)
+        told, context = context_of(story), job.context
+        context.message, context.sender = told.message, told.sender
+        if _is_bounce(job):
+            context.backscatter_risk = backscatter_risk(story, told.sender)
 
     def _let_served_end(self, key: bytes) -> None:
         served = self._served.take(key)
@@ -653,6 +676,12 @@ class Correlation:
     def _tell_others(self, queue: Queue, key: bytes) -> None:
         if self.sharing is not None:
             self.sharing.changed(queue, key)
+
+
+def _is_bounce(job: Job) -> bool:
+    """And no deferral, which only waits for what its message came from."""
+    facts = job.parsed.facts if isinstance(job.parsed, Failure) else None
+    return not isinstance(facts, Delivery) or facts.kind != "deferred"
 
 
 def _names(facts: Delivery) -> tuple[str | None, str | None]:

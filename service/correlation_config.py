@@ -44,7 +44,8 @@ class CorrelationConfig(BaseModel):
         ge=0,
         le=60,
         description="Seconds a `bounced` event waits for the line that names its non-delivery "
-        "notice; 0: not at all.",
+        "notice, and a failure of forwarded mail for the line that names what it was forwarded "
+        "from; 0: not at all.",
     )
     notice_rate: int = Field(
         20,

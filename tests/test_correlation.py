@@ -436,6 +436,56 @@ def test_an_alias_has_ended_when_its_message_is_taken_up_for_others() -> None:
     assert (event.event_type, event.attempt) == ("deferred", 3)
 
 
+FORWARDED = [line.replace("12F", "13A") for line in BEGUN[1:]]
+"""What is told of a message that local(8) makes of another, before local(8) says so."""
+LINK = (
+    "postfix/local[5]: 4ABCDE12F: to=<list@r.example>, relay=local, delay=0, delays=0/0/0/0, "
+    "dsn=2.0.0, status=sent (forwarded as 4ABCDE13A)"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_gone"), [("deferred", False), ("bounced", False), ("bounced", True)]
+)
+def test_a_forwarded_message_that_fails_before_it_is_told_what_it_came_from(
+    status: str, is_gone: bool
+) -> None:
+    """local(8) says so when the message is queued, and error(8) may be the quicker one then: no
+    client was known, nor whether the notice goes to a stranger."""
+    house = House(notice_wait=60, removal_wait=60)
+    house.take(*BEGUN, *FORWARDED)
+    assert house.take(to("a", status).replace("12F", "13A")) == []
+    later = [NOTICE, REMOVED] if is_gone else []
+    assert house.take(*(line.replace("12F", "13A") for line in later)) == []
+    event = decoded(house.take(LINK))[-1]
+    assert (event.event_type, event.recipient, event.attempt) == (status, "a@r.example", 1)
+    assert event.message.client.name == "q-name.c.example"
+    assert (event.message.sasl_username, event.message.origin_queue_id) == ("qlogin", "4ABCDE12F")
+    assert (event.message.context, event.message.message_id) == ("complete", "qid@m.example")
+    if status == "bounced":
+        assert event.backscatter_risk is False
+        assert (event.notice is not None) == is_gone
+    assert house.end() == []
+
+
+def test_a_notice_is_of_the_bounce_and_not_of_the_deferral_that_waits_beside_it() -> None:
+    house = House(notice_wait=60)
+    house.take(*BEGUN, *FORWARDED)
+    failures = [to("a", "deferred"), to("b", "bounced"), NOTICE]
+    assert house.take(*(line.replace("12F", "13A") for line in failures)) == []
+    deferred, bounced = decoded(house.take(LINK))
+    assert (deferred.event_type, bounced.event_type) == ("deferred", "bounced")
+    assert bounced.notice.queue_id == "5F00112233"
+
+
+def test_a_message_of_which_nothing_tells_what_it_came_from_is_not_waited_for_long() -> None:
+    house = House()
+    house.take(*FORWARDED)
+    assert house.take(to("a", "deferred").replace("12F", "13A")) == []
+    [event] = decoded(house.pipeline.overdue(NOW + timedelta(seconds=0.3)))
+    assert (event.attempt, event.message.client, event.message.context) == (1, None, "partial")
+
+
 def test_a_long_message_id_and_a_long_sender_are_told() -> None:
     house = House()
     message_id, sender = f"{'x' * 970}@m.example", f"{'y' * 900}@s.example"

@@ -6,6 +6,7 @@ speed and no doubt: nobody here writes a line to deceive it but in places it doe
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,8 @@ class Told:
     sasl_username: str | None = None
     queued_at: datetime | None = None
     origin_queue_id: str | None = None
+    is_own: bool = False
+    """Its first line is cleanup's: a notice, or forwarded."""
     activation: int = 0
     """How often qmgr has taken it up."""
     attempts: dict[str, set[int]] = field(default_factory=dict)
@@ -80,6 +83,7 @@ class Log:
             told.queued_at = at
             self._submitted(told, queue_id, submitted[1], submitted[2])
         elif text.startswith("message-id="):
+            told.is_own = told.is_own or told.queued_at is None
             told.queued_at = told.queued_at or at
             if told.message_id is None:
                 told.message_id = text.removeprefix("message-id=")
@@ -95,9 +99,21 @@ class Log:
                 told.attempts.setdefault(to[1], set()).add(told.activation)
                 told.first_deferred.setdefault(to[1], at)
             elif forwarded := _FORWARDED.search(text):
-                child = self.told(forwarded[1])
-                child.origin_queue_id, child.client = queue_id, told.client
-                child.sasl_username = told.sasl_username
+                self._link(forwarded[1], queue_id)
+
+    def adopt(self, queue_id: str, ahead: Iterable[str]) -> None:
+        """A message that fails before local(8) says what it was forwarded from: its events wait
+        for that, which stands in one of the lines `ahead`."""
+        for line in ahead:
+            found = _LINE.match(line)
+            if found and (link := _FORWARDED.search(found[3])) and link[1] == queue_id:
+                self._link(queue_id, found[2])
+                return
+
+    def _link(self, queue_id: str, origin: str) -> None:
+        child, told = self.told(queue_id), self.told(origin)
+        child.origin_queue_id, child.client = origin, told.client
+        child.sasl_username = told.sasl_username
 
     def _accepted(self, told: Told, text: str) -> None:
         client = _ORIGINAL_CLIENT.search(text) or _CLIENT.match(text)

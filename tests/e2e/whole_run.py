@@ -28,12 +28,14 @@ def check_stories(lines: Sequence[str], events: Sequence[Event]) -> None:
     noticed = notices(list(lines))
     log = Log()
     checked = 0
-    for line in lines:
+    for number, line in enumerate(lines):
         for event in by_line.get(line, ()):
             checked += 1
             assert event.queue_id is not None or event.message is None
             if event.queue_id is not None:
                 told = log.told(event.queue_id)
+                if told.is_own and told.sender and told.origin_queue_id is None:
+                    log.adopt(event.queue_id, lines[number:])
                 _check_message(event, told)
                 _check_attempts(event, told)
             if isinstance(event, BouncedEvent):

@@ -83,7 +83,7 @@ class Correlator:
         self.attempts = Attempts(bounds, self.memory)
         self.exchange = Exchange(self.memory, self.attempts)
         self.traces = Traces(zone)
-        self._links = Links(self.memory, self.attempts, self.traces)
+        self.links = Links(self.memory, self.attempts, self.traces)
         self._refused = Refused(self.memory, self.attempts)
         self._zone = zone
         self._stories: dict[bytes, Story] = {}
@@ -108,7 +108,7 @@ class Correlator:
             return self._accepted(trace, stamp)
         if opening == UID:
             return self._submitted(trace, stamp)
-        return self._links.notified(trace, stamp)
+        return self.links.notified(trace, stamp)
 
     def _accepted(self, trace: Trace, stamp: bytes) -> News | None:
         """smtpd(8) or qmqpd(8): `client=`."""
@@ -119,7 +119,7 @@ class Correlator:
             return None
         if self._begin(trace, CLIENT_RECORD, stamp) is None:
             return News.REUSED
-        self._links.given_back(trace)
+        self.links.given_back(trace)
         return None
 
     def _submitted(self, trace: Trace, stamp: bytes) -> News | None:
@@ -128,13 +128,13 @@ class Correlator:
         if is_new is None:
             return News.REUSED
         if is_new:
-            self._links.requeued(trace)
+            self.links.requeued(trace)
         return None
 
     def _served(self, trace: Trace, stamp: bytes) -> News | None:
         """A delivery, and it is no failure."""
         key = trace[1]
-        self._links.forwarded(trace, stamp)
+        self.links.forwarded(trace, stamp)
         if key in self.attempts.queued.entries or (
             self.is_shared and self.exchange.is_foreign(key)
         ):

@@ -4,11 +4,12 @@ In: lines that name two queue ids. Out: a record of the one in the record set of
 recipients of a message that was given a new id wait on under that.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from service.core.correlate.attempts import Attempts
-from service.core.correlate.memory import Memory
+from service.core.correlate.memory import Memory, begun
 from service.core.correlate.records import (
     CLIENT_RECORD,
     LONGEST_RECORD,
@@ -49,6 +50,8 @@ class Links:
         self._messages = messages
         self._attempts = attempts
         self._traces = traces
+        self.on_forwarded: Callable[[bytes], None] | None = None
+        """Is told of a message, by its key, of which is known now what it was forwarded from."""
 
     def given_back(self, trace: Trace) -> None:
         """smtpd(8): `client=..., orig_queue_id=`: a content filter gave it back."""
@@ -82,10 +85,17 @@ class Links:
         if match is None:
             return
         key = queue.prefix + match[1].encode()
+        ended = None if key in self._messages.entries else self._messages.left(key)
+        if ended is not None:  # before it was told what it came from; its events may wait for that
+            self._messages.add(key, ended)
         self._link(key, ORIGIN_RECORD + queue_id, stamp)
         parent = self._messages.get(origin)
         if parent is not None:
             self._add_parent(key, parent)
+        if ended is not None:
+            self._messages.close(key, begun(stamp))
+        if self.on_forwarded is not None:
+            self.on_forwarded(key)
 
     def notified(self, trace: Trace, stamp: bytes) -> Notice | None:
         """bounce(8) made a message of its own; before 3.11 that message's lines come first."""

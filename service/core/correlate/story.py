@@ -115,6 +115,17 @@ class Story:
         self.is_local = is_local
         self.message = None
 
+    @property
+    def is_orphan(self) -> bool:
+        """Its beginning was seen, which does not tell where it came from: local(8), which names the
+        message that it was forwarded from, has yet to be heard."""
+        return (
+            self.is_begun
+            and not self.is_local
+            and self.client is None
+            and self.origin_queue_id is None
+        )
+
 
 def read_story(value: bytes, zone: tzinfo) -> Story:
     """Never raises. `zone` is for stamps that name none."""
