@@ -104,7 +104,7 @@ class Correlation:
         self._zone = zone
         self._bounces: Waitroom[_Told] = Waitroom(config.notice_wait)
         """They wait for their notice; and other failures for what their messages came from."""
-        self.correlator.links.on_forwarded = self._let_bounces_go
+        self.correlator.links.on_forwarded = self._forwarded
         self._foreign: Waitroom[Entry] = Waitroom(ASK_SECONDS)
         """Lines of messages that began elsewhere: they wait for what the others know."""
         self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
@@ -580,6 +580,22 @@ class Correlation:
             if is_orphan:
                 self._adopt(job, key)
             self._released.append((entry, job))
+
+    def _forwarded(self, key: bytes) -> None:
+        """It is known now what this message came from. A bounce may wait on for its notice."""
+        if key not in self._bounces:
+            return
+        self._bounces.change(key, lambda failed: self._adopted(failed, key))
+        told = self._bounces.take_those(
+            key, lambda failed: failed[1].context.notice is not None or not _is_bounce(failed[1])
+        )
+        self._released += [(entry, job) for entry, job, _ in told]
+
+    def _adopted(self, failed: _Told, key: bytes) -> _Told:
+        entry, job, is_orphan = failed
+        if is_orphan:
+            self._adopt(job, key)
+        return entry, job, False
 
     def _adopt(self, job: Job, key: bytes) -> None:
         """What is known by now of the message that failed."""
