@@ -7,12 +7,15 @@ the other receivers know. Nothing here does IO or reads a clock; times are Unix 
 """
 
 from collections.abc import Callable
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from math import inf
 from typing import Protocol, TypeVar
 
+from schemas.base import Message
+from service.core.classify import Verdict
 from service.core.context import backscatter_risk, context_of, notice_of, utc
 from service.core.correlate import skim
+from service.core.correlate.attempts import Attempt
 from service.core.correlate.correlator import Correlator, News
 from service.core.correlate.links import Notice
 from service.core.correlate.memory import Bounds
@@ -436,12 +439,32 @@ class Correlation:
                 category, scope, provider, provider_code, _ = verdict
                 waiting.category, waiting.scope = category, scope
                 waiting.provider, waiting.provider_code = provider, provider_code
+            if self.correlator.is_gone(key):
+                return self._deferred_too_late(line, failure, attempt, key, story, verdict)
             self.correlator.attempts.keep(key, waiting, entry.batch.seconds)
             self._tell_others(queue, key)
         since = waiting.since
         # Of a first attempt it is the time of the line itself.
         first = line.message.time if since == at else utc(since)
         return Job(line, failure, verdict, context_of(story, attempt.number, first))
+
+    def _deferred_too_late(
+        self,
+        line: Line,
+        failure: Failure,
+        attempt: Attempt,
+        key: bytes,
+        story: Story | None,
+        verdict: Verdict | None,
+    ) -> Job:
+        """Its message was deleted while it was delivered, and is not tried again. He has ended with
+        it where he had waited, and does so now where he had not."""
+        waiting = attempt.waiting
+        first = line.message.time if waiting.is_counted else None
+        job = Job(line, failure, verdict, context_of(story, attempt.number, first))
+        if not self.correlator.attempts.has_ended(key, waiting.recipient):
+            job.endings = [Ending(waiting, "removed", None, None, None)]
+        return job
 
     def _part_bounced(
         self, entry: Entry, part: _Part, queue: Queue, key: bytes, is_end: bool
@@ -604,6 +627,8 @@ class Correlation:
             return
         story = self.correlator.story(queue_of(job.line.host, parsed.record.instance), key)
         told, context = context_of(story), job.context
+        if _beginning(told.message) != _beginning(context.message):
+            return  # by now the id is another one's
         context.message, context.sender = told.message, told.sender
         if _is_bounce(job):
             context.backscatter_risk = backscatter_risk(story, told.sender)
@@ -692,6 +717,10 @@ class Correlation:
     def _tell_others(self, queue: Queue, key: bytes) -> None:
         if self.sharing is not None:
             self.sharing.changed(queue, key)
+
+
+def _beginning(message: Message) -> tuple[datetime | None, str | None]:
+    return message.queued_at, message.message_id
 
 
 def _is_bounce(job: Job) -> bool:

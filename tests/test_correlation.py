@@ -481,12 +481,50 @@ def test_a_notice_is_of_the_bounce_and_not_of_the_deferral_that_waits_beside_it(
     assert bounced.notice.queue_id == "5F00112233"
 
 
+def test_a_failure_is_not_told_of_the_next_message_with_its_queue_id() -> None:
+    house = House(notice_wait=60)
+    house.take(*FORWARDED)
+    assert house.take(to("a", "bounced").replace("12F", "13A")) == []
+    house.take(*(line.replace("12F", "13A") for line in (REMOVED, *BEGUN)))
+    [event] = decoded(house.end())
+    assert (event.recipient, event.message.client, event.message.context) == (
+        "a@r.example",
+        None,
+        "partial",
+    )
+
+
 def test_a_message_of_which_nothing_tells_what_it_came_from_is_not_waited_for_long() -> None:
     house = House()
     house.take(*FORWARDED)
     assert house.take(to("a", "deferred").replace("12F", "13A")) == []
     [event] = decoded(house.pipeline.overdue(NOW + timedelta(seconds=0.3)))
     assert (event.attempt, event.message.client, event.message.context) == (1, None, "partial")
+
+
+DELETED = "postfix/postsuper[6]: 4ABCDE12F: removed"
+
+
+def test_who_is_deferred_when_his_message_was_deleted_meanwhile_waits_no_more() -> None:
+    """He had ended with it, and was then waited for, as long as anything is remembered."""
+    house = House()
+    house.take(*BEGUN, to("a", "deferred"), ACTIVE)
+    [resolved] = decoded(house.take(DELETED))
+    assert (resolved.outcome, resolved.attempts) == ("removed", 1)
+    [deferred] = decoded(house.take(to("a", "deferred")))
+    assert deferred.event_type == "deferred"
+    assert not house.correlation.correlator.attempts.recipients.entries
+    assert house.take(BEGUN[0].replace("q-name", "next-name")) == []
+
+
+def test_who_is_first_deferred_when_his_message_was_deleted_meanwhile_has_ended() -> None:
+    house = House()
+    house.take(*BEGUN, DELETED)
+    deferred, resolved = decoded(house.take(to("a", "deferred")))
+    assert (deferred.event_type, deferred.attempt) == ("deferred", 1)
+    assert deferred.first_deferred_at == deferred.event_time
+    assert (resolved.event_type, resolved.outcome, resolved.attempts) == ("resolved", "removed", 1)
+    assert not house.correlation.correlator.attempts.recipients.entries
 
 
 def test_a_long_message_id_and_a_long_sender_are_told() -> None:

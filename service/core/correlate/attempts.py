@@ -197,6 +197,10 @@ class Attempts:
         """Whether that line, by its event id, ended somebody's waiting when it was here before."""
         return self._endings.left(line.encode()) is not None
 
+    def has_ended(self, key: bytes, recipient: str) -> bool:
+        """Whether he waited, and that is over."""
+        return self._left(_its_key(key, recipient)) is not None
+
     def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
         """Of a recipient that was not waiting."""
         recipient = facts.recipient
