@@ -43,6 +43,7 @@ def export_flow(
     watch("spool_set_aside_files", "Damaged spool files", lambda: store.set_aside.files)
     watch("spool_set_aside_bytes", "Bytes they take", lambda: store.set_aside.bytes)
     watch("spool_failing", "1 while the disk takes nothing", lambda: store.is_failing)
+    watch("ready_lines", "Lines whose events are yet to be made", lambda: pipeline.ready)
     watch("queue_events", "Events in memory, waiting for NATS", lambda: len(queue))
     watch("queue_bytes", "Bytes of events in memory, waiting for NATS", lambda: queue.bytes)
     watch("unsaved_events", "Events in memory, waiting for the disk", lambda: len(incoming))

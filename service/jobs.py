@@ -134,6 +134,30 @@ class Job:
         self.expired = expired
         self.endings = endings
 
+    @property
+    def count(self) -> int:
+        """Of its events."""
+        if self.endings:
+            return len(self.endings) + max(1, len(self.expired))
+        return self.parsed.repeats if isinstance(self.parsed, Failure) else 1
+
+    def parts(self, most: int) -> "list[Job]":
+        """The same in several, each with the ends of at most so many recipients."""
+        if len(self.endings) <= most:
+            return [self]
+        return [
+            Job(
+                self.line,
+                self.parsed,
+                self.verdict,
+                self.context,
+                self.record,
+                self.expired[start : start + most],
+                self.endings[start : start + most],
+            )
+            for start in range(0, len(self.endings), most)
+        ]
+
 
 Outcome = Job | Skip
 Heard = tuple[Trace, News]

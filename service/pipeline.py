@@ -4,6 +4,7 @@ In: the pieces a framer gave, and where they came from. Out: envelopes. Every fr
 event(s), a skip with a reason or a drop with a reason, and is counted as exactly one of them.
 """
 
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -26,7 +27,7 @@ from service.core.syslog import parse_message
 from service.core.syslog.message import SyslogMessage
 from service.correlation import Correlation
 from service.correlation_config import CorrelationConfig
-from service.jobs import Batch, Entry, Job
+from service.jobs import Batch, Entry, Job, Released
 from service.making import make, unread
 from service.metrics import Metrics, Tally
 from service.pipeline_config import PipelineConfig
@@ -35,6 +36,12 @@ from service.received import Origin, Receipts
 _TEXT_BYTES: Final = 16_384
 """Of lines that are taken apart at once: with the last of them a text is longer. A line takes some
 hundred bytes then, an empty one, too."""
+
+AT_ONCE: Final = 1000
+"""Events that are made at once, of lines that gave many or had to wait, but one line if there is
+one. That is a fortieth of a second; of a read that holds nothing else it would be a minute."""
+_MANY: Final = 50
+"""Events of one line."""
 
 _Part = tuple[int, Entry | Frame | bytes]
 """Index of a piece, and of its lines one that may be a failure; or a frame that is none; or a text
@@ -62,6 +69,8 @@ class Pipeline:
         self._metrics = metrics
         self.correlation = correlation or Correlation(CorrelationConfig(), self._zone)
         self.occurrences = Occurrences(config.remembered_lines)
+        self._ready: deque[Released] = deque()
+        """Lines that gave many events or had to wait: nothing is left but to make these."""
         self.on_event: Callable[[Event], None] | None = None
         """Is told of each event that goes out."""
         self.use(classifier)
@@ -79,8 +88,9 @@ class Pipeline:
         receipts: Receipts | None = None,
     ) -> list[Envelope]:
         """`received_at`: aware, UTC. Envelopes come in the order of their lines, but for those that
-        had to wait. `receipts` is told what to expect of which piece, and each envelope knows whom
-        to tell when it is durable."""
+        had to wait, or of which there are many: ask for these (`released`) while there are `ready`
+        lines. `receipts` is told what to expect of which piece, and each envelope knows whom to
+        tell when it is durable."""
         tally = Tally()
         batch = self._batch(origin, received_at, received_at, receipts)
         parts = self._find(pieces, batch, tally)
@@ -100,19 +110,40 @@ class Pipeline:
                     receipts.expect(entry.piece)
             elif isinstance(outcome, Skip):
                 tally.skip(outcome)
+            elif outcome.count > _MANY:
+                tally.frames -= 1
+                if receipts is not None:
+                    receipts.expect(entry.piece)
+                self._get_ready(entry, outcome)
             else:
                 envelopes += self._seal(entry, self._make(outcome), tally, 0)
         self._metrics.processed(origin.transport, tally)
         envelopes += self.released()
         return envelopes
 
-    def released(self) -> list[Envelope]:
-        """Of lines that had to wait and need not any more."""
+    @property
+    def ready(self) -> int:
+        """Lines whose events `released` has yet to make."""
+        return len(self._ready)
+
+    def unmade(self) -> list[Job]:
+        """Those whose recipients have ended as far as is remembered, and whose events are yet to be
+        made."""
+        ready = [job for _, job in self._ready if isinstance(job, Job)]
+        return self.correlation.waiting_bounces() + ready
+
+    def released(self, most: int = AT_ONCE) -> list[Envelope]:
+        """Of lines that had to wait and need not any more, or gave many events. Not many more than
+        `most`, and then there are `ready` ones left."""
         envelopes: list[Envelope] = []
+        ready = self._ready
+        for entry, outcome in self.correlation.released():
+            self._get_ready(entry, outcome)
         # One for each transport: a line of its own in the metrics costs as much as a fifth of its
         # event.
         tallies: dict[str, Tally] = {}
-        for entry, outcome in self.correlation.released():
+        while ready and len(envelopes) < most:
+            entry, outcome = ready.popleft()
             if entry.done is not None:
                 entry.done(outcome if isinstance(outcome, Skip) else self._make(outcome))
                 continue
@@ -133,20 +164,30 @@ class Pipeline:
             self._metrics.processed(transport, tally)
         return envelopes
 
-    def overdue(self, now: datetime) -> list[Envelope]:
-        """Of lines that have waited long enough at `now`."""
-        self.correlation.overdue(now.timestamp())
-        return self.released()
+    def _get_ready(self, entry: Entry, outcome: Job | Skip) -> None:
+        if isinstance(outcome, Skip) or entry.done is not None:
+            self._ready.append((entry, outcome))
+            return
+        first, *others = outcome.parts(_MANY)
+        self._ready.append((entry, first))
+        self._ready.extend([(entry.rest(), other) for other in others])
 
-    def learned(self, key: bytes, now: datetime) -> list[Envelope]:
-        """Of lines that waited for what other receivers know of a message, which is known now."""
+    def overdue(self, now: datetime) -> None:
+        """`released` gives those that have waited long enough at `now`."""
+        self.correlation.overdue(now.timestamp())
+
+    def learned(self, key: bytes, now: datetime) -> None:
+        """`released` gives those that waited for what other receivers know of a message, which is
+        known now."""
         self.correlation.learned(key, now.timestamp())
-        return self.released()
 
     def release_all(self, now: datetime) -> list[Envelope]:
-        """Of all lines that wait."""
+        """Of all lines that wait, however many."""
         self.correlation.release_all(now.timestamp())
-        return self.released()
+        envelopes = self.released()
+        while self._ready:
+            envelopes += self.released()
+        return envelopes
 
     def frame(self, frame: Frame, origin: Origin, received_at: datetime) -> list[Envelope]:
         return self.process([frame], origin, received_at)

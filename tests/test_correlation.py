@@ -19,7 +19,7 @@ from service.core.privacy import Policy, Privacy, Treatment
 from service.correlation import Correlation
 from service.correlation_config import CorrelationConfig
 from service.metrics import Metrics
-from service.pipeline import Pipeline
+from service.pipeline import AT_ONCE, Pipeline
 from service.pipeline_config import PipelineConfig
 from tests.metric_values import assert_balanced, value
 from tests.sample_lines import NOW, ORIGIN, TEMPLATE
@@ -795,3 +795,33 @@ def test_nothing_waits_on_while_its_sender_waits() -> None:
     [bounced] = take(to("b", "bounced"))
     assert bounced.notice is None
     assert house.correlation.held == 0
+
+
+def test_an_expiry_of_thousands_is_told_some_at_a_time() -> None:
+    """Of 80,000 recipients it was two seconds in which nobody was served, and 900 MiB."""
+    house = House(notice_wait=0)
+    house.take(*BEGUN)
+    names = [f"r{number:04}" for number in range(3000)]
+    for name in names:
+        house.take(to(name, "deferred"))
+    receipts = Expecting()
+    stamp = "<22>2026-08-22T10:50:00.5Z mx1 "
+    envelopes = house.pipeline.process([Frame((stamp + EXPIRED).encode())], ORIGIN, NOW, receipts)
+    assert len(envelopes) <= 1.1 * AT_ONCE
+    while house.pipeline.ready:
+        assert len(house.pipeline.unmade()) == house.pipeline.ready, "a snapshot waits for them"
+        some = house.pipeline.released()
+        assert len(some) <= 1.1 * AT_ONCE
+        envelopes += some
+        assert_balanced(house.metrics)
+    events = [schemas.decode(envelope.body) for envelope in envelopes]
+    for kind in ("bounced", "resolved"):
+        told = [e.recipient for e in events if e.event_type == kind]
+        assert told == [f"{name}@r.example" for name in names]
+    assert len({event.event_id for event in events}) == 6000
+    assert not receipts.made_durable
+    for envelope in envelopes:
+        assert envelope.on_durable is not None
+        envelope.on_durable()
+    assert len(receipts.made_durable) == len(receipts.expected) == 6000
+    assert value(house.metrics, "frames_with_events_total") == 3001

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from nats.aio.client import Client
@@ -15,8 +16,11 @@ from structlog.testing import capture_logs
 import schemas
 from schemas import InvalidEvent
 from service.core.classify import builtin_classifier
+from service.core.correlate.trace import Queue
 from service.core.envelope import Envelope, SubjectTemplate
 from service.core.framing.base import Frame
+from service.correlation import Correlation
+from service.correlation_config import CorrelationConfig
 from service.intake import PipelineIntake
 from service.metrics import Metrics
 from service.nats.answer import Published, Refusal, Rejected
@@ -25,7 +29,7 @@ from service.nats.connection import Connection
 from service.nats.publisher import Publisher
 from service.nats.stream import StreamKeeper
 from service.outlet import Outlet
-from service.pipeline import Pipeline
+from service.pipeline import AT_ONCE, Pipeline
 from service.pipeline_config import PipelineConfig
 from service.sources import Sources
 from service.spool import inspection
@@ -553,6 +557,74 @@ async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
     made.outlet.spooler.incoming.take(1, 1)
     made.outlet.flow_stopped()
     assert resumes == [1]
+
+
+class Asking:
+    """Other receivers, who answer when a test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def ask(self, queue: Queue, key: bytes) -> None:
+        self.asked.append(key)
+
+    def changed(self, queue: Queue, key: bytes) -> None:
+        pass
+
+
+def folded(number: int) -> bytes:
+    """A deferral of a message of its own, a thousand times."""
+    text = lines.DEFERRED.partition(b": ")[2].replace(b"4ABCDE12F", b"4ABCDE%03X" % number)
+    return lines.HEADER + b"smtp[8]: message repeated 1000 times: [ " + text + b"]"
+
+
+async def test_answers_that_come_together_do_not_hold_the_loop(tmp_path: Path) -> None:
+    """Folded lines waited for the other receivers' word, gave nothing as yet and so held nobody
+    back. Then a read of answers made 130,000 events in one turn of the loop."""
+    made = way(tmp_path, max_events=1_000_000)
+    asking = Asking()
+    correlation = Correlation(CorrelationConfig(), ZoneInfo("UTC"), asking)
+    pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier(), correlation)
+    intake = PipelineIntake(pipeline, made.outlet, Sources(10))
+    many = 10
+    intake.take([Frame(folded(number)) for number in range(many)], ORIGIN, NOW)
+    assert (made.outlet.waiting, len(asking.asked)) == (0, many)
+    for key in asking.asked:
+        intake.learned(key)
+    await asyncio.sleep(0)
+    resumes: list[int] = []
+    intake.when_room(lambda: resumes.append(made.outlet.waiting))
+    for turn in range(1, many):
+        assert made.outlet.waiting == turn * AT_ONCE
+        assert intake.should_hold_back
+        await asyncio.sleep(0)
+    assert not intake.should_hold_back
+    assert resumes == [many * 1000], "who was held back goes on once all are made"
+    assert_balanced(made.metrics)
+
+
+async def test_stopping_makes_the_events_that_were_still_to_be_made(tmp_path: Path) -> None:
+    made = way(tmp_path, max_events=100_000)
+    pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier())
+    intake = PipelineIntake(pipeline, made.outlet, Sources(10))
+    intake.take([Frame(folded(number)) for number in range(3)], ORIGIN, NOW)
+    assert pipeline.ready == 2
+    intake.release_all()
+    assert made.outlet.waiting == 3000
+    intake.take([Frame(folded(number)) for number in range(3, 6)], ORIGIN, NOW)
+    await asyncio.sleep(0)
+    assert made.outlet.waiting == 6000
+
+
+async def test_there_is_no_room_while_too_many_lines_wait_for_their_events(tmp_path: Path) -> None:
+    made = way(tmp_path, max_events=1_000_000)
+    pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier())
+    intake = PipelineIntake(pipeline, made.outlet, Sources(10))
+    intake.take([Frame(folded(number)) for number in range(400)], ORIGIN, NOW)
+    assert intake.has_room
+    intake.take([Frame(folded(number)) for number in range(400, 600)], ORIGIN, NOW)
+    assert made.outlet.has_room
+    assert not intake.has_room
 
 
 def awaited(number: int, durable: list[int]) -> Envelope:

@@ -19,7 +19,7 @@ from service.core.framing.base import Block, Fault, Frame, Piece
 from service.core.outcomes import Drop, Malformed, Skip
 from service.core.postfix.markers import LONG_LINE
 from service.metrics import Metrics
-from service.pipeline import Pipeline
+from service.pipeline import AT_ONCE, Pipeline
 from service.pipeline_config import PipelineConfig
 from service.received import Origin
 from tests import sample_lines as lines
@@ -306,3 +306,33 @@ def test_the_fields_of_a_bounce_arrive() -> None:
     assert event.remote_reply is not None
     assert event.remote_reply.command == "RCPT TO"
     assert event.category == "unknown_user"
+
+
+def folded(number: int) -> bytes:
+    times = b"%04d" % number
+    return lines.REPEATED.replace(b"repeated 3", b"repeated 1000").replace(b"gone@", times + b"@")
+
+
+def test_of_many_folded_lines_events_are_made_some_at_a_time() -> None:
+    """A read of them was a minute in which nobody was served, and gigabytes."""
+    made, metrics = pipeline()
+    block = b"".join(folded(number) + b"\n" for number in range(10))
+    envelopes = made.block(Block(block, 10), ORIGIN, NOW)
+    assert (len(envelopes), made.ready) == (AT_ONCE, 9)
+    assert_balanced(metrics)
+    assert value(metrics, "frames_received_total") == 1, "others are counted with their events"
+    while made.ready:
+        some = made.released()
+        assert len(some) == AT_ONCE
+        envelopes += some
+        assert_balanced(metrics)
+    assert value(metrics, "frames_received_total") == 10
+    assert len({envelope.message_id for envelope in envelopes}) == 10_000
+
+
+def test_the_end_of_all_makes_every_event() -> None:
+    made, _ = pipeline()
+    block = b"".join(folded(number) + b"\n" for number in range(3))
+    envelopes = made.block(Block(block, 3), ORIGIN, NOW) + made.release_all(NOW)
+    assert len(envelopes) == 3000
+    assert made.ready == 0

@@ -49,6 +49,7 @@ class InOrder:
         self._pipeline.read_line(frame, self._origin, now, near, place.fill)
         if len(self._places) > LOOK_AHEAD:
             self._pipeline.overdue(self._places[0].read_at + _OVER)
+            self._pipeline.released()
         self._flush()
 
     def finish(self) -> None:
