@@ -1,5 +1,7 @@
 """Deferred recipients: their attempts are counted, and each ends once."""
 
+from typing import Any
+
 from service.core.correlate.memory import Bounds, Evicted
 from service.core.postfix.facts import Delivery
 from tests.core.correlate.heard import ACTIVE, CLIENT, MESSAGE_ID, NOW, Log
@@ -91,3 +93,70 @@ def test_what_was_forgotten_is_not_counted_from_one() -> None:
     assert log.known.evicted[Evicted.COUNT] > 0
     log.tell(ACTIVE, after=300)
     assert log.deferred("r0@x", "again") is None
+
+
+class Counting(dict[bytes, bytes]):
+    """Counts how often it is asked for a key."""
+
+    def __init__(self, entries: dict[bytes, bytes]) -> None:
+        super().__init__(entries)
+        self.asked = 0
+
+    def __contains__(self, key: object) -> bool:
+        self.asked += 1
+        return super().__contains__(key)
+
+    def get(self, *args: Any) -> Any:
+        self.asked += 1
+        return super().get(*args)
+
+
+def with_recipients(number: int) -> tuple[Log, Counting]:
+    log = Log()
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    for one in range(number):
+        log.deferred(f"r{one}@x", str(one))
+    recipients = log.known.attempts.recipients
+    recipients.entries = entries = Counting(recipients.entries)
+    return log, entries
+
+
+def test_whether_anybody_waits_is_not_asked_of_each_recipient_at_each_line() -> None:
+    """3,000 lines that a message of 80,000 recipients was `removed` were six minutes."""
+    log, entries = with_recipients(2000)
+    attempts = log.known.attempts
+    for one in range(1999):
+        facts = Delivery("sent", "sent", "ok", f"r{one}@x")
+        assert attempts.ended(log.key(), facts, log.now, f"e{one}", log.now)
+    entries.asked = 0
+    for _ in range(100):
+        assert attempts.is_awaited(log.key())
+    assert entries.asked < 2200, "those who have ended are passed once"
+    facts = Delivery("sent", "sent", "ok", "r1999@x")
+    assert attempts.ended(log.key(), facts, log.now, "last", log.now)
+    assert not attempts.is_awaited(log.key())
+
+
+def test_a_line_of_the_time_before_is_not_held_against_each_recipient() -> None:
+    log, entries = with_recipients(2000)
+    entries.asked = 0
+    assert not log.known.attempts.is_awaited_since(log.key(), log.now - 1)
+    assert entries.asked < 100
+    assert log.known.attempts.is_awaited_since(log.key(), log.now)
+
+
+def test_who_was_passed_over_is_still_known() -> None:
+    """Names of those who have ended change their places; none is lost."""
+    log, _ = with_recipients(200)
+    attempts = log.known.attempts
+    names = {f"r{one}@x" for one in range(200)}
+    for one in range(150):
+        facts = Delivery("sent", "sent", "ok", f"r{one}@x")
+        attempts.ended(log.key(), facts, log.now, f"e{one}", log.now)
+        names.discard(f"r{one}@x")
+        assert attempts.is_awaited(log.key())
+    ended = attempts.all_ended(log.key(), log.now, "e", log.now)
+    assert [waiting.recipient for waiting in ended] == sorted(
+        names, key=lambda name: int(name[1:-2])
+    )
+    assert not attempts.is_awaited(log.key())
