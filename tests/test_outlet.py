@@ -436,6 +436,27 @@ class TestHoldingBack:
                     await resumed.wait()
                 assert not made.outlet.should_hold_back
 
+    async def test_in_front_of_a_publisher_that_takes_them_few_events_wait(
+        self, tmp_path: Path
+    ) -> None:
+        """Five thousand were a third of a second for each window of a sender that waits for its
+        acknowledgements, beside a flood of one that does not."""
+        async with real_nats(tmp_path) as server:
+            made = way(tmp_path, server.url, max_events=50_000)
+            async with made.running():
+                await made.flowing()
+                made.outlet.put(envelope(number) for number in range(499))
+                assert not made.outlet.should_hold_back
+                made.outlet.put([envelope(499)])
+                assert made.outlet.should_hold_back
+                left: list[int] = []
+                made.outlet.when_room(lambda: left.append(len(made.queue)))
+                await until(lambda: bool(left))
+                assert left[0] < 250
+                made.outlet.spooler.fall_behind()
+                made.queue.extend(envelope(number) for number in range(500, 2000))
+                assert not made.outlet.should_hold_back, "from the disk they come by thousands"
+
     async def test_held_back_senders_go_on_when_nats_goes_away(self, tmp_path: Path) -> None:
         """What was kept free is for now; and they go on only once."""
         async with real_nats(tmp_path) as server:
