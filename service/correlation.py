@@ -56,6 +56,11 @@ _ENDS = frozenset({"DATA", "DATA content", "BDAT", "BDAT content", "END-OF-MESSA
 """Stages at which smtpd refuses a message as a whole, not one recipient of it."""
 
 
+_MOST_OF_ONE = 64
+"""Lines of one message that may be gone through at each of its lines. Postfix logs no more targets
+of a message in the second that they wait."""
+
+
 class Sharing(Protocol):
     """What the receivers of a fleet tell each other of deferred messages."""
 
@@ -107,6 +112,10 @@ class Correlation:
         self._zone = zone
         self._bounces: Waitroom[_Told] = Waitroom(config.notice_wait)
         """They wait for their notice; and other failures for what their messages came from."""
+        self._first_bounces: dict[bytes, datetime | None] = {}
+        """When the first of those was written; None where that is not sure."""
+        self._orphans: set[bytes] = set()
+        """Messages of which some of those wait for what they came from."""
         self.correlator.links.on_forwarded = self._forwarded
         self._foreign: Waitroom[Entry] = Waitroom(ASK_SECONDS)
         """Lines of messages that began elsewhere: they wait for what the others know."""
@@ -540,10 +549,24 @@ class Correlation:
         """None: it waits for its notice, or for what its message came from."""
         if may_wait:
             self._hold(self._bounces, key, (entry, job, is_orphan), entry)
+            self._note_first(key, job)
+            if is_orphan:
+                self._orphans.add(key)
             return None
         return job
 
     # Waiting
+
+    def _note_first(self, key: bytes, job: Job) -> None:
+        message = job.line.message
+        at = message.time if message.time_quality == "exact" else None
+        first = self._first_bounces.get(key, at)
+        self._first_bounces[key] = None if at is None or first is None else min(first, at)
+
+    def _take_bounces(self, key: bytes) -> list[_Told]:
+        self._first_bounces.pop(key, None)
+        self._orphans.discard(key)
+        return self._bounces.take(key)
 
     def _hold(self, room: "Waitroom[_T]", key: bytes, thing: _T, entry: Entry) -> None:
         now = entry.batch.now
@@ -554,6 +577,9 @@ class Correlation:
         room.add(key, thing, now, size * parsed.repeats if isinstance(parsed, Failure) else size)
 
     def _hold_part(self, key: bytes, served: _Served, entry: Entry) -> None:
+        if self._served.count_of(key) >= _MOST_OF_ONE:
+            self.hurried += 1
+            self._let_served_end(key)
         self._hold(self._served, key, served, entry)
         self._unsure.add(key)
         if entry.batch.receipts is not None:
@@ -588,30 +614,55 @@ class Correlation:
         # Read before anything is taken: a line that cannot be right raises, and they wait on.
         told = None if notice is None else notice_of(notice.queue_id, notice.kind)
         time, quality = stamp_time(stamp.decode("ascii", "replace"), batch.written_at, self._zone)
-        for entry, job, is_orphan in self._bounces.take(key):
+        first = self._first_bounces.get(key)
+        if quality == "exact" and first is not None and first > time:
+            return  # all of them are younger
+        waiting: list[_Told] = []
+        for failed in self._take_bounces(key):
+            entry, job, is_orphan = failed
             message = job.line.message
             is_later = quality == "exact" == message.time_quality and message.time > time
             if told is not None and not is_later and _is_bounce(job):
                 job.context.notice = told
             if is_later or is_orphan:
-                self._bounces.add(key, (entry, job, is_orphan), batch.now)
+                waiting.append(failed)
             else:
                 self._released.append((entry, job))
+        if len(waiting) > _MOST_OF_ONE:
+            self.hurried += 1
+            self._let_go(key, waiting)
+            return
+        for failed in waiting:
+            self._wait_on(key, failed, batch.now)
+
+    def _wait_on(self, key: bytes, failed: _Told, now: float) -> None:
+        """For a notice, or for what the message came from."""
+        _, job, is_orphan = failed
+        self._bounces.add(key, failed, now)
+        self._note_first(key, job)
+        if is_orphan:
+            self._orphans.add(key)
 
     def _let_bounces_go(self, key: bytes) -> None:
-        for entry, job, is_orphan in self._bounces.take(key):
+        self._let_go(key, self._take_bounces(key))
+
+    def _let_go(self, key: bytes, told: list[_Told]) -> None:
+        for entry, job, is_orphan in told:
             if is_orphan:
                 self._adopt(job, key)
             self._released.append((entry, job))
 
     def _forwarded(self, key: bytes) -> None:
         """It is known now what this message came from. A bounce may wait on for its notice."""
-        if key not in self._bounces:
+        if key not in self._orphans:
             return
+        self._orphans.discard(key)
         self._bounces.change(key, lambda failed: self._adopted(failed, key))
         told = self._bounces.take_those(
             key, lambda failed: failed[1].context.notice is not None or not _is_bounce(failed[1])
         )
+        if key not in self._bounces:
+            self._first_bounces.pop(key, None)
         self._released += [(entry, job) for entry, job, _ in told]
 
     def _adopted(self, failed: _Told, key: bytes) -> _Told:

@@ -40,6 +40,11 @@ class Waitroom(Generic[T]):
     def __contains__(self, key: bytes) -> bool:
         return key in self._by_key
 
+    def count_of(self, key: bytes) -> int:
+        """How many wait for it."""
+        places = self._by_key.get(key)
+        return 0 if places is None else len(places)
+
     def open(self, key: bytes) -> None:
         """Whatever comes for this key has to wait."""
         self._by_key.setdefault(key, [])
@@ -80,8 +85,8 @@ class Waitroom(Generic[T]):
             return self.take(key)
         for place in wanted:
             place.is_waiting = False
-            places.remove(place)
             self.size -= place.size
+        places[:] = [place for place in places if place.is_waiting]
         self._count -= len(wanted)
         return [place.thing for place in wanted]
 

@@ -825,3 +825,46 @@ def test_an_expiry_of_thousands_is_told_some_at_a_time() -> None:
         envelope.on_durable()
     assert len(receipts.made_durable) == len(receipts.expected) == 6000
     assert value(house.metrics, "frames_with_events_total") == 3001
+
+
+def served_by_local(number: int) -> str:
+    return to(f"r{number}", "sent").replace("postfix/smtp", "postfix/local")
+
+
+def test_of_one_message_only_so_many_ends_wait_for_other_targets() -> None:
+    """Each deferral of it goes through them: beside 8,500 one read was twelve seconds."""
+    house = House()
+    house.take(*BEGUN, *(to(f"r{number}", "deferred") for number in range(200)))
+    house.take(ACTIVE)
+    events = decoded(house.take(*(served_by_local(number) for number in range(200))))
+    assert house.correlation.held <= 64
+    assert house.correlation.hurried == 3
+    events += decoded(house.end())
+    assert [event.recipient for event in events] == [f"r{n}@r.example" for n in range(200)]
+    assert {event.outcome for event in events} == {"delivered"}
+
+
+def notice_at(second: int) -> bytes:
+    return (
+        f"<22>2026-08-22T09:00:{second:02}.6Z mx1 postfix/bounce[5]: 4ABCDE12F: "
+        "sender non-delivery notification: 5ABCDE12F"
+    ).encode()
+
+
+def test_a_notice_of_the_time_before_leaves_many_bounces_waiting() -> None:
+    house = House()
+    house.take(*BEGUN, *(to(f"r{number}", "bounced") for number in range(100)))
+    assert house.take(notice_at(2)) == []
+    assert house.correlation.held == 100
+    assert {event.notice for event in decoded(house.end())} == {None}
+
+
+def test_a_notice_that_only_the_first_of_many_bounces_can_have_lets_all_of_them_go() -> None:
+    """They were gone through at each such line: of 2,200 lines beside 9,000 bounces that was two
+    minutes."""
+    house = House()
+    house.take(*BEGUN, *(to(f"r{number}", "bounced") for number in range(100)))
+    first, *others = decoded(house.take(notice_at(4)))
+    assert house.correlation.held == 0
+    assert first.notice.queue_id == "5ABCDE12F"
+    assert [event.notice for event in others] == [None] * 99

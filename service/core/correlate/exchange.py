@@ -104,7 +104,9 @@ class Exchange:
         # All may have ended here a moment ago, and the others, or the bucket, not know it yet.
         left = self._attempts.queued.left(key) if queued is None and known is not None else None
         names = [] if queued is None else names_of(queued)
-        ended_here = names if left is None else names_of(left)
+        # Sets: of thousands of names each is looked for.
+        listed = set(names)
+        ended_here = listed if left is None else set(names_of(left))
         activations = shared.activations
         if queued is not None:
             activations = max(activations, self._attempts.activation(key, None))
@@ -123,6 +125,7 @@ class Exchange:
                 knows_more |= has_all and not waiting.is_counted
                 waiting.is_counted |= has_all
                 names.append(name)
+                listed.add(name)
             elif not _is_ahead(waiting, here):
                 knows_more |= _is_ahead(here, waiting)
                 continue
@@ -135,8 +138,9 @@ class Exchange:
             name = name_of(recipient)
             told.add(name)
             self._attempts.recipients.discard(key + NAME + name)
-            if name not in names and name not in ended_here:
+            if name not in listed and name not in ended_here:
                 names.append(name)
+                listed.add(name)
         if not names:
             return left is not None
         self._attempts.queued.renew(key, b"%b%d\n%b" % (stamp, activations, NAME.join(names)))
