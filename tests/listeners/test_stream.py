@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import zlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.core.outcomes import Drop, Refusal
+from service.listeners import portions
+from service.listeners.portions import LABORIOUS_BYTES, PORTION_BYTES
 from service.listeners.reading import FULL_READ, Turn
 from service.listeners.tcp import TcpConfig, TcpListener
 from service.metrics import Metrics
@@ -136,6 +140,8 @@ class TurnsIntake(FakeIntake):
         super().__init__()
         self.turn = 0
         self.taken_in: list[int] = []
+        self.sizes: list[int] = []
+        """Lines of each."""
         self._loop = asyncio.get_running_loop()
         self._next_turn()
 
@@ -148,7 +154,9 @@ class TurnsIntake(FakeIntake):
 
     def take(self, *taken: Any) -> None:
         self.taken_in.append(self.turn)
+        before = len(self.frames)
         super().take(*taken)
+        self.sizes.append(len(self.frames) - before)
 
 
 async def taken_in_turns() -> list[int]:
@@ -191,6 +199,45 @@ async def test_a_fast_sender_is_read_on_while_its_turn_lasts(
     monkeypatch.setattr(Turn, "SECONDS", 60)
     turns = await taken_in_turns()
     assert len(set(turns)) < len(turns)
+
+
+async def taken_of(data: bytes, lines: int) -> tuple[list[int], list[int]]:
+    """In which turns of the loop it was taken, in portions of how many lines."""
+    intake, metrics = TurnsIntake(), Metrics()
+    listener = TcpListener("127.0.0.1:0", TcpConfig(), intake, metrics)
+    await listener.start()
+    try:
+        _, writer = await asyncio.open_connection(*listener.address)
+        writer.write(data)
+        await intake.until(lambda seen: len(seen.frames) == lines)
+        writer.close()
+    finally:
+        intake.stop()
+        await listener.stop(timeout=5)
+    return intake.taken_in, intake.sizes
+
+
+async def test_after_a_read_that_took_longer_than_a_turn_portions_are_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A quarter of a million empty lines have room in a read, and were half a second each time."""
+    monkeypatch.setattr(portions, "TURN_SECONDS", 0)
+    turns, sizes = await taken_of(b"\n" * 200_000, 200_000)
+    assert max(Counter(turns).values()) <= 2, "one that waited, and one that is read"
+    assert max(sizes) <= LABORIOUS_BYTES
+    assert sum(sizes) == 200_000
+
+
+async def test_compressed_lines_are_no_more_than_a_turn_of_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To inflate those of a read took a second, and no event of theirs held the sender back."""
+    monkeypatch.setattr(portions, "TURN_SECONDS", 0)
+    packed = b"z" + zlib.compress(b"<22>" + b"A" * 60_000)
+    wire = b"%d %b" % (len(packed), packed)
+    turns, sizes = await taken_of(wire * 500, 500)
+    assert max(Counter(turns).values()) <= 2, "one that waited, and one that is read"
+    assert max(sizes) <= PORTION_BYTES // len(wire) + 1
 
 
 # Who and how many
