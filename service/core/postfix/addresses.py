@@ -28,7 +28,11 @@ such address.
 
 _QUOTED = pattern(rf"{LOCAL_PART}(?:@|\Z)")
 _MOST_WAYS = 12
-_ESCAPE = pattern(r'\\(.)|"')
+"""How many ends of a sender are weighed, the last ones: a line may hold hundreds of them, and is
+divided from a dozen places."""
+# Stand for these meanwhile. Postfix prints no control characters.
+_ESCAPED_BACKSLASH = "\0"
+_ESCAPED_QUOTE = "\1"
 _FROM = "from=<"
 _TO = "to=<"
 _THEN_TO = "> to=<"
@@ -42,13 +46,18 @@ def domain_of(address: str | None) -> str | None:
 
 def unquoted(address: str) -> str:
     """External to internal form."""
-    return _ESCAPE.sub(r"\1", address)
+    if "\\" not in address:
+        return address.replace('"', "")
+    # Text by text: character by character a line of a few kilobytes was a tenth of a second.
+    address = address.replace("\\\\", _ESCAPED_BACKSLASH).replace('\\"', _ESCAPED_QUOTE)
+    address = address.replace('"', "").replace("\\", "")
+    return address.replace(_ESCAPED_QUOTE, '"').replace(_ESCAPED_BACKSLASH, "\\")
 
 
 def may_be_address(text: str) -> bool:
     """Whatever its local part: an address that Postfix took has a clean domain."""
     domain = text.rpartition("@")[2] if "@" in text else ""
-    return not any(character in ' <>"' for character in domain)
+    return not (" " in domain or "<" in domain or ">" in domain or '"' in domain)
 
 
 def opens_a_quote(address: str) -> bool:
@@ -69,7 +78,9 @@ def divide_addresses(text: str, start: int, end: int) -> list[tuple[str | None, 
     alone: list[tuple[str | None, str | None]] = [(whole, None)] if may_be_address(whole) else []
     both: list[tuple[str | None, str | None]] = []
     cut = text.rfind(_THEN_TO, first, end)
-    while cut >= 0 and len(both) < _MOST_WAYS:
+    for _ in range(_MOST_WAYS):
+        if cut < 0:
+            break
         sender, recipient = text[first:cut], text[cut + len(_THEN_TO) : end - 1]
         if may_be_address(sender) and may_be_address(recipient):
             both.append((sender, recipient))
