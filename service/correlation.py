@@ -57,8 +57,8 @@ _ENDS = frozenset({"DATA", "DATA content", "BDAT", "BDAT content", "END-OF-MESSA
 
 
 _MOST_OF_ONE = 64
-"""Lines of one message that may be gone through at each of its lines. Postfix logs no more targets
-of a message in the second that they wait."""
+"""Lines of one message that may be gone through at each of its lines. Postfix seldom logs more
+targets of a message in the time that they wait."""
 
 
 class Sharing(Protocol):

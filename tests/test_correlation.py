@@ -67,6 +67,11 @@ class House:
             assert_balanced(self.metrics)
         return made
 
+    def later(self, seconds: float) -> list[Envelope]:
+        """What has waited long enough by then."""
+        self.pipeline.overdue(NOW + timedelta(seconds=seconds))
+        return self.pipeline.released()
+
     def end(self) -> list[Envelope]:
         made = self.pipeline.release_all(NOW)
         assert_balanced(self.metrics)
@@ -413,7 +418,7 @@ def test_a_program_of_an_alias_takes_some_seconds_to_fail_once_more() -> None:
     house = House()
     house.take(*BEGUN, local("sent", "all"), local("deferred", "all"), ACTIVE)
     assert house.take(local("sent", "all")) == []
-    assert house.pipeline.overdue(NOW + timedelta(seconds=5)) == []
+    assert house.later(5) == []
     [again] = decoded(house.take(local("deferred", "all")))
     assert (again.event_type, again.attempt) == ("deferred", 2)
     [resolved] = decoded(house.take(ACTIVE, *[local("sent", "all")] * 2, REMOVED))
@@ -498,7 +503,7 @@ def test_a_message_of_which_nothing_tells_what_it_came_from_is_not_waited_for_lo
     house = House()
     house.take(*FORWARDED)
     assert house.take(to("a", "deferred").replace("12F", "13A")) == []
-    [event] = decoded(house.pipeline.overdue(NOW + timedelta(seconds=0.3)))
+    [event] = decoded(house.later(0.3))
     assert (event.attempt, event.message.client, event.message.context) == (1, None, "partial")
 
 
@@ -767,7 +772,7 @@ def test_a_sender_that_waits_is_answered_while_an_alias_may_not_have_ended() -> 
     [again] = decoded(take(local("deferred", "all")))
     assert (again.event_type, again.attempt) == ("deferred", 2)
     assert take(ACTIVE, local("sent", "all")) == []
-    [envelope] = house.pipeline.overdue(NOW + timedelta(seconds=7))
+    [envelope] = house.later(7)
     [resolved] = decoded([envelope])
     assert (resolved.outcome, resolved.attempts, envelope.on_durable) == ("delivered", 3, None)
     assert house.correlation.held == 0
