@@ -140,6 +140,12 @@ def examine(db: sqlite3.Connection, path: Path) -> None:
     # SQLite reads zeros where the last page ends early.
     if not is_busy and path.stat().st_size < pages * PAGE_BYTES:
         raise Damaged("the file is shorter than it says")
+    examine_pages(db)
+
+
+def examine_pages(db: sqlite3.Connection) -> None:
+    """Raises `Damaged`. Leaves the log as it is, so that other connections keep what they have in
+    memory."""
     findings = [str(row[0]) for row in db.execute("PRAGMA quick_check(3)")]
     if findings != ["ok"]:
         raise Damaged("; ".join(findings))

@@ -94,6 +94,14 @@ def lock(folder: Path) -> IO[bytes]:
         time.sleep(0.05)
 
 
+def is_gone(lock: IO[bytes]) -> bool:
+    """Whether its file was removed, or moved with its folder: another receiver could come in."""
+    try:
+        return not os.path.samestat(os.stat(lock.name), os.fstat(lock.fileno()))
+    except FileNotFoundError:
+        return True
+
+
 def open_database(path: Path) -> sqlite3.Connection:
     """Raises `SpoolRefused`; `sqlite3.Error` and `OSError` where waiting may help."""
     if why := _damage_before_opening(path):
@@ -119,13 +127,28 @@ def open_database(path: Path) -> sqlite3.Connection:
 def replace(path: Path, why: str) -> sqlite3.Connection:
     """A new database where the old one is damaged, with what can be read of the old one. Should
     we die on the way, the damaged one is still in its place."""
+    draft, salvaged = rescue(path, None)
+    return exchange(path, draft, why, salvaged)
+
+
+def rescue(path: Path, live: sqlite3.Connection | None) -> tuple[Path, dict[str, int]]:
+    """A draft with what can be read, and how much that is. `live`: a connection from before, which
+    reaches files that have lost their name, and pages that are in its memory."""
     draft = create_draft(path)
     try:
         with closing(connect(draft)) as db:
-            salvaged = take_over(path, db)
-        set_aside(path, why, salvaged)
+            return draft, take_over(path, db, live)
     except (OSError, sqlite3.Error):
         forget(draft)  # the disk may be full: of that too
+        raise
+
+
+def exchange(path: Path, draft: Path, why: str, salvaged: dict[str, int]) -> sqlite3.Connection:
+    """The draft in its place, what was there set aside."""
+    try:
+        set_aside(path, why, salvaged)
+    except OSError:
+        forget(draft)
         raise
     put_in_place(draft, path)
     return connect(path)

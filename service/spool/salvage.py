@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,16 @@ def set_aside(path: Path, why: str, salvaged: Mapping[str, int]) -> None:
         number += 1
         target = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
     # The log first: should we die in between, it would be taken for one of the new database.
+    is_gone = True
     for old, new in reversed(list(zip(family(path), family(target), strict=True))):
         if old.exists():
             old.rename(new)
+            is_gone = False
     sync_folder(path.parent)
-    log.error("spool_set_aside", file=str(path), now=str(target), reason=why, **salvaged)
+    if is_gone:
+        log.error("spool_file_gone", file=str(path), reason=why, **salvaged)
+    else:
+        log.error("spool_set_aside", file=str(path), now=str(target), reason=why, **salvaged)
 
 
 def files_set_aside(path: Path) -> list[Path]:
@@ -58,13 +63,19 @@ def measure_set_aside(path: Path) -> SetAside:
     return SetAside(len(files), sum(member.stat().st_size for member in members))
 
 
-def take_over(damaged: Path, db: sqlite3.Connection) -> dict[str, int]:
+def take_over(
+    damaged: Path, db: sqlite3.Connection, live: sqlite3.Connection | None = None
+) -> dict[str, int]:
     """Copy each row that is whole into `db`; how many, by table. The ids stay: who is about to
-    remove one may. Raises `sqlite3.Error` where `db` cannot be written."""
+    remove one may. `live` is read first, where there is one, then the file as it is found. Raises
+    `sqlite3.Error` where `db` cannot be written."""
+    # Of an empty database SQLite deletes the log, which may hold everything.
+    is_there = damaged.exists() and damaged.stat().st_size > 0
+    sources = ([live] if live else []) + ([None] if is_there else [])
     copied = {}
     for table in _TABLES:
         copied[table.name] = 0
-        rows = _rows(damaged, table)
+        rows = chain.from_iterable(_rows(damaged, table, source) for source in sources)
         while batch := list(islice(rows, _BATCH)):
             with transaction(db) as totals:
                 for head, row in batch:
@@ -108,12 +119,15 @@ _TABLES = (
 )
 
 
-def _rows(damaged: Path, table: _Table) -> Iterator[tuple[tuple[Any, ...], Row]]:
+def _rows(
+    damaged: Path, table: _Table, live: sqlite3.Connection | None
+) -> Iterator[tuple[tuple[Any, ...], Row]]:
     """From the first up to the damage, then from the last down to it."""
     width = len(table.head)
     reached = 0
     for order in ("ASC", "DESC"):
-        for found in _readable(damaged, f"{table.select} WHERE id > {reached} ORDER BY id {order}"):
+        query = f"{table.select} WHERE id > {reached} ORDER BY id {order}"
+        for found in _readable(damaged, query, live):
             envelope = from_row(found[width:])
             if order == "ASC":
                 reached = found[0]
@@ -122,15 +136,18 @@ def _rows(damaged: Path, table: _Table) -> Iterator[tuple[tuple[Any, ...], Row]]
                 yield tuple(head[:width]), to_row(envelope)
 
 
-def _readable(damaged: Path, query: str) -> Iterator[tuple[Any, ...]]:
-    db = None
+def _readable(
+    damaged: Path, query: str, live: sqlite3.Connection | None
+) -> Iterator[tuple[Any, ...]]:
+    db = live
     try:
-        db = connect_reader(damaged)
+        db = db or connect_reader(damaged)
+        db.text_factory = bytes
         # Else SQLite refuses all of a file that is shorter than it says.
         db.execute("PRAGMA writable_schema = ON")
         yield from db.execute(query)
     except sqlite3.Error as error:
         log.warning("spool_salvage_stopped", file=str(damaged), reason=str(error))
     finally:
-        if db is not None:
+        if db is not None and db is not live:
             db.close()

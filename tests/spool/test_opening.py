@@ -1,7 +1,6 @@
 """Opening: what is there is used, set aside with a loud error, or refused with a clear one."""
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -183,21 +182,6 @@ async def test_a_log_without_its_database(tmp_path: Path, said: list[EventDict])
     assert "spool_set_aside" in errors(said)
     [kept] = file_of(tmp_path).parent.glob("*.damaged-*-wal")
     assert kept.read_bytes() == log
-
-
-async def test_a_file_that_is_taken_away_while_it_runs(
-    tmp_path: Path, said: list[EventDict]
-) -> None:
-    """Writing on into a file without a name would lose all of it."""
-    async with opened(tmp_path) as store:
-        await store.append(envelopes(range(5)))
-        shutil.rmtree(file_of(tmp_path).parent)
-        await store.until(lambda: store.events == 0)
-        ids = await store.append(envelopes(range(5, 7)))
-        assert ids[0] > 5
-    assert "spool_file_gone" in errors(said)
-    async with opened(tmp_path) as store:
-        assert await numbers(store) == [5, 6]
 
 
 async def test_a_draft_that_was_left_half_made(tmp_path: Path) -> None:
