@@ -120,6 +120,7 @@ async def publish(url: str, made: list[Recipe], events: int) -> tuple[float, flo
         on_results=count,
         on_resend=lambda number: None,
         on_no_stream=lambda: None,
+        on_trouble=lambda why: None,
     )
     await publisher.attach(client)
     waiting: deque[Envelope] = deque()

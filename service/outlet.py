@@ -45,6 +45,8 @@ _LOOK_SECONDS = 0.1
 _REFUSALS_SAID = 20
 """In a second: a stream that is wrong refuses every event, and the log must not fill the disk.
 Metrics count all."""
+_STUCK_SECONDS = 5.0
+"""NATS that has owed an acknowledgement for so long is no way out."""
 _SAVE_SECONDS = 5.0
 """At stop, how long the disk may take for what NATS did not."""
 
@@ -98,7 +100,7 @@ class Outlet:
     @property
     def is_safe(self) -> bool:
         """Whether what comes in now has somewhere durable to go."""
-        return self._store.has_room or self._may_bypass()
+        return self._store.has_room or (self._may_bypass() and not self._is_stuck)
 
     @property
     def waiting(self) -> int:
@@ -321,6 +323,11 @@ class Outlet:
     @property
     def _is_flowing(self) -> bool:
         return self._publisher is not None and self._publisher.is_attached
+
+    @property
+    def _is_stuck(self) -> bool:
+        """NATS is there and takes nothing: the stream is full, or the server hangs."""
+        return self._publisher is not None and self._publisher.oldest_seconds >= _STUCK_SECONDS
 
     @property
     def _gets_on(self) -> bool:

@@ -82,6 +82,7 @@ class Receiver:
             on_results=self._outlet.done,
             on_resend=self.metrics.resent,
             on_no_stream=self._stream.look_again,
+            on_trouble=self._stream.refuses,
         )
         self._connection = Connection(nats, self._servers, self._connected, self._disconnected)
         self._embedded = (
@@ -235,6 +236,7 @@ class Receiver:
                     "last_error": self._connection.last_error,
                     "stream": report.state.value if report else None,
                     "findings": list(report.findings) if report else [],
+                    "refusal": self._stream.refusal,
                     "in_flight": self._publisher.in_flight,
                     "oldest_unacknowledged_seconds": round(self._publisher.oldest_seconds, 3),
                 },

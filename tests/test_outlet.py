@@ -72,6 +72,7 @@ class Way:
             on_results=self.outlet.done,
             on_resend=self.metrics.resent,
             on_no_stream=self._stream.look_again,
+            on_trouble=self._stream.refuses,
         )
         self._connection = Connection(
             config, lambda: config.servers, self._connected, self._disconnected

@@ -3,14 +3,15 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value
-from tests.nats_server import RealNats, client_of, stream_messages
+from tests.nats_server import RealNats, client_of, real_nats, stream_messages
 from tests.processes import memory_of
-from tests.serve import serve
+from tests.serve import Serve, serve
 
 
 class TestWithoutNats:
@@ -92,3 +93,40 @@ async def _send(writer: asyncio.StreamWriter, some: list[bytes]) -> None:
         await writer.drain()
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_full_stream_is_named_and_beside_a_full_spool_nothing_is_ready(
+    tmp_path: Path,
+) -> None:
+    """It was ready with nowhere to go, and no word in its log said that the stream was full."""
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        jetstream = client.jetstream()
+        stream = await jetstream.add_stream(
+            name="POSTFIX", subjects=["postfix.>"], max_msgs=10, discard="new"
+        )
+        async with serve(
+            tmp_path, "--nats", server.url, MAILFAULT_SPOOL__MAX_EVENTS="20"
+        ) as receiver:
+            await receiver.send_tcp(lines.block(*lines.several(0, 100)))
+            refusal = await receiver.said("stream_refuses")
+            assert refusal["reason"] == "maximum messages exceeded (503/10077)"
+            detail = await _ready(receiver, 503)
+            assert detail["nats"]["refusal"] == refusal["reason"]
+            assert detail["spool"]["has_room"] is False
+            stream.config.max_msgs = -1
+            await jetstream.update_stream(stream.config)
+            await receiver.until("published_total", 100, result="ok")
+            await _ready(receiver, 200)
+            assert len(receiver.events("stream_refuses")) == 1
+            assert await receiver.stop() == 0
+
+
+async def _ready(receiver: Serve, wanted: int) -> dict[str, Any]:
+    """What `/readyz` tells as soon as that is its status."""
+    async with asyncio.timeout(40):
+        while True:
+            status, body = await receiver.get("/readyz")
+            if status == wanted:
+                detail: dict[str, Any] = json.loads(body)
+                return detail
+            await asyncio.sleep(0.02)

@@ -79,6 +79,7 @@ class Replay:
             on_results=self._answered,
             on_resend=lambda count: None,
             on_no_stream=self._stream.look_again,
+            on_trouble=self._stream.refuses,
         )
         self._connection = Connection(
             settings,

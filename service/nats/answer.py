@@ -51,6 +51,15 @@ def good_start(stream: str) -> bytes:
     return b'{"stream":' + json.dumps(stream).encode() + b","
 
 
+def read_words(data: bytes) -> str:
+    """What an answer that is no positive acknowledgement says of the stream, for the log."""
+    try:
+        error = json.loads(data)["error"]
+        return f"{error['description']} ({error['code']}/{error['err_code']})"
+    except (ValueError, LookupError, TypeError):
+        return "an answer that cannot be read"
+
+
 def read_refusal(data: bytes, sendings: int) -> Rejected | None:
     """Of an answer that is no positive acknowledgement. None: worth another try."""
     try:

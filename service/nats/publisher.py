@@ -24,7 +24,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from service.core.envelope import Envelope
-from service.nats.answer import Published, Result, good_start, read_refusal
+from service.nats.answer import Published, Result, good_start, read_refusal, read_words
 from service.nats.client import BROKEN
 from service.nats.flight import Flight, Pending, written
 from service.nats.inbox import Inbox
@@ -62,6 +62,7 @@ class Publisher:
         on_results: Callable[[Sequence[tuple[Envelope, Result]]], None],
         on_resend: Callable[[int], None],
         on_no_stream: Callable[[], None],
+        on_trouble: Callable[[str], None],
     ) -> None:
         self.window = window
         self.window_bytes = window_bytes
@@ -70,6 +71,7 @@ class Publisher:
         self._on_results = on_results
         self._on_resend = on_resend
         self._on_no_stream = on_no_stream
+        self._on_trouble = on_trouble
         self._clock = asyncio.get_running_loop().time
         self._least = -(-window // _UNPROVED)
         self._most = self._least
@@ -258,6 +260,8 @@ class Publisher:
         pending.due = self._clock() + wait
         if not data:  # status 503, no responders: no stream takes this subject yet
             self._on_no_stream()
+        else:
+            self._on_trouble(read_words(data))
 
     def _end(self, token: str, result: Result) -> None:
         pending = self._flight.end(token)

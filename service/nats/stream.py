@@ -1,6 +1,7 @@
 """The stream: created where it is absent, checked where it exists, never changed."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,8 +26,12 @@ from service.nats.config import NatsConfig
 log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0
-_FOREIGN_LOOK_SECONDS = 5.0
-"""Between looks whether it has gone. Nothing else may tell: who is not ready is sent nothing."""
+_UNFIT_LOOK_SECONDS = 5.0
+"""Between looks whether it is mended. Nothing else may tell: who is not ready is sent nothing."""
+_REFUSAL_SECONDS = 12.0
+"""A refused event is sent again within five seconds: without a word for so long that is over."""
+_NO_JETSTREAM = "JetStream does not answer: enable it, on the server and for this account"
+_REMEDY = "look at the stream and the limits of its account; events wait here until it takes them"
 _SUBJECTS_OVERLAP = 10065
 """nats-server `server/errors.json`."""
 
@@ -44,6 +49,9 @@ class StreamState(StrEnum):
     """We may not ask, or nobody answered: publishing will show."""
 
 
+_UNFIT = frozenset({StreamState.ABSENT, StreamState.UNSUITABLE, StreamState.FOREIGN})
+
+
 @dataclass(frozen=True, slots=True)
 class StreamReport:
     state: StreamState
@@ -57,6 +65,10 @@ async def ensure_stream(client: Client, config: NatsConfig) -> StreamReport:
     """Never raises for what the server answers or does not answer."""
     try:
         return await _ensure_stream(client, config)
+    except nats.js.errors.ServiceUnavailableError as error:
+        # nats-py has no words for an answer that nobody gave.
+        finding = words(error) if error.description else _NO_JETSTREAM
+        return StreamReport(StreamState.UNVERIFIED, findings=(finding,))
     except Exception as error:  # noqa: BLE001  # nats-py lets pass whatever it cannot read
         return StreamReport(StreamState.UNVERIFIED, findings=(words(error),))
 
@@ -169,6 +181,9 @@ class StreamKeeper:
         self._config = config
         self._client: Client | None = None
         self._wanted = asyncio.Event()
+        self._next_look: asyncio.TimerHandle | None = None
+        self._refusal = ""
+        self._refused_at = -_REFUSAL_SECONDS
         self.report: StreamReport | None = None
 
     async def check(self, client: Client) -> None:
@@ -184,8 +199,27 @@ class StreamKeeper:
                 findings=list(report.findings),
             )
         self.report = report
-        if report.state is StreamState.FOREIGN:
-            asyncio.get_running_loop().call_later(_FOREIGN_LOOK_SECONDS, self.look_again)
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+        if report.state in _UNFIT:
+            loop = asyncio.get_running_loop()
+            self._next_look = loop.call_later(_UNFIT_LOOK_SECONDS, self.look_again)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it takes nothing at the moment, in its own words."""
+        is_over = time.monotonic() - self._refused_at >= _REFUSAL_SECONDS
+        return None if is_over else self._refusal
+
+    def refuses(self, why: str) -> None:
+        """It will not have an event now, which waits. Said once, until it is over or another."""
+        if why != self.refusal:
+            log.warning(
+                "stream_refuses", stream=self._config.stream.name, reason=why, remedy=_REMEDY
+            )
+            self.look_again()  # it may have been sealed
+        self._refusal, self._refused_at = why, time.monotonic()
 
     def look_again(self) -> None:
         self._wanted.set()

@@ -70,7 +70,7 @@ def create(path: Path) -> None:
 
 def create_draft(path: Path) -> Path:
     """Complete or not at all: a crash leaves no half-made database under its final name."""
-    draft = path.with_name(path.name + ".new")
+    draft = draft_of(path)
     forget(draft)
     db = sqlite3.connect(draft, isolation_level=None)
     try:
@@ -85,6 +85,10 @@ def create_draft(path: Path) -> Path:
     db.close()
     draft.chmod(0o600)
     return draft
+
+
+def draft_of(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
 
 
 def put_in_place(draft: Path, path: Path) -> None:

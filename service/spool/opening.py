@@ -20,6 +20,7 @@ from service.spool.database import (
     connect,
     create,
     create_draft,
+    draft_of,
     examine,
     family,
     forget,
@@ -104,6 +105,7 @@ def is_gone(lock: IO[bytes]) -> bool:
 
 def open_database(path: Path) -> sqlite3.Connection:
     """Raises `SpoolRefused`; `sqlite3.Error` and `OSError` where waiting may help."""
+    forget(draft_of(path))  # of one who died while he made it; it may be large
     if why := _damage_before_opening(path):
         return replace(path, why)
     if not path.exists():

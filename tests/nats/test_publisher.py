@@ -301,6 +301,8 @@ async def test_a_sealed_stream_is_the_streams_trouble_and_not_the_events(tmp_pat
         # answers nothing, now and then (nats-server 2.15.1).
         assert here.publisher.in_flight == 1
         assert len(here.results) == 1
+        await until(lambda: here.stream.report is not None and "sealed" in str(here.stream.report))
+        assert here.stream.refusal == "invalid operation on sealed stream (400/10109)"
 
 
 async def test_an_account_at_its_limit_is_not_the_events_trouble(tmp_path: Path) -> None:
@@ -507,7 +509,9 @@ async def test_a_result_that_its_taker_cannot_use_stopped_all_answers(tmp_path: 
         client_of(server) as client,
     ):
         await here.publish(envelope(0))  # so that the stream exists
-        publisher = Publisher(10, 10_000, 5, "POSTFIX", take, lambda count: None, lambda: None)
+        publisher = Publisher(
+            10, 10_000, 5, "POSTFIX", take, lambda count: None, lambda: None, lambda why: None
+        )
         await publisher.attach(client)
         for numbers in ((1,), (2, 3)):
             for number in numbers:

@@ -232,7 +232,7 @@ async def test_once_the_other_stream_has_gone_ours_is_made_though_nothing_is_pub
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A receiver that is not ready is sent nothing."""
-    monkeypatch.setattr("service.nats.stream._FOREIGN_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("service.nats.stream._UNFIT_LOOK_SECONDS", 0.05)
     async with real_nats(tmp_path) as server, client_of(server) as client:
         await make(client, **{**GOOD, "name": "OTHER"})
         async with world(NatsConfig(servers=[server.url])) as here:
@@ -258,7 +258,9 @@ async def test_without_jetstream_it_is_unverified_and_made_once_there_is_one(
     tmp_path: Path,
 ) -> None:
     async with real_nats(tmp_path, jetstream=None) as server:
-        assert (await report_on(server)).state is StreamState.UNVERIFIED
+        report = await report_on(server)
+        assert report.state is StreamState.UNVERIFIED
+        assert "JetStream does not answer: enable it" in report.findings[0]
         async with world(NatsConfig(servers=[server.url])) as here:
             publishing = asyncio.create_task(here.publish(envelope(1)))
             await here.until(lambda world: world.resends >= 1)
@@ -269,6 +271,21 @@ async def test_without_jetstream_it_is_unverified_and_made_once_there_is_one(
             [result] = await publishing
             assert isinstance(result, Published)
             await until(lambda: here.stream.report == StreamReport(StreamState.READY, created=True))
+
+
+async def test_a_stream_that_is_mended_is_called_ready_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`/readyz` went on to call it unsuitable."""
+    monkeypatch.setattr("service.nats.stream._UNFIT_LOOK_SECONDS", 0.05)
+    async with real_nats(tmp_path) as server, client_of(server) as client:
+        await make(client, **{**GOOD, "subjects": ["postfix.reject.>"]})
+        async with world(NatsConfig(servers=[server.url])) as here:
+            await until(lambda: here.stream.report is not None)
+            assert here.stream.report is not None
+            assert here.stream.report.state is StreamState.UNSUITABLE
+            await ask(client, "STREAM.UPDATE.POSTFIX", GOOD)
+            await until(lambda: here.stream.report == StreamReport(StreamState.READY))
 
 
 async def test_without_the_right_to_ask_publishing_goes_on(tmp_path: Path) -> None:

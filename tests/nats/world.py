@@ -34,6 +34,7 @@ class World:
             on_results=self._done,
             on_resend=self._resent,
             on_no_stream=self.stream.look_again,
+            on_trouble=self.stream.refuses,
         )
         self.connection = Connection(
             config, lambda: config.servers, self._connected, self._disconnected

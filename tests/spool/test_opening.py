@@ -186,10 +186,15 @@ async def test_a_log_without_its_database(tmp_path: Path, said: list[EventDict])
 
 async def test_a_draft_that_was_left_half_made(tmp_path: Path) -> None:
     file_of(tmp_path).parent.mkdir()
-    file_of(tmp_path).with_name("spool.sqlite3.new").write_bytes(b"SQLite format 3\0")
+    draft = file_of(tmp_path).with_name("spool.sqlite3.new")
+    draft.write_bytes(b"SQLite format 3\0")
     async with opened(tmp_path) as store:
         await store.append(envelopes(range(1)))
         assert await numbers(store) == [0]
+    draft.write_bytes(b"SQLite format 3\0")
+    async with opened(tmp_path) as store:
+        assert await numbers(store) == [0]
+        assert not draft.exists(), "it may be as large as a spool"
 
 
 async def refused(data_dir: Path) -> str:
