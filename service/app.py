@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from service import logs, supervision
+from service import hangup, logs, supervision
 from service.listeners.inherited import InheritedSockets
 from service.nats.embedded import EmbeddedServerError
 from service.receiver import Receiver
@@ -51,7 +51,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unhandled)
     stop = stop_signal()
-    loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload, manager)
+    loop.add_signal_handler(signal.SIGHUP, hangup.note)
     try:
         await receiver.start()
     except (OSError, EmbeddedServerError, SpoolRefused) as error:
@@ -60,6 +60,9 @@ async def serve(
         await receiver.stop()
         return 1
     manager.ready()
+    loop.add_signal_handler(signal.SIGHUP, _reload, receiver, settings, reload, manager)
+    if hangup.has_come():
+        _reload(receiver, settings, reload, manager)
     telling = supervision.start(manager.run(lambda: _status(receiver.health())), "service-manager")
     await stop
     manager.stopping()

@@ -10,7 +10,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from service import __version__, logs, supervision
+from service import __version__, hangup, logs, supervision
 from service.listeners.inherited import InheritedSockets
 from service.nats.embedded import EmbeddedServer, EmbeddedServerError
 from service.settings import ConfigError, Settings, prepare
@@ -44,13 +44,17 @@ async def _serve(
         parent.reload(reload)
         manager.ready()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_reload_signal)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, hangup.note)
     starting = asyncio.create_task(parent.start())
     either: list[asyncio.Future[Any]] = [starting, stop]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     status = 0
     if starting.done():
         status = _started(starting, manager)
+        loop.add_signal_handler(signal.SIGHUP, on_reload_signal)
+        if status == 0 and hangup.has_come():
+            on_reload_signal()
     telling = supervision.start(manager.run(parent.status), "service-manager")
     if status == 0:
         await stop
@@ -153,7 +157,7 @@ class Parent:
             return
         logs.set_level(wanted.log.level)
         for worker in self._workers:
-            worker.tell(signal.SIGHUP)
+            worker.reload()
 
     def status(self) -> str:
         """In one line, for `systemctl status`."""

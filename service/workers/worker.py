@@ -49,6 +49,9 @@ class Worker:
         self._stop_seconds = stop_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._is_stopping = False
+        self._hears = False
+        """Whether it has answered: until then a reload would kill it."""
+        self._owes_reload = False
         self._launching = asyncio.Lock()
 
     @property
@@ -67,6 +70,7 @@ class Worker:
             if self._process.returncode is not None:
                 raise WorkerFailed(self.number, self._process.returncode)
             await asyncio.sleep(_POLL_SECONDS)
+        self._has_answered()
 
     async def watch(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -99,6 +103,7 @@ class Worker:
         """Renews `metrics` if it answers."""
         with contextlib.suppress(OSError, ValueError, TimeoutError, EOFError):
             self.metrics = (await self._get("/metrics")).decode()
+            self._has_answered()
 
     async def health(self) -> dict[str, Any]:
         """What it says of itself; of one that does not answer, that."""
@@ -111,6 +116,19 @@ class Worker:
     def tell(self, number: signal.Signals) -> None:
         if self._process is not None and self.is_running:
             self._process.send_signal(number)
+
+    def reload(self) -> None:
+        """One that is being started does it once it answers: it may have read its configuration."""
+        if self._hears:
+            self.tell(signal.SIGHUP)
+        else:
+            self._owes_reload = True
+
+    def _has_answered(self) -> None:
+        self._hears = True
+        if self._owes_reload:
+            self._owes_reload = False
+            self.reload()
 
     async def stop(self) -> int:
         """Its exit status; 0 where it was never started."""
@@ -129,6 +147,7 @@ class Worker:
             return await self._process.wait()
 
     async def _launch(self) -> None:
+        self._hears = False
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "service", *sys.argv[1:]),
             env={**os.environ, **self._assignment.variables()},

@@ -28,6 +28,20 @@ sys.meta_path.insert(0, CtrlC())
 """
 
 
+_RELOAD = """
+import os, signal, sys
+
+class Reload:
+    def find_spec(self, name, path=None, target=None):
+        if name == "service.cli.serve":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, Reload())
+from service.__main__ import main
+main()
+"""
+
+
 @pytest.mark.parametrize(
     "begin",
     [
@@ -46,6 +60,18 @@ def test_ctrl_c_while_the_program_is_read_in(begin: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_a_reload_while_the_program_is_read_in() -> None:
+    """The receiver that was just being started was killed by it."""
+    done = subprocess.run(
+        [sys.executable, "-c", _RELOAD, "serve", "--config", "/nowhere/mailfault.toml"],
+        capture_output=True,
+        env=environment(),
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 78, "it went on to its configuration"
 
 
 def test_the_console_script_begins_there() -> None:

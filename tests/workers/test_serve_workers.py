@@ -176,3 +176,22 @@ async def test_a_reload_reaches_every_worker(tmp_path: Path) -> None:
         assert {event["worker"] for event in reloaded} == {0, 1}
         assert len(receiver.events("reload_refused")) == 1
         assert await receiver.stop() == 0
+
+
+async def test_a_reload_during_the_start_is_done_after_it(tmp_path: Path) -> None:
+    """It killed the workers that were being started, and with them the whole receiver."""
+    config = tmp_path / "mailfault.toml"
+    config.write_text('[log]\nlevel = "info"\n')
+    arguments = ("--workers", "2", "--nats", "nats://127.0.0.1:1", "--config", str(config))
+    async with serve(tmp_path, *arguments, started=False) as receiver:
+        await receiver.said("worker_started")
+        receiver.process.send_signal(signal.SIGHUP)
+        await receiver.said("reloaded", 2)
+        assert receiver.events("started")
+        killed = receiver.events("worker_started")[-1]
+        os.kill(killed["pid"], signal.SIGKILL)
+        await receiver.said("worker_started", 3)
+        receiver.process.send_signal(signal.SIGHUP)
+        await receiver.said("reloaded", 4)
+        assert len(receiver.events("worker_died")) == 1
+        assert await receiver.stop() == 0
