@@ -270,7 +270,7 @@ class Metrics:
         """`count`: so many of which all this is the same."""
         self._published.count("duplicate" if duplicate else "ok", count)
         self._publish_seconds.observe(seconds, count)
-        self._lag.observe(lag, count)
+        self._lag.observe(max(lag, 0.0), count)  # the clock may have been set back
 
     def event_dead(self) -> None:
         self._published.count("dead")

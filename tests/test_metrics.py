@@ -220,6 +220,15 @@ def test_what_happens_to_events() -> None:
     assert value(metrics, "publish_resends_total") == 3
 
 
+def test_a_clock_that_was_set_back_takes_nothing_from_the_lag() -> None:
+    """A sum that falls is a restart to Prometheus."""
+    metrics = Metrics()
+    metrics.published(duplicate=False, seconds=0.003, lag=2.0)
+    metrics.published(duplicate=False, seconds=0.003, lag=-3600.0)
+    assert value(metrics, "event_lag_seconds_sum") == 2.0
+    assert value(metrics, "event_lag_seconds_count") == 2
+
+
 def test_histograms_are_cumulative() -> None:
     metrics = Metrics()
     for seconds in (0.0005, 0.001, 0.003, 0.003, 7, 1000):
