@@ -28,7 +28,7 @@ from service.spool.database import (
 )
 from service.spool.errors import SpoolRefused, SpoolUnavailable
 from service.spool.footprint import Footprint
-from service.spool.housekeeping import KEEP_BYTES, Reserve, spare_wanted, tidy
+from service.spool.housekeeping import KEEP_BYTES, Reserve, take_back, tidy
 from service.spool.salvage import SetAside, measure_set_aside
 
 log = structlog.get_logger(__name__)
@@ -230,7 +230,10 @@ class Holder:
         except Damaged as damage:
             self._replace(str(damage))
         self._tidy(keep=0)
-        self._reserve.take(spare_wanted(self._connection()) if self._was_full else 0)
+        if self._was_full:
+            take_back(self._reserve, self._connection())
+        else:
+            self._reserve.take()
         self._transact(lambda db, totals: None)
         self._check_after()
         self.last_error = None

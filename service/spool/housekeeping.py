@@ -34,14 +34,14 @@ class Reserve:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "reserve"
 
-    def take(self, spare: int = 0) -> None:
+    def take(self, spare: int = 0, size: int = RESERVE_BYTES) -> None:
         """Raises `OSError` while there is no room for it and so many bytes more."""
-        if not spare and self._path.exists() and self._path.stat().st_size == RESERVE_BYTES:
+        if not spare and self._path.exists() and self._path.stat().st_size == size:
             return
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, RESERVE_BYTES + spare)
-            os.ftruncate(descriptor, RESERVE_BYTES)
+            os.posix_fallocate(descriptor, 0, size + spare)
+            os.ftruncate(descriptor, size)
             os.fsync(descriptor)
         except OSError:
             self.give_up()  # part of it may have been taken
@@ -56,10 +56,19 @@ class Reserve:
             pass
 
 
-def spare_wanted(db: sqlite3.Connection) -> int:
-    """What the disk must have to spare: removed events have left pages that new ones take."""
-    (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    return max(0, SPARE_BYTES - int(free) * PAGE_BYTES)
+def take_back(reserve: Reserve, db: sqlite3.Connection) -> None:
+    """On a disk that was full. Raises `OSError` while there is no room for events, too. Whatever is
+    written goes to the log first, which is empty at this moment."""
+    (pages,) = db.execute("PRAGMA freelist_count").fetchone()
+    free = int(pages) * PAGE_BYTES
+    try:
+        reserve.take(spare=WAL_BYTES + max(0, SPARE_BYTES - free))
+    except OSError:
+        if free < SPARE_BYTES:
+            raise
+        # There is room in the file: until that is used up the log is all that grows, and it may
+        # have the half of the reserve that is kept for it.
+        reserve.take(spare=WAL_BYTES, size=RESERVE_BYTES - WAL_BYTES)
 
 
 def tidy(db: sqlite3.Connection, path: Path, keep: int = KEEP_BYTES) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from service.spool.config import SpoolConfig
+from service.spool.database import family
 from service.spool.errors import SpoolRefused, SpoolUnavailable
+from service.spool.housekeeping import RESERVE_BYTES
 from tests.spool.stores import Watched, envelope, envelopes, file_of, numbers, opened, set_aside
 
 MEGABYTE = 1024 * 1024
@@ -58,6 +60,18 @@ def fill(disk: Path, leave: int = 0) -> Path:
         except OSError:
             pass
     return ballast
+
+
+def leave_only_the_reserve(disk: Path, file: Path) -> None:
+    """As on a disk of just the size that the file and its reserve have."""
+    status = os.statvfs(disk)
+    size = status.f_blocks * status.f_frsize - file.stat().st_size - RESERVE_BYTES - MEGABYTE // 4
+    with (disk / "ballast").open("wb", buffering=0) as ballast:
+        while ballast.tell() < size:
+            try:
+                ballast.write(b"x" * min(65536, size - ballast.tell()))
+            except OSError:  # the reserve is just being tried
+                continue
 
 
 async def append_until_full(store: Watched, first: int = 0) -> list[int]:
@@ -125,6 +139,30 @@ async def test_a_disk_the_spool_has_filled_stays_full(small_disk: Path) -> None:
         while clock() < enough:
             await store.remove([12345])
             assert store.is_failing
+
+
+async def test_a_file_with_room_in_it_takes_events_on_a_disk_that_has_none(
+    small_disk: Path,
+) -> None:
+    """What was drained leaves free pages, but a write goes to the log first. With the whole reserve
+    taken back that had no room: available and full in turn, for ever, and no event taken."""
+    async with opened(small_disk) as store:
+        await append_until_full(store)
+        file, log, _ = family(file_of(small_disk))
+        while log.stat().st_size:  # until it has been moved into the database
+            await store.remove([12345])
+        leave_only_the_reserve(small_disk, file)
+        ids: list[int] = []
+        while found := await store.read(ids[-1] if ids else 0, 1000):
+            ids += [id for id, _ in found]
+        kept = 5000  # more than would be written anew
+        for first in range(0, len(ids) - kept, 100):
+            await store.remove(ids[first : min(first + 100, len(ids) - kept)])
+        for number in range(50_000, 54_000, 20):
+            await store.until(lambda: not store.is_failing)
+            await store.append(envelopes(range(number, number + 20), size=1500))
+        assert store.events == kept + 4000
+        assert (await numbers(store))[kept:] == list(range(50_000, 54_000))
 
 
 async def test_what_could_not_be_removed_is_removed_later(small_disk: Path) -> None:
