@@ -36,8 +36,7 @@ _GO_ON = 0.05
 """Held-back senders go on here: a distance to `_BUSY`, so that they do not flutter."""
 _BUSY_EVENTS = 500
 """In front of a publisher that takes them: its window is what keeps it at work, and whoever waits
-for an acknowledgement waits for all that stands here. Ten times as many made everybody slower, too:
-an event that is published at once is still in the processor's caches."""
+for an acknowledgement waits for all that stands here. Ten times as many bring no more lines."""
 _GO_ON_EVENTS = 250
 _READ_AHEAD = 2000
 """Events from the spool that wait in memory to be published, if `_GO_ON` is not less."""
