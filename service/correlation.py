@@ -2,8 +2,10 @@
 
 In: the lines of a batch that say anything, failures among them already read. Out: for each a `Job`,
 which is what events are made of, or a skip, or nothing for now: a bounce may wait a moment for the
-notice that Postfix sends of it, and what is told of a message that began elsewhere waits for what
-the other receivers know. Nothing here does IO or reads a clock; times are Unix times, seconds.
+notice that Postfix sends of it, a failure of forwarded mail for the line that says what it came
+from, the end of an alias for its other targets; and what is told of a message that began elsewhere
+waits for what the other receivers know. Nothing here does IO or reads a clock; times are Unix
+times, seconds.
 """
 
 from collections.abc import Callable
