@@ -873,3 +873,16 @@ def test_a_notice_that_only_the_first_of_many_bounces_can_have_lets_all_of_them_
     assert house.correlation.held == 0
     assert first.notice.queue_id == "5ABCDE12F"
     assert [event.notice for event in others] == [None] * 99
+
+
+def test_bounces_that_wait_on_for_a_later_notice_still_count_with_their_bytes() -> None:
+    """They were counted as nothing, and the bound of bytes did not hold for them."""
+    house = House()
+    house.take(*BEGUN, *(to(f"r{number}", "bounced") for number in range(10)))
+    ten = house.correlation.held_bytes
+    [first] = decoded(house.take(notice_at(4)))
+    assert first.notice.queue_id == "5ABCDE12F"
+    assert house.correlation.held == 9
+    assert house.correlation.held_bytes == ten - ten // 10
+    house.end()
+    assert house.correlation.held_bytes == 0

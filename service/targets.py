@@ -1,0 +1,126 @@
+"""Ends of deliveries that may have been only one part of it.
+
+In: ends of a recipient who waits: of an alias local(8) logs one for each target, and while another
+one fails Postfix tries all of them again. Out: the same ends, once a line tells that the attempt is
+over, or none has for long enough.
+"""
+
+from collections.abc import Callable
+from datetime import tzinfo
+
+from service.core.correlate.trace import Queue
+from service.core.correlate.waiting import Waiting
+from service.core.outcomes import Skip
+from service.core.postfix.facts import Delivery, Record
+from service.core.postfix.result import Failure, Success
+from service.entries import safely
+from service.jobs import Entry, Outcome, Released
+from service.waitroom import Waitroom
+from service.waitrooms import MOST_OF_ONE, Waitrooms
+
+_LOCAL = "local"
+
+
+class Part:
+    """A bounce that may be of one target of a recipient that waits, while another one waits on."""
+
+    __slots__ = ("facts", "failure", "may_wait", "waiting")
+
+    def __init__(self, failure: Failure, facts: Delivery, waiting: Waiting, may_wait: bool) -> None:
+        """`waiting`: as it was, with this attempt counted; `may_wait`: for its notice."""
+        self.failure = failure
+        self.facts = facts
+        self.waiting = waiting
+        self.may_wait = may_wait
+
+
+End = Success | Part
+_Served = tuple[Entry, Queue, End]
+
+
+class Targets:
+    def __init__(
+        self,
+        seconds: float,
+        zone: tzinfo,
+        rooms: Waitrooms,
+        released: list[Released],
+        make: Callable[[Entry, Queue, bytes, End, bool], Outcome | None],
+    ) -> None:
+        """`make`: what comes of an entry whose delivery ended, given whether the recipient did with
+        it; None: it waits on elsewhere. `released`: where what comes of it goes."""
+        self._zone = zone
+        self._rooms = rooms
+        self._released = released
+        self._make = make
+        self._served: Waitroom[_Served] = Waitroom(seconds)
+        self._unanswered: set[bytes] = set()
+        """Messages of those where a sender waits for an answer."""
+        rooms.include(self._served, lambda key, now: self.let_end(key))
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._served
+
+    def hold(self, key: bytes, entry: Entry, queue: Queue, end: End) -> None:
+        if self._served.count_of(key) >= MOST_OF_ONE:
+            self._rooms.hurried += 1
+            self.let_end(key)
+        self._rooms.hold(self._served, key, (entry, queue, end), entry)
+        if entry.batch.receipts is not None:
+            self._unanswered.add(key)
+
+    def let_end(self, key: bytes) -> None:
+        """The attempt is over: so is the waiting of all whose deliveries ended."""
+        served = self._served.take(key)
+        self._unanswered.discard(key)
+        self._release(key, served, is_end=True)
+
+    def wait_on(self, key: bytes, recipient: str) -> None:
+        """This recipient does: what he had so far was only a part of it."""
+        parts = self._served.take_those(key, lambda served: _is_of(served[2].facts, recipient))
+        if key not in self._served:
+            self._unanswered.discard(key)
+        self._release(key, parts, is_end=False)
+
+    def overdue(self, now: float) -> None:
+        for key in self._served.overdue(now):
+            self.let_end(key)
+
+    def let_everything_end(self) -> None:
+        while (key := self._served.oldest()) is not None:
+            self.let_end(key)
+
+    def answer(self) -> None:
+        """Whoever sent those lines need not wait any longer; the lines do."""
+        for unanswered in self._unanswered:
+            self._served.change(unanswered, self._answered)
+        self._unanswered.clear()
+
+    def _answered(self, served: _Served) -> _Served:
+        entry, queue, end = served
+        if entry.batch.receipts is None:
+            return served
+        self._released.append((entry, Skip.NOT_A_FAILURE))
+        return entry.answered(), queue, end
+
+    def _release(self, key: bytes, served: list[_Served], is_end: bool) -> None:
+        for entry, queue, end in served:
+            outcome = safely(entry, self._zone, self._make, entry, queue, key, end, is_end)
+            if outcome is not None:
+                self._released.append((entry, outcome))
+
+
+def may_be_part(record: Record, facts: Delivery, waiting: Waiting) -> bool:
+    """Whether a delivery that ended may have been one of several of a recipient that waits: of an
+    alias local(8) logs one for each target; and several recipients may have become one, whom
+    Postfix delivers to for each of them."""
+    return (
+        record.daemon == _LOCAL
+        or waiting.is_several
+        or facts.recipient != waiting.recipient
+        or facts.original_recipient != waiting.original_recipient
+    )
+
+
+def _is_of(facts: Delivery, recipient: str) -> bool:
+    return recipient in (facts.recipient, facts.original_recipient)
