@@ -6,6 +6,7 @@ spoken. The rest, the same for plain TCP, TLS and RELP, is here and in `connecti
 
 import asyncio
 import socket
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -31,6 +32,9 @@ _LOOKS_A_TIMEOUT = 4
 
 
 class StreamServer:
+    largest_segment: int | None = None
+    """Bytes; of what peers send, where the network has larger ones. None: as it has them."""
+
     def __init__(
         self,
         transport: str,
@@ -88,6 +92,10 @@ class StreamServer:
         else:
             self._server = await loop.create_server(accept, sock=self._inherited, backlog=_BACKLOG)
             self._inherited = None
+        for sock in self._server.sockets:
+            if self.largest_segment is not None:
+                with suppress(OSError):  # not everywhere; it is only quicker
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, self.largest_segment)
         self._address = self._server.sockets[0].getsockname()[:2]
         self._sweep()
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -137,6 +138,17 @@ async def test_answers_in_order_of_the_frames() -> None:
         assert listener.unanswered == 3
         intake.make_durable()
         await peer.hears(ok(2, 3, 4))
+        await peer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: loopback has large segments")
+async def test_a_peer_that_corks_its_socket_fills_a_segment_before_its_window() -> None:
+    """Over loopback one segment held all of omrelp's 128 lines: it sent while nobody worked on
+    them, and they were worked on while it did not send."""
+    async with listening(FakeIntake(), Metrics()) as listener:
+        peer = await Peer.open(listener)
+        sock = peer.writer.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= 8192
         await peer.close()
 
 
