@@ -43,6 +43,7 @@ COMPILED = (
     "core/correlate/exchange.py",
     "core/correlate/links.py",
     "core/correlate/memory.py",
+    "core/correlate/queued.py",
     "core/correlate/records.py",
     "core/correlate/refused.py",
     "core/correlate/skim.py",

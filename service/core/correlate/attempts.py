@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.core.correlate.memory import STAMP_BYTES, Bounds, Evicted, Memory, begun, stamp_of
+from service.core.correlate.queued import (
+    NAME,
+    activated,
+    activations,
+    key_of,
+    name_end,
+    name_of,
+    names_of,
+    names_start,
+    rotated,
+)
 from service.core.correlate.story import Story
 from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
 from service.core.postfix.facts import Delivery
 
-NAME: Final = b"\0"
-"""Stands before the name of a recipient in his key, and between names."""
-_LF: Final = ord("\n")
-_ZERO: Final = ord("0")
 _RENEW_SECONDS: Final = 3600
 """A deferred recipient counts as heard of, so that it does not age, once in this time."""
 _RETRY_SECONDS: Final = 240
@@ -78,7 +85,7 @@ class Attempts:
         recipient = facts.recipient
         if recipient is None:
             return None
-        its_key = _its_key(key, recipient)
+        its_key = key_of(key, recipient)
         waiting = self.waiting(its_key)
         activation = self.activation(key, story)
         if waiting is None:
@@ -161,7 +168,7 @@ class Attempts:
 
     def _recipient(self, key: bytes, facts: Delivery) -> Waiting | None:
         for name in (facts.recipient, facts.original_recipient):
-            if name is not None and (waiting := self.waiting(_its_key(key, name))) is not None:
+            if name is not None and (waiting := self.waiting(key_of(key, name))) is not None:
                 return waiting
         return None
 
@@ -173,7 +180,7 @@ class Attempts:
         infinite where it is not sure. `by`: its event id; it gives the same when it comes again."""
         names = [name for name in (facts.recipient, facts.original_recipient) if name is not None]
         for name in names:
-            waiting = self.waiting(_its_key(key, name))
+            waiting = self.waiting(key_of(key, name))
             if waiting is not None and waiting.last_deferred <= at:
                 waiting.attempts += _is_another(waiting, self.activation(key, None), at)
                 self._end(key, [waiting], by, seconds)
@@ -204,28 +211,27 @@ class Attempts:
 
     def has_ended(self, key: bytes, recipient: str) -> bool:
         """Whether he waited, and that is over."""
-        return self._left(_its_key(key, recipient)) is not None
+        return self._left(key_of(key, recipient)) is not None
 
     def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
         """Of a recipient that was not waiting."""
         recipient = facts.recipient
         if recipient is None:
             return False
-        return self._is_first(key, self._left(_its_key(key, recipient)), story)
+        return self._is_first(key, self._left(key_of(key, recipient)), story)
 
     def is_awaited(self, key: bytes) -> bool:
         """Whether a recipient of this message waits."""
         queued = self.queued.entries.get(key)
         if queued is None:
             return False
-        first = place = _names_start(queued)
+        place = names_start(queued)
         passed = 0
         while place <= len(queued):
-            end = _name_end(queued, place)
+            end = name_end(queued, place)
             if key + NAME + queued[place:end] in self.recipients.entries:
                 if passed > _PASSED:  # or they would be passed again and again
-                    names = queued[place:] + NAME + queued[first : place - len(NAME)]
-                    self.queued.put(key, queued[:first] + names)
+                    self.queued.put(key, rotated(queued, place))
                 return True
             passed += 1
             place = end + len(NAME)
@@ -237,10 +243,10 @@ class Attempts:
         queued = self.queued.entries.get(key)
         if queued is None:
             return False
-        place = _names_start(queued)
+        place = names_start(queued)
         looked_at = 0
         while place <= len(queued) and looked_at < _LOOKED_AT:
-            end = _name_end(queued, place)
+            end = name_end(queued, place)
             one = self.waiting(key + NAME + queued[place:end])
             if one is not None:
                 looked_at += 1
@@ -254,9 +260,9 @@ class Attempts:
         queued = self.queued.entries.get(key)
         if queued is None:
             return True
-        place = _names_start(queued)
+        place = names_start(queued)
         while place <= len(queued):
-            end = _name_end(queued, place)
+            end = name_end(queued, place)
             one = self.waiting(key + NAME + queued[place:end])
             if one is not None and one.last_deferred >= at:
                 return False
@@ -267,7 +273,7 @@ class Attempts:
         """How often qmgr took up this message, as far as counted; 0 where that was not seen."""
         queued = self.queued.entries.get(key)
         if queued is not None:
-            return _activations(queued)
+            return activations(queued)
         return 1 if story is not None and story.is_active else 0
 
     def waiting(self, its_key: bytes) -> Waiting | None:
@@ -280,10 +286,7 @@ class Attempts:
         """qmgr took it up anew."""
         queued = self.queued.entries.get(key)
         if queued is not None:
-            activations, newline, names = queued[STAMP_BYTES:].partition(b"\n")
-            self.queued.put(
-                key, b"%b%d%b%b" % (queued[:STAMP_BYTES], int(activations) + 1, newline, names)
-            )
+            self.queued.put(key, activated(queued))
 
     def take_over(self, key: bytes, old: bytes) -> None:
         """It has a new id, and its recipients wait on under that."""
@@ -321,7 +324,7 @@ class Attempts:
     def _end(self, key: bytes, ended: list[Waiting], by: str, seconds: int) -> None:
         stamp = self._stamp(seconds)
         for waiting in ended:
-            its_key = _its_key(key, waiting.recipient)
+            its_key = key_of(key, waiting.recipient)
             self.recipients.put(its_key, stamp + b"%a" % waiting.last_deferred)
             self.recipients.close(its_key, seconds)
         name = by.encode()
@@ -362,39 +365,6 @@ def _unpacked(packed: bytes) -> Waiting | None:
         return unpack(packed[STAMP_BYTES:])
     except ValueError:
         return None
-
-
-def name_of(recipient: str) -> bytes:
-    return recipient.replace("\0", "?").encode("utf-8", "replace")
-
-
-def _activations(queued: bytes) -> int:
-    # Digit by digit: it is nearly always one, and costs a tenth of finding its end for `int`.
-    number, place = 0, STAMP_BYTES
-    while queued[place] != _LF:
-        number = number * 10 + queued[place] - _ZERO
-        place += 1
-    return number
-
-
-def _its_key(key: bytes, recipient: str) -> bytes:
-    """Of a recipient of a message."""
-    return key + NAME + name_of(recipient)
-
-
-def names_of(queued: bytes) -> list[bytes]:
-    return queued[_names_start(queued) :].split(NAME)
-
-
-def _names_start(queued: bytes) -> int:
-    return queued.index(b"\n", STAMP_BYTES) + 1
-
-
-def _name_end(queued: bytes, place: int) -> int:
-    """Of the name that begins there. Where all were asked for, and nearly always the first will do,
-    a message with thousands of them cost as much at each of its lines."""
-    end = queued.find(NAME, place)
-    return len(queued) if end < 0 else end
 
 
 def _is_another(waiting: Waiting, activation: int, at: float) -> bool:

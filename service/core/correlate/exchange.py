@@ -5,8 +5,9 @@ others may know more. To take over what another tells is the same whether it com
 behind what came after it.
 """
 
-from service.core.correlate.attempts import NAME, Attempts, name_of, names_of
+from service.core.correlate.attempts import Attempts
 from service.core.correlate.memory import STAMP_BYTES, Memory, begun, stamp_of
+from service.core.correlate.queued import NAME, name_of, names_of
 from service.core.correlate.records import (
     ACTIVE_RECORD,
     ASKED_RECORD,
