@@ -2,8 +2,7 @@
 
 In: envelopes. Out: counts, and a word to whoever waits for an event to be durable; each envelope
 ends as acknowledged (`ok`, `duplicate`) or `dead`. The publisher retries for ever what is only
-unavailable; what JetStream refuses for good is replaced by a dead letter that says why, so that it
-blocks nobody behind it; a letter that is refused too ends in the spool's dead-letter table.
+unavailable; in the place of what JetStream refuses for good goes a dead letter (`dead_letters`).
 
     put ──▶ memory ──▶ publisher          NATS takes events, nothing is behind
     put ──▶ spool ──▶ memory ──▶ publisher    NATS is away or slow, the spool is not yet drained,
@@ -16,11 +15,11 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from service.core.envelope import Envelope, SubjectTemplate, seal
-from service.core.invalid import dead_letter
+from service.core.envelope import Envelope, SubjectTemplate
+from service.dead_letters import DeadLetters
 from service.durability import Durability
 from service.metrics import Metrics
-from service.nats.answer import Published, Rejected, Result
+from service.nats.answer import Published, Result
 from service.nats.publisher import Publisher
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueue
@@ -41,9 +40,6 @@ _GO_ON_EVENTS = 250
 _READ_AHEAD = 2000
 """Events from the spool that wait in memory to be published, if `_GO_ON` is not less."""
 _LOOK_SECONDS = 0.1
-_REFUSALS_SAID = 20
-"""In a second: a stream that is wrong refuses every event, and the log must not fill the disk.
-Metrics count all."""
 _STUCK_SECONDS = 5.0
 """NATS that has owed an acknowledgement for so long is no way out."""
 _SAVE_SECONDS = 5.0
@@ -73,13 +69,11 @@ class Outlet:
         )
         self._is_write_ahead = spool.durability == "write-ahead"
         self._patience = spool.after
-        self._template = template
         self._metrics = metrics
         self._publisher: Publisher | None = None
-        self._letters: dict[Envelope, tuple[Envelope, Rejected]] = {}
-        """Dead letters on their way, with what they stand for."""
-        self._said_since = 0.0
-        self._said = self._unsaid = 0
+        self._letters = DeadLetters(
+            template, metrics, self.spooler, self._hand_on, self._is_durable
+        )
         self._held_back: list[Callable[[], None]] = []
         self._not_empty = asyncio.Event()
         self._empty = asyncio.Event()
@@ -171,9 +165,10 @@ class Outlet:
         """The publisher's answers; one for each envelope."""
         same: Published | None = None
         received, count = 0.0, 0
+        letters = self._letters.on_their_way  # hardly ever any
         for envelope, result in results:
-            if self._letters and envelope in self._letters:
-                self._letter_done(envelope, result)
+            if letters and envelope in letters:
+                self._letters.done(envelope, result)
             elif isinstance(result, Published):
                 # Counted in runs: those that were read, sent and answered together are alike.
                 if result is not same or envelope.received != received:
@@ -182,7 +177,7 @@ class Outlet:
                 count += 1
                 self._is_durable(envelope)
             else:
-                self._refused(envelope, result)
+                self._letters.refused(envelope, result)
         self._count(same, received, count)
 
     def _is_published_at_once(self, envelopes: list[Envelope]) -> bool:
@@ -267,51 +262,6 @@ class Outlet:
                 envelope.on_durable()
             except Exception:  # others of this answer must not end with it
                 log.exception("receipt_failed")
-
-    def _refused(self, envelope: Envelope, result: Rejected) -> None:
-        self._metrics.event_dead()
-        self._say(
-            "event_refused",
-            event_id=envelope.message_id,
-            event_type=envelope.event_type,
-            reason=result.reason,
-            description=result.description,
-        )
-        letter = seal(
-            dead_letter(envelope.body, result.reason, result.description),
-            self._template,
-            envelope.received,
-        )
-        letter.on_durable, letter.row = envelope.on_durable, envelope.row
-        self._letters[letter] = (envelope, result)
-        self._hand_on([letter])
-
-    def _letter_done(self, letter: Envelope, result: Result) -> None:
-        envelope, refusal = self._letters.pop(letter)
-        if isinstance(result, Published):
-            self._metrics.dead_letter(stored=True)
-            self._is_durable(letter)
-            return
-        self._metrics.dead_letter(stored=False)
-        self._say(
-            "dead_letter_buried",
-            event_id=letter.message_id,
-            remedy="mailfault spool export --dead",
-        )
-        # The letter may have been on disk meanwhile, and its sender told.
-        envelope.row, envelope.on_durable = letter.row, letter.on_durable
-        self.spooler.bury(envelope, refusal.reason, refusal.description)
-
-    def _say(self, event: str, **facts: str) -> None:
-        now = time.monotonic()
-        if now - self._said_since >= 1:
-            self._said_since, self._said = now, 0
-        if self._said >= _REFUSALS_SAID:
-            self._unsaid += 1
-            return
-        self._said += 1
-        log.error(event, **facts, unsaid=self._unsaid)
-        self._unsaid = 0
 
     def _wants_more(self) -> int:
         return max(0, self._read_ahead - len(self.queue)) if self._is_flowing else 0
