@@ -33,9 +33,8 @@ def comparisons(lines: int) -> list[Comparison]:
     """Of what acknowledgements to the sender cost, and of what correlation does."""
     tcp = Scenario(lines)
     relp = replace(tcp, transport="relp")
-    # Longer: a run ends with the second that removals wait. What sharing costs is a measurement of
-    # its own (`benchmarks.sharing`).
-    told = replace(tcp, lines=3 * lines, sharing=False)
+    # What sharing costs is a measurement of its own (`benchmarks.sharing`).
+    told = replace(tcp, sharing=False)
     alone = replace(told, correlation=False)
     return [
         Comparison("RELP beside TCP", tcp, relp, ("tcp", "relp"), 1 / 3),

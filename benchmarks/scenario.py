@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.generate import Options
+from benchmarks.rsyslogd import Queue
 
 Transport = Literal["tcp", "octet-counted", "udp", "relp", "omrelp"]
 """`omrelp`: RELP as a real rsyslogd speaks it."""
@@ -22,6 +23,8 @@ class Scenario:
     """Off: events say what their own line says."""
     sharing: bool = True
     """Off: other receivers are told nothing, and not asked."""
+    queue: Queue = "own"
+    """Of omrelp."""
     connections: int = 1
     """Of TCP without a rate: at most so many, each with the lines of some hosts."""
 
@@ -54,7 +57,7 @@ PLAN = (
 )
 """`make bench`: about two minutes."""
 
-BESIDE_LINES = 200_000
+BESIDE_LINES = 600_000
 BESIDE_TURNS = 3
 """After either plan: what is compared by turns."""
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 STREAM = "POSTFIX"
+PREFIX = "postfix"
 _IDLE_SECONDS = 15.0
 
 
@@ -58,6 +59,17 @@ class Stream:
             by_type[subject.split(".")[1]] += count
         last = state["last_ts"] if state["messages"] else "1970-01-01T00:00:00Z"
         return StreamState(state["messages"], _seconds(last), by_type)
+
+    async def last_of(self, types: Sequence[str]) -> float:
+        """When the newest event of one of these types was stored; 0 where there is none."""
+        subjects = [f"{PREFIX}.{event_type}.>" for event_type in types]
+        return max([await self._last_at(subject) for subject in subjects])
+
+    async def _last_at(self, subject: str) -> float:
+        asked = json.dumps({"last_by_subj": subject}).encode()
+        answer = await self.client.request(f"$JS.API.STREAM.MSG.GET.{STREAM}", asked, timeout=5)
+        found: dict[str, Any] = json.loads(answer.data)
+        return _seconds(found["message"]["time"]) if "message" in found else 0.0
 
     async def wait_for(self, messages: int, idle: float = _IDLE_SECONDS) -> StreamState:
         """Until it holds that many, or has not grown for `idle` seconds."""

@@ -20,9 +20,11 @@ from service.received import Origin
 class RelpListener(StreamServer):
     transport = "relp"
     largest_segment = 8192
-    """librelp corks its socket: nothing leaves before a segment is full, or the window. Over
-    loopback one would hold more than a window of usual lines, and sender and receiver would work by
-    turns. (Over Ethernet they have 1,448 bytes.)"""
+    """librelp corks its socket (`TCP_CORK`): what fills no segment stays in its kernel until a
+    batch of its queue ends, or for 200 ms. Over loopback a segment is 64 KB, more than a window of
+    usual lines. Where a batch is more than the window, as of rsyslog's main queue, it would send
+    one window in 200 ms; elsewhere it and we would work by turns. (Over Ethernet a segment has
+    1,448 bytes.)"""
 
     def __init__(
         self,

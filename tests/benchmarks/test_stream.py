@@ -39,6 +39,19 @@ async def test_counts_types_and_reads_back_in_order(stream: Stream) -> None:
     assert [message.data async for message in stream.read_back()] == [b"0", b"1", b"2"]
 
 
+async def test_when_the_last_event_of_some_types_was_stored(stream: Stream) -> None:
+    context = stream.client.jetstream()
+    await context.add_stream(name="POSTFIX", subjects=["postfix.>"])
+    assert await stream.last_of(["reject", "deferred"]) == 0.0
+    stored = {}
+    for subject in ("reject.mx1", "deferred.mx2", "bounced.mx1"):
+        await context.publish(f"postfix.{subject}", b"{}")
+        stored[subject.partition(".")[0]] = (await stream.state()).last_stored
+    assert await stream.last_of(["reject"]) == stored["reject"]
+    assert await stream.last_of(["reject", "deferred"]) == stored["deferred"]
+    assert await stream.last_of(["deferred", "bounced"]) == stored["bounced"]
+
+
 async def test_waits_until_idle_when_fewer_come(stream: Stream) -> None:
     context = stream.client.jetstream()
     await context.add_stream(name="POSTFIX", subjects=["postfix.>"])
