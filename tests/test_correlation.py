@@ -522,6 +522,20 @@ def test_who_is_deferred_when_his_message_was_deleted_meanwhile_waits_no_more() 
     assert house.take(BEGUN[0].replace("q-name", "next-name")) == []
 
 
+@pytest.mark.parametrize("status", ["deferred", "bounced"])
+def test_what_comes_of_a_retry_of_a_message_deleted_meanwhile_is_no_first_attempt(
+    status: str,
+) -> None:
+    """It was told as attempt 1, first deferred with its own line."""
+    house = House()
+    [first] = decoded(house.take(*BEGUN, to("a", "deferred"), ACTIVE))
+    assert (first.attempt, first.first_deferred_at) == (1, first.event_time)
+    house.take(DELETED)
+    [event] = decoded([*house.take(to("a", status)), *house.end()])
+    assert event.event_type == status
+    assert (event.attempt, event.first_deferred_at) == (None, None)
+
+
 def test_who_is_first_deferred_when_his_message_was_deleted_meanwhile_has_ended() -> None:
     house = House()
     house.take(*BEGUN, DELETED)
