@@ -60,16 +60,15 @@ class Tickets:
     def take(self, event: Event, now: float) -> None:
         """When it returns, the event may be acknowledged."""
         says, message = self._called_for(event), event.message or Message()
-        at, since = event.event_time.timestamp(), message.queued_at or event.event_time
-        mail, before = (
-            json.dumps([event.mta.host, event.mta.instance, queue_id, event.recipient])
-            for queue_id in (event.queue_id, message.origin_queue_id)
-        )
+        at = event.event_time.timestamp()
+        since = (says == "delayed" and message.queued_at) or event.event_time
+        mta, ids = event.mta, (event.queue_id, message.origin_queue_id)
+        mail, before = (json.dumps([mta.host, mta.instance, q, event.recipient]) for q in ids)
         with self._db:
             found = self._db.execute(FIND, [mail, before, mail]).fetchone()
             ticket, state, as_of = found or (event.event_id, "absent", at)
             if state == "closed" and since.timestamp() > as_of:
-                ticket, state = event.event_id, "absent"  # another mail: Postfix reuses queue ids
+                ticket, state = event.event_id, "absent"  # another mail, or this one bounced, too
             if at < as_of or (state, says) not in ACTIONS:
                 return
             moved = [[before, ticket, "closed", at, now]] if message.origin_queue_id else []

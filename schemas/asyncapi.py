@@ -20,7 +20,7 @@ _HEADERS = {
     "Nats-Msg-Id": "The `event_id`: JetStream stores a message whose id it knows only once.",
     "ce-specversion": "Version of CloudEvents: `1.0`.",
     "ce-id": "The `event_id`.",
-    "ce-source": "`//<host>/<service>`, as `//mx1.example.org/postfix/smtpd`.",
+    "ce-source": "`//<host>/<service>`, percent-encoded, as `//mx1.example.org/postfix/smtpd`.",
     "ce-type": "`mailfault.<event_type>.v1`.",
     "ce-time": "The `event_time`.",
     "ce-datacontenttype": "`application/json`.",

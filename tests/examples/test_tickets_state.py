@@ -43,6 +43,8 @@ LATER_UNSEEN = example(BouncedEvent, message=None, **numbered(7, 9000))
 """Of which nothing else was seen."""
 TOO_LATE = example(DeferredEvent, delay=5 * HOUR, message={"queued_at": START}, **numbered(9, 301))
 """A try that went on when the mail was deleted."""
+OTHER_TARGET = example(BouncedEvent, message={"queued_at": START}, **numbered(14, 301))
+"""Logged behind the delivery to the first target of an alias."""
 AGAIN, AT_LAST, AT_ONCE, BOUNCED_AGAIN = (
     type(event).model_validate(
         {
@@ -113,6 +115,7 @@ def told(file: Path, *events: Event, now: float = 0) -> list[str]:
         ([DELIVERED, LATER], ["open"]),
         ([OLD, DELIVERED, LATER_UNSEEN], ["open", "close", "open"]),
         ([OLD, REMOVED, TOO_LATE], ["open", "close"]),
+        ([OLD, DELIVERED, OTHER_TARGET], ["open", "close", "open"]),
         ([OLD, AGAIN, AT_LAST], ["open", "close"]),
         ([OLD, BOUNCED_AGAIN], ["open", "update"]),
         ([OLD, BOUNCED_AGAIN, DELIVERED], ["open", "update"]),
