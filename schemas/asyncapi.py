@@ -76,8 +76,10 @@ def _channel(kind: EventType) -> dict[str, Any]:
         "parameters": {
             "mta": {
                 "description": (
-                    "The reporting host as one token: lower case, IDNA A-labels, `.` as `_`, any "
-                    "other byte outside `[a-z0-9-]` as `=XX`."
+                    "The reporting host as one token: lower case, IDNA A-labels (of 2003), `.` as "
+                    "`_` but for one at its end, any other byte outside `[a-z0-9-]` as `=XX`, "
+                    "nothing as `unknown`; over 63 characters the first 50, `-` and 8 hex digits "
+                    "of the SHA-256 of all of it."
                 ),
                 "examples": [mta_token("mx1.example.org")],
             }
