@@ -11,7 +11,7 @@ class ResolvedEvent(EventBase):
     """What a ticketing system needs to close its ticket.
 
     One for each deferred recipient of a message, also where several aliases led to him: then it
-    comes with the end of the last of these.
+    comes once the last of these has ended.
     """
 
     event_type: Literal["resolved"] = "resolved"

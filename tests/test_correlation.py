@@ -404,6 +404,24 @@ def test_two_aliases_of_one_recipient_that_both_wait_end_with_the_last(
     assert house.end() == []
 
 
+@pytest.mark.parametrize(
+    ("ends", "outcome"), [(("sent", "bounced"), "delivered"), (("bounced", "sent"), "bounced")]
+)
+def test_two_aliases_that_end_differently_in_one_attempt_end_as_the_first(
+    ends: tuple[str, str], outcome: str
+) -> None:
+    house = House()
+    aliases = ("info", "sales")
+    house.take(*BEGUN, *(local("deferred", "anna", alias, "smtp") for alias in aliases), ACTIVE)
+    lines = [local(end, "anna", alias, "smtp") for end, alias in zip(ends, aliases, strict=True)]
+    events = decoded([*house.take(*lines, REMOVED), *house.end()])
+    told = {event.event_type: event for event in events}
+    assert len(events) == len(told) == 2
+    assert told["bounced"].original_recipient == f"{aliases[ends.index('bounced')]}@r.example"
+    assert told["resolved"].outcome == outcome
+    assert {event.attempt for event in events} == {2}
+
+
 def test_which_of_two_aliases_expired_no_line_tells() -> None:
     house = House()
     house.take(*BEGUN, *(local("deferred", "anna", alias) for alias in ("info", "sales")))
