@@ -2,13 +2,10 @@
 
     python tickets.py --webhook https://tickets.example.net/hook --after 3600
 
-In: `bounced`, `deferred` and `resolved` events. Out: JSON posted to a webhook, one ticket for each
-recipient of a message. *open*: it bounced, or is still deferred `--after` seconds after it came;
-*update*: what was delayed has bounced; *close*: it was delivered, or taken out of the queue.
-
-Events may come twice or late, the webhook may be away, this program may be killed at any line: a
-ticket and what the webhook is to hear of it are one transaction in SQLite, and only then the event
-is acknowledged. A post whose answer got lost is sent again, with the same `Idempotency-Key`.
+In: `bounced`, `deferred` and `resolved` events. Out: posts to a webhook, one ticket for each
+recipient of a message. Events may come twice or late, the webhook be away, this program be killed
+at any line: a ticket and what the webhook is to hear of it are one transaction in SQLite, and only
+then the event is acknowledged. What may have been posted is posted again, under the same key.
 """
 
 import argparse
@@ -23,7 +20,7 @@ from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
-from mailfault_schemas import BouncedEvent, DeferredEvent, Event, Outcome, ResolvedEvent
+from mailfault_schemas import BouncedEvent, DeferredEvent, Event, Message, Outcome, ResolvedEvent
 from mailfault_schemas.nats import Consumer
 
 TYPES = ("bounced", "deferred", "resolved")
@@ -31,6 +28,7 @@ ACTIONS = {  # (the ticket is, the event says): what the webhook hears; anything
     ("absent", "delayed"): "open",
     ("absent", "bounced"): "open",
     ("absent", "closed"): None,  # but a deferral that comes late must not open a ticket
+    ("delayed", "delayed"): None,  # though perhaps under another queue id
     ("delayed", "bounced"): "update",
     ("delayed", "closed"): "close",
     ("bounced", "closed"): "close",
@@ -38,16 +36,16 @@ ACTIONS = {  # (the ticket is, the event says): what the webhook hears; anything
 TABLES = """
 CREATE TABLE IF NOT EXISTS ticket (
     mail TEXT PRIMARY KEY,  -- host, instance, queue id, recipient
-    id TEXT, state TEXT,    -- id: of the event that opened it; state: delayed, bounced, closed
-    as_of REAL, written REAL
+    id TEXT, state TEXT, as_of REAL, written REAL  -- id: of the event that opened it
 );
 CREATE INDEX IF NOT EXISTS ticket_written ON ticket (written);
 CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY, key TEXT, body TEXT, refused INTEGER);
 """
+FIND = """SELECT id, state, as_of FROM ticket WHERE mail = ? OR mail = ? AND state != 'closed'
+    ORDER BY mail = ? DESC"""  # under its id, or the one that it had before
 FORGET_AFTER = 60 * 86_400.0  # longer than mail stays in a queue, and events in the stream
 HEADERS = {"Content-Type": "application/json"}
-REFUSALS = {400, 413, 422}  # the same post would be refused again; any other failure may pass
-SETTLED = {*range(200, 300)} | REFUSALS
+SETTLED = {*range(200, 300), 400, 413, 422}  # any other failure may pass, these would come again
 
 
 class Tickets:
@@ -61,18 +59,21 @@ class Tickets:
 
     def take(self, event: Event, now: float) -> None:
         """When it returns, the event may be acknowledged."""
-        says = self._called_for(event)
-        mail = json.dumps([event.mta.host, event.mta.instance, event.queue_id, event.recipient])
+        says, message = self._called_for(event), event.message or Message()
         at = event.event_time.timestamp()
+        since = (says == "delayed" and message.queued_at) or event.event_time
+        mta, ids = event.mta, (event.queue_id, message.origin_queue_id)
+        mail, before = (json.dumps([mta.host, mta.instance, q, event.recipient]) for q in ids)
         with self._db:
-            found = self._db.execute("SELECT id, state, as_of FROM ticket WHERE mail = ?", [mail])
-            ticket, state, as_of = found.fetchone() or (event.event_id, "absent", at)
-            if state == "closed" and at > as_of:  # another mail: Postfix reuses its queue ids
-                ticket, state = event.event_id, "absent"
+            found = self._db.execute(FIND, [mail, before, mail]).fetchone()
+            ticket, state, as_of = found or (event.event_id, "absent", at)
+            if state == "closed" and since.timestamp() > as_of:
+                ticket, state = event.event_id, "absent"  # another mail, or this one bounced, too
             if at < as_of or (state, says) not in ACTIONS:
                 return
-            row = [mail, ticket, says, at, now]
-            self._db.execute("REPLACE INTO ticket VALUES (?, ?, ?, ?, ?)", row)
+            moved = [[before, ticket, "closed", at, now]] if message.origin_queue_id else []
+            rows = [[mail, ticket, says, at, now], *moved]
+            self._db.executemany("REPLACE INTO ticket VALUES (?, ?, ?, ?, ?)", rows)
             self._db.execute("DELETE FROM ticket WHERE written < ?", [now - FORGET_AFTER])
             if action := ACTIONS[state, says]:
                 told = event.model_dump(mode="json", exclude={"raw"})
@@ -86,9 +87,7 @@ class Tickets:
                 return "delayed"
             case BouncedEvent() | ResolvedEvent(outcome=Outcome.BOUNCED | Outcome.EXPIRED):
                 return "bounced"  # the mail is lost: somebody has to look
-            case ResolvedEvent():
-                return "closed"
-        return "nothing"
+        return "closed" if isinstance(event, ResolvedEvent) else "nothing"
 
     def waiting(self) -> list[tuple[int, str, str]]:
         """The oldest first, so that nothing is closed before it was opened."""
@@ -97,7 +96,7 @@ class Tickets:
 
     def settle(self, post: int, status: int) -> None:
         """Gone; or set aside for somebody to look at, so that it does not hold up all others."""
-        done = "UPDATE outbox SET refused = :status" if status in REFUSALS else "DELETE FROM outbox"
+        done = "UPDATE outbox SET refused = :status" if status >= 400 else "DELETE FROM outbox"
         with self._db:
             self._db.execute(f"{done} WHERE id = :post", {"post": post, "status": status})
 

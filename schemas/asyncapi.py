@@ -20,7 +20,7 @@ _HEADERS = {
     "Nats-Msg-Id": "The `event_id`: JetStream stores a message whose id it knows only once.",
     "ce-specversion": "Version of CloudEvents: `1.0`.",
     "ce-id": "The `event_id`.",
-    "ce-source": "`//<host>/<service>`, as `//mx1.example.org/postfix/smtpd`.",
+    "ce-source": "`//<host>/<service>`, percent-encoded, as `//mx1.example.org/postfix/smtpd`.",
     "ce-type": "`mailfault.<event_type>.v1`.",
     "ce-time": "The `event_time`.",
     "ce-datacontenttype": "`application/json`.",
@@ -76,8 +76,10 @@ def _channel(kind: EventType) -> dict[str, Any]:
         "parameters": {
             "mta": {
                 "description": (
-                    "The reporting host as one token: lower case, IDNA A-labels, `.` as `_`, any "
-                    "other byte outside `[a-z0-9-]` as `=XX`."
+                    "The reporting host as one token: lower case, IDNA A-labels (of 2003), `.` as "
+                    "`_` but for one at its end, any other byte outside `[a-z0-9-]` as `=XX`, "
+                    "nothing as `unknown`; over 63 characters the first 50, `-` and 8 hex digits "
+                    "of the SHA-256 of all of it."
                 ),
                 "examples": [mta_token("mx1.example.org")],
             }

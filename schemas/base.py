@@ -109,11 +109,13 @@ class EventBase(Model):
     recipient_domain: Domain | None = None
     """Lower-cased part after the last `@` of `recipient`; null where there is none."""
     smtp_code: SmtpCode | None = None
-    """SMTP reply code where the line has one."""
+    """SMTP reply code of a failure, where its line has one; what a remote server gave may differ
+    from what Postfix decided (`soft_bounce`)."""
     enhanced_code: EnhancedCode | None = None
     """RFC 3463 code where the line has one; for deliveries Postfix's `dsn=`."""
     severity: Open[Severity] | None = None
-    """Whether trying again can help; null where the line has no code to tell it by."""
+    """Whether trying again can help: of a delivery as Postfix decided, of a refusal by its code or
+    by what Postfix is known to answer, of `resolved` where it bounced or expired; else null."""
     response: str | None = None
     """Text of the refusal, or the delivery status reason, as logged. Hostile input: escape it."""
     category: Open[Category] | None = None

@@ -11,13 +11,14 @@ class ResolvedEvent(EventBase):
     """What a ticketing system needs to close its ticket.
 
     One for each deferred recipient of a message, also where several aliases led to him: then it
-    comes with the end of the last of these.
+    comes once the last of these has ended.
     """
 
     event_type: Literal["resolved"] = "resolved"
     """Always `resolved`."""
     queue_id: QueueId
-    """Of the message. Unique only within one host and instance."""
+    """Of the message, the one that it has by now: where it was re-queued since it was deferred,
+    `message.origin_queue_id` is the one before. Unique only within one host and instance."""
     outcome: Open[Outcome]
     """How it ended. The list may grow."""
     status: Status | None = None

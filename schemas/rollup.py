@@ -39,8 +39,9 @@ class RollupEvent(EventBase):
     One receiver's part of what a host did: several receivers each publish theirs, and a receiver
     that stops in the middle of a minute publishes what it has. So add them up: of one host, all
     whose `period.start` lies in the same minute, each `event_id` once. An event counts in the
-    minute in which it was made, whatever its `event_time`. A host of which no event was made has
-    no roll-up. Fields of single events (`recipient` ...) are null.
+    minute in which it was made, whatever its `event_time`; that of a line that is sent again
+    counts again. A host of which no event was made has no roll-up. Fields of single events
+    (`recipient` ...) are null.
     """
 
     event_type: Literal["rollup"] = "rollup"

@@ -31,12 +31,12 @@ MAIL_EVENTS = tuple(kind for kind in EventType if kind is not EventType.ROLLUP)
 
 
 class Severity(StrEnum):
-    """Whether trying again can help, as the codes say it."""
+    """Whether trying again can help."""
 
     PERMANENT = "permanent"
-    """5xx: the same message will be refused again."""
+    """5xx, or Postfix has given up: the same message will be refused again."""
     TEMPORARY = "temporary"
-    """4xx: a later attempt may succeed."""
+    """4xx, or Postfix tries again: a later attempt may succeed."""
 
 
 class TimeQuality(StrEnum):

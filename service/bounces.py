@@ -20,8 +20,8 @@ from service.jobs import Batch, Entry, Job, Released
 from service.waitroom import Waitroom
 from service.waitrooms import MOST_OF_ONE, Waitrooms, size_of
 
-_Told = tuple[Entry, Job, bool]
-"""A failure; whether it is yet to be told what its message came from."""
+_Failed = tuple[Entry, Job, bool]
+"""A failure that waits; whether it is yet to be told what its message came from."""
 
 
 class Bounces:
@@ -40,11 +40,11 @@ class Bounces:
         self._rate = config.notice_rate
         self._rooms = rooms
         self._released = released
-        self._waiting: Waitroom[_Told] = Waitroom(config.notice_wait)
+        self._waiting: Waitroom[_Failed] = Waitroom(config.notice_wait)
         self._first: dict[bytes, datetime | None] = {}
-        """When the first of those was written; None where that is not sure."""
+        """When the first that waits was written, by message; None where that is not sure."""
         self._orphans: set[bytes] = set()
-        """Messages of which some of those wait for what they came from."""
+        """Messages whose failures wait for what they came from."""
         self._second = 0
         self._in_second = 0
         self._is_flooded = False
@@ -89,7 +89,7 @@ class Bounces:
         first = self._first.get(key)
         if quality == "exact" and first is not None and first > time:
             return  # all of them are younger
-        waiting: list[_Told] = []
+        waiting: list[_Failed] = []
         for failed in self._take(key):
             entry, job, is_orphan = failed
             message = job.line.message
@@ -128,13 +128,13 @@ class Bounces:
         if is_orphan:
             self._orphans.add(key)
 
-    def _take(self, key: bytes) -> list[_Told]:
+    def _take(self, key: bytes) -> list[_Failed]:
         self._first.pop(key, None)
         self._orphans.discard(key)
         return self._waiting.take(key)
 
-    def _let_all_go(self, key: bytes, told: list[_Told]) -> None:
-        for entry, job, is_orphan in told:
+    def _let_all_go(self, key: bytes, waited: list[_Failed]) -> None:
+        for entry, job, is_orphan in waited:
             if is_orphan:
                 self._adopt(job, key)
             self._released.append((entry, job))
@@ -145,14 +145,14 @@ class Bounces:
             return
         self._orphans.discard(key)
         self._waiting.change(key, lambda failed: self._adopted(failed, key))
-        told = self._waiting.take_those(
+        done = self._waiting.take_those(
             key, lambda failed: failed[1].context.notice is not None or not _is_bounce(failed[1])
         )
         if key not in self._waiting:
             self._first.pop(key, None)
-        self._released += [(entry, job) for entry, job, _ in told]
+        self._released += [(entry, job) for entry, job, _ in done]
 
-    def _adopted(self, failed: _Told, key: bytes) -> _Told:
+    def _adopted(self, failed: _Failed, key: bytes) -> _Failed:
         entry, job, is_orphan = failed
         if is_orphan:
             self._adopt(job, key)

@@ -4,8 +4,8 @@ In: the lines of a batch that say anything, failures among them already read. Ou
 which is what events are made of, or a skip, or nothing for now: a bounce may wait a moment for the
 notice that Postfix sends of it, a failure of forwarded mail for the line that says what it came
 from (`bounces`), the end of an alias for its other targets (`targets`); and what is told of a
-message that began elsewhere waits for what the other receivers know. Nothing here does IO or reads
-a clock; times are Unix times, seconds.
+message that began elsewhere waits for what the other receivers know. What becomes of recipients is
+told by `fates`. Nothing here does IO or reads a clock; times are Unix times, seconds.
 """
 
 from datetime import tzinfo

@@ -1,8 +1,8 @@
-"""Ends of deliveries that may have been only one part of it.
+"""Deliveries that ended, while it is not sure that their recipient has.
 
-In: ends of a recipient who waits: of an alias local(8) logs one for each target, and while another
-one fails Postfix tries all of them again. Out: the same ends, once a line tells that the attempt is
-over, or none has for long enough.
+In: ends of deliveries to a recipient who waits: of an alias local(8) logs one for each target, and
+while another one fails Postfix tries all of them again. Out: the same, once he waits on, or once a
+line tells that the attempt is over or none has for long enough: then he has ended.
 """
 
 from collections.abc import Callable
@@ -35,6 +35,7 @@ class Part:
 
 
 End = Success | Part
+"""Of a delivery: it was made, or it bounced."""
 _Served = tuple[Entry, Queue, End]
 
 

@@ -404,6 +404,24 @@ def test_two_aliases_of_one_recipient_that_both_wait_end_with_the_last(
     assert house.end() == []
 
 
+@pytest.mark.parametrize(
+    ("ends", "outcome"), [(("sent", "bounced"), "delivered"), (("bounced", "sent"), "bounced")]
+)
+def test_two_aliases_that_end_differently_in_one_attempt_end_as_the_first(
+    ends: tuple[str, str], outcome: str
+) -> None:
+    house = House()
+    aliases = ("info", "sales")
+    house.take(*BEGUN, *(local("deferred", "anna", alias, "smtp") for alias in aliases), ACTIVE)
+    lines = [local(end, "anna", alias, "smtp") for end, alias in zip(ends, aliases, strict=True)]
+    events = decoded([*house.take(*lines, REMOVED), *house.end()])
+    told = {event.event_type: event for event in events}
+    assert len(events) == len(told) == 2
+    assert told["bounced"].original_recipient == f"{aliases[ends.index('bounced')]}@r.example"
+    assert told["resolved"].outcome == outcome
+    assert {event.attempt for event in events} == {2}
+
+
 def test_which_of_two_aliases_expired_no_line_tells() -> None:
     house = House()
     house.take(*BEGUN, *(local("deferred", "anna", alias) for alias in ("info", "sales")))
@@ -520,6 +538,20 @@ def test_who_is_deferred_when_his_message_was_deleted_meanwhile_waits_no_more() 
     assert deferred.event_type == "deferred"
     assert not house.correlation.correlator.attempts.recipients.entries
     assert house.take(BEGUN[0].replace("q-name", "next-name")) == []
+
+
+@pytest.mark.parametrize("status", ["deferred", "bounced"])
+def test_what_comes_of_a_retry_of_a_message_deleted_meanwhile_is_no_first_attempt(
+    status: str,
+) -> None:
+    """It was told as attempt 1, first deferred with its own line."""
+    house = House()
+    [first] = decoded(house.take(*BEGUN, to("a", "deferred"), ACTIVE))
+    assert (first.attempt, first.first_deferred_at) == (1, first.event_time)
+    house.take(DELETED)
+    [event] = decoded([*house.take(to("a", status)), *house.end()])
+    assert event.event_type == status
+    assert (event.attempt, event.first_deferred_at) == (None, None)
 
 
 def test_who_is_first_deferred_when_his_message_was_deleted_meanwhile_has_ended() -> None:

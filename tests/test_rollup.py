@@ -152,6 +152,19 @@ async def test_the_running_minute_when_the_receiver_stops_and_what_follows(tmp_p
     assert all(rollup.period.start > began for rollup in rollups)
 
 
+async def test_lines_that_are_sent_again_count_again(tmp_path: Path) -> None:
+    """The stream holds their events once: who adds up roll-ups has more."""
+    async with real_nats(tmp_path / "nats") as server, client_of(server) as client:
+        for result in ("ok", "duplicate"):
+            async with serve(tmp_path, **environment(server, **at_stop())) as receiver:
+                await receiver.send_tcp(TWO_HOSTS)
+                await receiver.until("published_total", 5, result=result)
+                assert await receiver.stop() == 0
+        rollups, others = await stored(client)
+    assert others.total() == 5
+    assert added_up(rollups) == others + others
+
+
 async def test_they_are_as_durable_as_events(tmp_path: Path) -> None:
     """NATS is away when they are made: they wait on disk for the next life."""
     async with real_nats(tmp_path / "nats") as server:

@@ -92,8 +92,8 @@ class StreamServer:
         else:
             self._server = await loop.create_server(accept, sock=self._inherited, backlog=_BACKLOG)
             self._inherited = None
-        for sock in self._server.sockets:
-            if self.largest_segment is not None:
+        if self.largest_segment is not None:
+            for sock in self._server.sockets:
                 with suppress(OSError):  # not everywhere; it is only quicker
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, self.largest_segment)
         self._address = self._server.sockets[0].getsockname()[:2]

@@ -350,6 +350,8 @@ class Attempts:
         if known is None:
             return False
         since = known[:STAMP_BYTES]  # in order as bytes
+        if ended is not None and key not in self._messages.entries:
+            return False  # it is gone, and he had waited: `since` is when it left
         return since > self._uncounted_before and (ended is None or since >= ended[:STAMP_BYTES])
 
     def _stamp(self, seconds: int) -> bytes:

@@ -72,7 +72,7 @@ async def test_what_is_in_hand_while_the_server_restarts_can_be_acknowledged(
         options = {"reconnect_time_wait": 0.1, "reconnected_cb": reconnected}
         async with here.consumer(connect=options, ack_wait=30) as consumer:
             first = await anext(consumer)
-            await here.server.kill()
+            await here.server.stop()  # killed, it may have forgotten that it delivered any
             await here.server.start()
             await again.wait()
             await first.ack()
