@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 from service.core.correlate.correlator import Correlator
 from service.core.correlate.memory import Bounds
+from service.core.correlate.shared import tells_gone
 from service.core.correlate.trace import queue_of
 from service.core.postfix.facts import Delivery
 from service.nats.news import Written
@@ -88,7 +89,7 @@ async def stored(client: Client) -> Any:
 async def gone(client: Client) -> None:
     """Told last of the message; JetStream stores it a moment after the server has it."""
     async with asyncio.timeout(10):
-        while (await stored(client)).data != b'{"v":1,"gone":true}':
+        while not tells_gone((await stored(client)).data or b""):
             pass
 
 

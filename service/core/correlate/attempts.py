@@ -104,7 +104,7 @@ class Attempts:
                 provider_code=None,
             )
             # One that has ended is not waited for again: this is an older line, sent again.
-            is_news = ended is None or at > float(ended[STAMP_BYTES:])
+            is_news = ended is None or at > float(ended[STAMP_BYTES:].partition(b" ")[0])
             return Attempt(waiting, 1 if is_counted else None, is_news)
         is_news = waiting.last_id != event_id
         if is_news:
@@ -201,6 +201,29 @@ class Attempts:
     def is_end_of_any(self, line: str) -> bool:
         """Whether that line, by its event id, ended somebody's waiting when it was here before."""
         return self._endings.left(line.encode()) is not None
+
+    def end_of(self, key: bytes, name: bytes) -> tuple[int, str] | None:
+        """Of one who waited a moment ago: the attempts seen in all, and which line ended that, by
+        its event id; empty where it is not known."""
+        ended = self._left(key + NAME + name)
+        if ended is None:
+            return None
+        _, attempts, by = ended[STAMP_BYTES:].split(b" ", 2)
+        return int(attempts), by.decode()
+
+    def ended_elsewhere(
+        self, key: bytes, name: bytes, attempts: int, by: str, seconds: int
+    ) -> None:
+        """Another receiver saw it. `attempts`, `by`: as `end_of` gives them there. That line may
+        come here yet, sent again by who had no answer to it there: it gives the same then."""
+        waiting = self.waiting(key + NAME + name)
+        if waiting is None:
+            return
+        waiting.attempts = max(waiting.attempts, attempts)
+        self._close(key + NAME + name, waiting, by, seconds)
+        if by:
+            before = self._ended_by(by)
+            self._remember_ending(by, [*before, waiting], seconds)
 
     def has_ended(self, key: bytes, recipient: str) -> bool:
         """Whether he waited, and that is over."""
@@ -319,13 +342,18 @@ class Attempts:
     # Recipients, by their keys
 
     def _end(self, key: bytes, ended: list[Waiting], by: str, seconds: int) -> None:
-        stamp = self._stamp(seconds)
         for waiting in ended:
-            its_key = _its_key(key, waiting.recipient)
-            self.recipients.put(its_key, stamp + b"%a" % waiting.last_deferred)
-            self.recipients.close(its_key, seconds)
+            self._close(_its_key(key, waiting.recipient), waiting, by, seconds)
+        self._remember_ending(by, ended, seconds)
+
+    def _close(self, its_key: bytes, waiting: Waiting, by: str, seconds: int) -> None:
+        told = b"%a %d %b" % (waiting.last_deferred, waiting.attempts, by.encode())
+        self.recipients.put(its_key, self._stamp(seconds) + told)
+        self.recipients.close(its_key, seconds)
+
+    def _remember_ending(self, by: str, ended: list[Waiting], seconds: int) -> None:
         name = by.encode()
-        self._endings.renew(name, stamp + b"\n".join(map(pack, ended)))
+        self._endings.renew(name, self._stamp(seconds) + b"\n".join(map(pack, ended)))
         self._endings.close(name, seconds)
 
     def _ended_by(self, line: str) -> list[Waiting]:
@@ -335,7 +363,7 @@ class Attempts:
 
     def _left(self, its_key: bytes) -> bytes | None:
         """Of a recipient that does not wait any more, as far as known: when it ended, in
-        `STAMP_BYTES`, and the Unix time when it was last deferred."""
+        `STAMP_BYTES`; the Unix time when it was last deferred, and what `end_of` gives."""
         return self.recipients.left(its_key)
 
     def _is_first(self, key: bytes, ended: bytes | None, story: Story | None) -> bool:

@@ -29,7 +29,12 @@ _COUNT = 2**31
 
 GONE = orjson.dumps({"v": VERSION, "gone": True})
 """The message left the queue."""
-_TAIL = b',"ended":[%b],"waiting":[%b],"cut":%b}'
+_TAIL = b',"ended":[%b],"waiting":[%b],"cut":%b,"ends":[%b]}'
+_GONE_TAIL = b',"ends":[%b]}'
+
+End = tuple[str, int, str]
+"""A recipient that has reached its end, the attempts seen in all, and the event id of the line that
+said so."""
 
 
 @dataclass(slots=True)
@@ -42,14 +47,30 @@ class Shared:
     waiting: list[Waiting]
     ended: list[str]
     """Recipients that were deferred and have reached their end."""
+    ends: list[End]
+    """Of those that reached it a moment ago."""
     is_gone: bool
     """The message left the queue."""
     is_cut: bool
     """It has more recipients than are told."""
 
 
+def encode_gone(ends: list[End]) -> bytes:
+    told, _ = _fitting([orjson.dumps(end) for end in ends], LONGEST_VALUE - 2 * len(GONE))
+    return GONE[:-1] + _GONE_TAIL % b",".join(told) if told else GONE
+
+
+def tells_gone(value: bytes) -> bool:
+    return value.startswith(GONE[:-1])
+
+
 def encode(
-    begun: int, records: list[bytes], activations: int, waiting: list[bytes], ended: list[bytes]
+    begun: int,
+    records: list[bytes],
+    activations: int,
+    waiting: list[bytes],
+    ended: list[bytes],
+    ends: list[End],
 ) -> bytes:
     """At most `LONGEST_VALUE` bytes; recipients beyond that are left out. `waiting`: packed;
     `ended`: names."""
@@ -66,7 +87,13 @@ def encode(
     names = [orjson.dumps(name.decode("utf-8", "replace")) for name in ended]
     told_names, room = _fitting(names, room)
     is_cut = len(told) < len(waiting) or len(told_names) < len(names)
-    tail = (b",".join(told_names), b",".join(told), b"true" if is_cut else b"false")
+    told_ends, _ = _fitting([orjson.dumps(end) for end in ends], room)
+    tail = (
+        b",".join(told_names),
+        b",".join(told),
+        b"true" if is_cut else b"false",
+        b",".join(told_ends),
+    )
     return head[:-1] + _TAIL % tail
 
 
@@ -83,6 +110,7 @@ def decode(value: bytes) -> Shared:
         activations=read.activations,
         waiting=[Waiting(*values) for values in read.waiting],
         ended=read.ended,
+        ends=read.ends,
         is_gone=read.gone,
         is_cut=read.cut,
     )
@@ -127,6 +155,8 @@ _Recipient = tuple[
     Annotated[str, StringConstraints(max_length=_LONGEST_NAME)] | None,
 ]
 
+_End = tuple[_Address, _Count, Annotated[str, StringConstraints(max_length=_LONGEST_NAME)]]
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(extra="ignore")
@@ -137,6 +167,7 @@ class _Value(BaseModel):
     records: Annotated[list[_Record], Field(max_length=_LONGEST_RECORDS)] = []
     activations: _Count = 0
     ended: list[_Address] = []
+    ends: list[_End] = []
     waiting: list[_Recipient] = []
     cut: bool = False
 
