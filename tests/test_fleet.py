@@ -186,10 +186,12 @@ async def test_server_killed_and_back(tmp_path: Path) -> None:
     assert_exact(score(hosts, what), hosts)
 
 
+@pytest.mark.parametrize("is_known", [True, False])
 async def test_an_expiry_sent_again_to_another_receiver_gives_the_same_events(
-    tmp_path: Path,
+    tmp_path: Path, is_known: bool
 ) -> None:
-    """Its sender had no answer when the connection broke."""
+    """Its sender had no answer when the connection broke. `is_known`: whether a line of the message
+    had been there before."""
     header = "<22>2026-11-27T08:{}:00.000000+00:00 mx1.example.org postfix/"
     first, retry, expiry = (header.format(minute) for minute in ("00", "05", "20"))
     failed = "smtp[4]: 4ABCDE12F: to=<{}@example.com>, relay=none, delay=3, delays=0/0/3/0, "
@@ -209,7 +211,8 @@ async def test_an_expiry_sent_again_to_another_receiver_gives_the_same_events(
             one, other = members
             await one.send("mx1", [f"{first}{line}".encode() for line in [*begin, *attempt]])
             await at_rest(members)
-            await other.send("mx1", [f"{retry}{line}".encode() for line in attempt])
+            second = other if is_known else one
+            await second.send("mx1", [f"{retry}{line}".encode() for line in attempt])
             await at_rest(members)
             for member in (one, other):
                 await member.send("mx1", last)

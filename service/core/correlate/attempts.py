@@ -50,6 +50,26 @@ class Attempt:
         self.is_news = is_news
 
 
+@dataclass(slots=True, init=False)
+class End:
+    """Of a recipient who waited."""
+
+    name: bytes
+    attempts: int
+    """Seen in all."""
+    by: str
+    """Event id of the line that said so; empty where it is not known."""
+    waiting: Waiting | None
+    """Only of a line that names no recipient, as an expiry: whoever gets it again has to know."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(self, name: bytes, attempts: int, by: str, waiting: Waiting | None) -> None:
+        self.name = name
+        self.attempts = attempts
+        self.by = by
+        self.waiting = waiting
+
+
 class Attempts:
     def __init__(self, bounds: Bounds, messages: Memory) -> None:
         """`messages`: the record sets."""
@@ -176,7 +196,7 @@ class Attempts:
             waiting = self.waiting(_its_key(key, name))
             if waiting is not None and waiting.last_deferred <= at:
                 waiting.attempts += _is_another(waiting, self.activation(key, None), at)
-                self._end(key, [waiting], by, seconds)
+                self._end(key, [waiting], by, False, seconds)
                 return waiting
         again = self._ended_by(by)
         return again[0] if again else None
@@ -193,7 +213,7 @@ class Attempts:
             all_ended = [one for one in found if one is not None and one.last_deferred <= at]
         if not all_ended:
             return self._ended_by(by)
-        self._end(key, all_ended, by, seconds)
+        self._end(key, all_ended, by, True, seconds)
         if not self.is_awaited(key):
             self.queued.close(key, seconds)
         return all_ended
@@ -202,28 +222,43 @@ class Attempts:
         """Whether that line, by its event id, ended somebody's waiting when it was here before."""
         return self._endings.left(line.encode()) is not None
 
-    def end_of(self, key: bytes, name: bytes) -> tuple[int, str] | None:
-        """Of one who waited a moment ago: the attempts seen in all, and which line ended that, by
-        its event id; empty where it is not known."""
-        ended = self._left(key + NAME + name)
-        if ended is None:
-            return None
-        _, attempts, by = ended[STAMP_BYTES:].split(b" ", 2)
-        return int(attempts), by.decode()
+    def ends(self, key: bytes, names: list[bytes]) -> list[End]:
+        """Of those of them who waited a moment ago."""
+        ends: list[End] = []
+        whole: dict[str, dict[bytes, Waiting]] = {}
+        for name in names:
+            ended = self._left(key + NAME + name)
+            if ended is None:
+                continue
+            _, attempts, is_whole, by = ended[STAMP_BYTES:].decode().split(" ", 3)
+            waiting = None
+            if is_whole == "1":
+                if by not in whole:
+                    whole[by] = {name_of(one.recipient): one for one in self._ended_by(by)}
+                waiting = whole[by].get(name)
+            ends.append(End(name, int(attempts), by, waiting))
+        return ends
 
-    def ended_elsewhere(
-        self, key: bytes, name: bytes, attempts: int, by: str, seconds: int
-    ) -> None:
-        """Another receiver saw it. `attempts`, `by`: as `end_of` gives them there. That line may
-        come here yet, sent again by who had no answer to it there: it gives the same then."""
-        waiting = self.waiting(key + NAME + name)
-        if waiting is None:
-            return
-        waiting.attempts = max(waiting.attempts, attempts)
-        self._close(key + NAME + name, waiting, by, seconds)
-        if by:
+    def ended_elsewhere(self, key: bytes, ends: list[End], seconds: int) -> None:
+        """Another receiver saw it. The line may come here yet, sent again by who had no answer to
+        it there: it gives the same then."""
+        by_line: dict[str, list[Waiting]] = {}
+        for end in ends:
+            waiting = self.waiting(key + NAME + end.name)
+            if waiting is None:
+                waiting = end.waiting
+            else:
+                waiting.attempts = max(waiting.attempts, end.attempts)
+                is_whole = end.waiting is not None
+                self._close(key + NAME + end.name, waiting, end.by, is_whole, seconds)
+            if waiting is not None and end.by:
+                by_line.setdefault(end.by, []).append(waiting)
+        for by, ended in by_line.items():
             before = self._ended_by(by)
-            self._remember_ending(by, [*before, waiting], seconds)
+            known = {waiting.recipient for waiting in before}
+            news = [waiting for waiting in ended if waiting.recipient not in known]
+            if news:
+                self._remember_ending(by, before + news, seconds)
 
     def has_ended(self, key: bytes, recipient: str) -> bool:
         """Whether he waited, and that is over."""
@@ -341,13 +376,15 @@ class Attempts:
 
     # Recipients, by their keys
 
-    def _end(self, key: bytes, ended: list[Waiting], by: str, seconds: int) -> None:
+    def _end(self, key: bytes, ended: list[Waiting], by: str, is_whole: bool, seconds: int) -> None:
         for waiting in ended:
-            self._close(_its_key(key, waiting.recipient), waiting, by, seconds)
+            self._close(_its_key(key, waiting.recipient), waiting, by, is_whole, seconds)
         self._remember_ending(by, ended, seconds)
 
-    def _close(self, its_key: bytes, waiting: Waiting, by: str, seconds: int) -> None:
-        told = b"%a %d %b" % (waiting.last_deferred, waiting.attempts, by.encode())
+    def _close(
+        self, its_key: bytes, waiting: Waiting, by: str, is_whole: bool, seconds: int
+    ) -> None:
+        told = b"%a %d %d %b" % (waiting.last_deferred, waiting.attempts, is_whole, by.encode())
         self.recipients.put(its_key, self._stamp(seconds) + told)
         self.recipients.close(its_key, seconds)
 
@@ -363,7 +400,7 @@ class Attempts:
 
     def _left(self, its_key: bytes) -> bytes | None:
         """Of a recipient that does not wait any more, as far as known: when it ended, in
-        `STAMP_BYTES`; the Unix time when it was last deferred, and what `end_of` gives."""
+        `STAMP_BYTES`; the Unix time when it was last deferred, and what `ends` gives."""
         return self.recipients.left(its_key)
 
     def _is_first(self, key: bytes, ended: bytes | None, story: Story | None) -> bool:

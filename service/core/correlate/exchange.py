@@ -5,7 +5,7 @@ others may know more. To take over what another tells is the same whether it com
 behind what came after it.
 """
 
-from service.core.correlate.attempts import NAME, Attempts, name_of, names_of
+from service.core.correlate.attempts import NAME, Attempts, End, name_of, names_of
 from service.core.correlate.memory import STAMP_BYTES, Memory, begun, stamp_of
 from service.core.correlate.records import (
     ACTIVE_RECORD,
@@ -22,7 +22,7 @@ from service.core.correlate.records import (
     kind_of,
     records_of,
 )
-from service.core.correlate.shared import End, Shared, encode, encode_gone
+from service.core.correlate.shared import Shared, encode, encode_gone
 from service.core.correlate.waiting import Waiting, pack
 
 
@@ -67,7 +67,8 @@ class Exchange:
         queued = self._attempts.queued.entries.get(key)
         if queued is None:
             left = self._attempts.queued.left(key)
-            return encode_gone([] if left is None else self._ends(key, names_of(left)))
+            names = [] if left is None else list(dict.fromkeys(names_of(left)))
+            return encode_gone(self._attempts.ends(key, names))
         known = self._messages.get(key)
         records = [] if known is None else records_of(known)
         waiting, ended = [], []
@@ -83,28 +84,18 @@ class Exchange:
             self._attempts.activation(key, None),
             waiting,
             ended,
-            self._ends(key, ended),
+            self._attempts.ends(key, ended),
         )
-
-    def _ends(self, key: bytes, names: list[bytes]) -> list[End]:
-        """Who reached it a moment ago, and by which line: another receiver may get that, too."""
-        ends: list[End] = []
-        for name in dict.fromkeys(names):
-            found = self._attempts.end_of(key, name)
-            if found is not None:
-                attempts, by = found
-                ends.append((name.decode("utf-8", "replace"), attempts, by))
-        return ends
 
     def learn(self, key: bytes, shared: Shared, seconds: int) -> bool:
         """Take over what another receiver tells. It may come late, twice, or in another order than
         it was written. True: more is known here than it tells."""
-        ends = {name_of(recipient): (attempts, by) for recipient, attempts, by in shared.ends}
+        ends = {end.name: end for end in shared.ends}
         if shared.is_gone:
-            dropped = self._attempts.queued.entries.get(key)
-            if dropped is not None:
-                for name in names_of(dropped):
-                    self._end_elsewhere(key, name, ends, seconds)
+            gone = self._attempts.queued.entries.get(key)
+            for name in [] if gone is None else names_of(gone):
+                ends.setdefault(name, End(name, 0, "", None))
+            self._attempts.ended_elsewhere(key, list(ends.values()), seconds)
             self._attempts.drop(key)
             return False
         known = self._messages.entries.get(key)
@@ -154,20 +145,15 @@ class Exchange:
         for recipient in shared.ended:
             name = name_of(recipient)
             told.add(name)
-            self._end_elsewhere(key, name, ends, seconds)
+            ends.setdefault(name, End(name, 0, "", None))
             if name not in listed and name not in ended_here:
                 names.append(name)
                 listed.add(name)
+        self._attempts.ended_elsewhere(key, list(ends.values()), seconds)
         if not names:
             return left is not None
         self._attempts.queued.renew(key, b"%b%d\n%b" % (stamp, activations, NAME.join(names)))
         return (knows_more or any(name not in told for name in names)) and not shared.is_cut
-
-    def _end_elsewhere(
-        self, key: bytes, name: bytes, ends: dict[bytes, tuple[int, str]], seconds: int
-    ) -> None:
-        attempts, by = ends.get(name, (0, ""))
-        self._attempts.ended_elsewhere(key, name, attempts, by, seconds)
 
     def _learn_records(self, key: bytes, known: bytes | None, shared: Shared, seconds: int) -> bool:
         if known is None:

@@ -12,7 +12,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from schemas.fields import EnhancedCode, Ordinal, SmtpCode, Status, Word
-from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting
+from service.core.correlate.attempts import End, name_of
+from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack
 
 VERSION = 1
 LONGEST_VALUE = 262_144
@@ -32,10 +33,6 @@ GONE = orjson.dumps({"v": VERSION, "gone": True})
 _TAIL = b',"ended":[%b],"waiting":[%b],"cut":%b,"ends":[%b]}'
 _GONE_TAIL = b',"ends":[%b]}'
 
-End = tuple[str, int, str]
-"""A recipient that has reached its end, the attempts seen in all, and the event id of the line that
-said so."""
-
 
 @dataclass(slots=True)
 class Shared:
@@ -48,7 +45,7 @@ class Shared:
     ended: list[str]
     """Recipients that were deferred and have reached their end."""
     ends: list[End]
-    """Of those that reached it a moment ago."""
+    """Of those that reached it a moment ago, and of the message's where it is gone."""
     is_gone: bool
     """The message left the queue."""
     is_cut: bool
@@ -56,7 +53,7 @@ class Shared:
 
 
 def encode_gone(ends: list[End]) -> bytes:
-    told, _ = _fitting([orjson.dumps(end) for end in ends], LONGEST_VALUE - 2 * len(GONE))
+    told, _ = _fitting(list(map(_packed_end, ends)), LONGEST_VALUE - 2 * len(GONE))
     return GONE[:-1] + _GONE_TAIL % b",".join(told) if told else GONE
 
 
@@ -87,7 +84,7 @@ def encode(
     names = [orjson.dumps(name.decode("utf-8", "replace")) for name in ended]
     told_names, room = _fitting(names, room)
     is_cut = len(told) < len(waiting) or len(told_names) < len(names)
-    told_ends, _ = _fitting([orjson.dumps(end) for end in ends], room)
+    told_ends, _ = _fitting(list(map(_packed_end, ends)), room)
     tail = (
         b",".join(told_names),
         b",".join(told),
@@ -110,10 +107,19 @@ def decode(value: bytes) -> Shared:
         activations=read.activations,
         waiting=[Waiting(*values) for values in read.waiting],
         ended=read.ended,
-        ends=read.ends,
+        ends=[
+            End(name_of(name), attempts, by, None if waiting is None else Waiting(*waiting))
+            for name, attempts, by, waiting in read.ends
+        ],
         is_gone=read.gone,
         is_cut=read.cut,
     )
+
+
+def _packed_end(end: End) -> bytes:
+    waiting = b"null" if end.waiting is None else pack(end.waiting)
+    name = orjson.dumps(end.name.decode("utf-8", "replace"))
+    return b"[%b,%d,%b,%b]" % (name, end.attempts, orjson.dumps(end.by), waiting)
 
 
 def _fitting(parts: list[bytes], room: int) -> tuple[list[bytes], int]:
@@ -155,7 +161,12 @@ _Recipient = tuple[
     Annotated[str, StringConstraints(max_length=_LONGEST_NAME)] | None,
 ]
 
-_End = tuple[_Address, _Count, Annotated[str, StringConstraints(max_length=_LONGEST_NAME)]]
+_End = tuple[
+    _Address,
+    _Count,
+    Annotated[str, StringConstraints(max_length=_LONGEST_NAME)],
+    _Recipient | None,
+]
 
 
 class _Value(BaseModel):

@@ -1,12 +1,15 @@
 """What a receiver tells of a message, and what another makes of it."""
 
 from dataclasses import asdict
+from datetime import UTC
 from math import inf
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.correlate.correlator import Correlator
+from service.core.correlate.memory import Bounds
 from service.core.correlate.shared import GONE, LONGEST_VALUE, decode, tells_gone
 from service.core.correlate.trace import prefix_of, queue_of
 from tests.core.correlate.receivers import (
@@ -133,6 +136,39 @@ class TestLinesSentAgainElsewhere:
         tell(one, other)
         assert all_end(other) == ended
         assert all_end(other) == ended, "as often as it comes"
+
+    @pytest.mark.parametrize("is_removed", [False, True])
+    def test_so_it_is_where_the_message_was_never_seen(self, is_removed: bool) -> None:
+        """The line of an expiry does not say whose it is."""
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        fail(one, recipient="b@example.com")
+        fail(one, recipient="c@example.com")
+        end(one, delivery("c@example.com"), AT + 1)
+        ended = all_end(one)
+        if is_removed:
+            one.close(QUEUE, KEY, NOW)
+        tell(one, other)
+        assert [waiting.recipient for waiting in ended] == ["r@example.com", "b@example.com"]
+        assert all_end(other) == ended
+        tell(one, other)
+        assert all_end(other) == ended, "as often as it is told"
+        assert not other.attempts.is_awaited(KEY)
+
+    def test_hundreds_that_end_at_once_are_all_told(self) -> None:
+        bounds = Bounds(100_000, 100_000_000, 6 * 86_400)
+        one, other = (Correlator(bounds, UTC, is_shared=True) for _ in range(2))
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        for number in range(300):
+            fail(one, recipient=f"r{number}@example.com")
+        tell(one, other)
+        ended = all_end(one)
+        value = one.exchange.export(KEY)
+        assert len(value) < LONGEST_VALUE
+        assert len(decode(value).ends) == 300
+        other.exchange.learn(KEY, decode(value), NOW)
+        assert all_end(other) == ended
 
     def test_it_is_no_first_attempt(self) -> None:
         """`attempt` was 1 in the bounce of one who had waited for days."""
