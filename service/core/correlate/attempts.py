@@ -59,14 +59,19 @@ class End:
     """Seen in all."""
     by: str
     """Event id of the line that said so; empty where it is not known."""
+    is_whole: bool
+    """That line ended all of the message, as an expiry, and names no recipient."""
     waiting: Waiting | None
-    """Only of a line that names no recipient, as an expiry: whoever gets it again has to know."""
+    """How he waited, as far as it is told."""
 
     # Written out as in `core.postfix.facts`: for the compiled core.
-    def __init__(self, name: bytes, attempts: int, by: str, waiting: Waiting | None) -> None:
+    def __init__(
+        self, name: bytes, attempts: int, by: str, is_whole: bool, waiting: Waiting | None
+    ) -> None:
         self.name = name
         self.attempts = attempts
         self.by = by
+        self.is_whole = is_whole
         self.waiting = waiting
 
 
@@ -222,21 +227,22 @@ class Attempts:
         """Whether that line, by its event id, ended somebody's waiting when it was here before."""
         return self._endings.left(line.encode()) is not None
 
-    def ends(self, key: bytes, names: list[bytes]) -> list[End]:
-        """Of those of them who waited a moment ago."""
+    def ends(self, key: bytes, names: list[bytes], is_gone: bool) -> list[End]:
+        """Of those of them who waited a moment ago. `is_gone`: the message is, so that only what
+        ended with all of it is told in full."""
         ends: list[End] = []
-        whole: dict[str, dict[bytes, Waiting]] = {}
+        ended_by: dict[str, dict[bytes, Waiting]] = {}
         for name in names:
             ended = self._left(key + NAME + name)
             if ended is None:
                 continue
             _, attempts, is_whole, by = ended[STAMP_BYTES:].decode().split(" ", 3)
             waiting = None
-            if is_whole == "1":
-                if by not in whole:
-                    whole[by] = {name_of(one.recipient): one for one in self._ended_by(by)}
-                waiting = whole[by].get(name)
-            ends.append(End(name, int(attempts), by, waiting))
+            if is_whole == "1" or not is_gone:
+                if by not in ended_by:
+                    ended_by[by] = {name_of(one.recipient): one for one in self._ended_by(by)}
+                waiting = ended_by[by].get(name)
+            ends.append(End(name, int(attempts), by, is_whole == "1", waiting))
         return ends
 
     def ended_elsewhere(self, key: bytes, ends: list[End], seconds: int) -> None:
@@ -244,13 +250,13 @@ class Attempts:
         it there: it gives the same then."""
         by_line: dict[str, list[Waiting]] = {}
         for end in ends:
-            waiting = self.waiting(key + NAME + end.name)
-            if waiting is None:
-                waiting = end.waiting
-            else:
-                waiting.attempts = max(waiting.attempts, end.attempts)
-                is_whole = end.waiting is not None
-                self._close(key + NAME + end.name, waiting, end.by, is_whole, seconds)
+            here, waiting = self.waiting(key + NAME + end.name), end.waiting
+            if here is not None:
+                # Who told it may have seen attempts that were missed here, or the other way round.
+                if waiting is None or (here.is_counted and not waiting.is_counted):
+                    waiting = here
+                    waiting.attempts = max(here.attempts, end.attempts)
+                self._close(key + NAME + end.name, waiting, end.by, end.is_whole, seconds)
             if waiting is not None and end.by:
                 by_line.setdefault(end.by, []).append(waiting)
         for by, ended in by_line.items():

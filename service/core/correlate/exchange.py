@@ -68,7 +68,7 @@ class Exchange:
         if queued is None:
             left = self._attempts.queued.left(key)
             names = [] if left is None else list(dict.fromkeys(names_of(left)))
-            return encode_gone(self._attempts.ends(key, names))
+            return encode_gone(self._attempts.ends(key, names, is_gone=True))
         known = self._messages.get(key)
         records = [] if known is None else records_of(known)
         waiting, ended = [], []
@@ -84,7 +84,7 @@ class Exchange:
             self._attempts.activation(key, None),
             waiting,
             ended,
-            self._attempts.ends(key, ended),
+            self._attempts.ends(key, ended, is_gone=False),
         )
 
     def learn(self, key: bytes, shared: Shared, seconds: int) -> bool:
@@ -94,7 +94,7 @@ class Exchange:
         if shared.is_gone:
             gone = self._attempts.queued.entries.get(key)
             for name in [] if gone is None else names_of(gone):
-                ends.setdefault(name, End(name, 0, "", None))
+                ends.setdefault(name, End(name, 0, "", False, None))
             self._attempts.ended_elsewhere(key, list(ends.values()), seconds)
             self._attempts.drop(key)
             return False
@@ -145,7 +145,7 @@ class Exchange:
         for recipient in shared.ended:
             name = name_of(recipient)
             told.add(name)
-            ends.setdefault(name, End(name, 0, "", None))
+            ends.setdefault(name, End(name, 0, "", False, None))
             if name not in listed and name not in ended_here:
                 names.append(name)
                 listed.add(name)

@@ -108,8 +108,8 @@ def decode(value: bytes) -> Shared:
         waiting=[Waiting(*values) for values in read.waiting],
         ended=read.ended,
         ends=[
-            End(name_of(name), attempts, by, None if waiting is None else Waiting(*waiting))
-            for name, attempts, by, waiting in read.ends
+            End(name_of(name), attempts, by, is_whole, waiting and Waiting(*waiting))
+            for name, attempts, by, is_whole, waiting in read.ends
         ],
         is_gone=read.gone,
         is_cut=read.cut,
@@ -119,7 +119,8 @@ def decode(value: bytes) -> Shared:
 def _packed_end(end: End) -> bytes:
     waiting = b"null" if end.waiting is None else pack(end.waiting)
     name = orjson.dumps(end.name.decode("utf-8", "replace"))
-    return b"[%b,%d,%b,%b]" % (name, end.attempts, orjson.dumps(end.by), waiting)
+    told = orjson.dumps((end.attempts, end.by, end.is_whole))
+    return b"[%b,%b,%b]" % (name, told[1:-1], waiting)
 
 
 def _fitting(parts: list[bytes], room: int) -> tuple[list[bytes], int]:
@@ -165,6 +166,7 @@ _End = tuple[
     _Address,
     _Count,
     Annotated[str, StringConstraints(max_length=_LONGEST_NAME)],
+    bool,
     _Recipient | None,
 ]
 

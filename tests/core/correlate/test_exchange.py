@@ -156,6 +156,31 @@ class TestLinesSentAgainElsewhere:
         assert all_end(other) == ended, "as often as it is told"
         assert not other.attempts.is_awaited(KEY)
 
+    def test_and_that_of_one_where_the_message_was_never_seen(self) -> None:
+        """Its bounce, which came to wait for no notice there, had no attempts or was the first."""
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        note(one, ACTIVE)
+        first = end(one, delivery(), AT + 300)
+        tell(one, other)
+        assert end(other, delivery(), AT + 300) == first
+        assert first is not None
+        assert (first.attempts, first.is_counted) == (2, True)
+
+    def test_what_was_missed_there_is_in_it(self) -> None:
+        """It was restarted from a snapshot, and told the response of the attempt before."""
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        tell(one, other)
+        fail(one, AT + 300, "missed")
+        ended = all_end(one)
+        one.close(QUEUE, KEY, NOW)
+        tell(one, other)
+        assert all_end(other) == ended
+        assert ended[0].last_id == "missed"
+
     def test_hundreds_that_end_at_once_are_all_told(self) -> None:
         bounds = Bounds(100_000, 100_000_000, 6 * 86_400)
         one, other = (Correlator(bounds, UTC, is_shared=True) for _ in range(2))
