@@ -68,9 +68,11 @@ class Exchange:
         if queued is None:
             left = self._attempts.queued.left(key)
             names = [] if left is None else list(dict.fromkeys(names_of(left)))
-            return encode_gone(self._attempts.ends(key, names, is_gone=True))
+            ends = self._attempts.ends(key, names, is_gone=True)
+            # All have ended, but their events may wait for the notice, and `removed` is to come.
+            known = self._messages.entries.get(key)
+            return encode_gone(ends, 0 if known is None else begun(known), _told(known))
         known = self._messages.get(key)
-        records = [] if known is None else records_of(known)
         waiting, ended = [], []
         for name in dict.fromkeys(names_of(queued)):
             packed = self._attempts.recipients.entries.get(key + NAME + name)
@@ -80,7 +82,7 @@ class Exchange:
                 waiting.append(packed[STAMP_BYTES:])
         return encode(
             begun(queued if known is None else known),
-            [record for record in records if kind_of(record) != ASKED_RECORD],
+            _told(known),
             self._attempts.activation(key, None),
             waiting,
             ended,
@@ -97,6 +99,8 @@ class Exchange:
                 ends.setdefault(name, End(name, 0, "", False, None))
             self._attempts.ended_elsewhere(key, list(ends.values()), seconds)
             self._attempts.drop(key)
+            if shared.records and not self.holds(key):
+                self._learn_records(key, None, shared, seconds)
             return False
         known = self._messages.entries.get(key)
         if known is not None and _is_other(known, shared):
@@ -172,6 +176,13 @@ class Exchange:
                 known += b"\n" + record
         self._messages.put(key, known)
         return any(kind_of(record) not in kinds | {ASKED_RECORD} for record in records_of(known))
+
+
+def _told(known: bytes | None) -> list[bytes]:
+    """The records of it that others should have."""
+    if known is None:
+        return []
+    return [record for record in records_of(known) if kind_of(record) != ASKED_RECORD]
 
 
 def _is_other(known: bytes, shared: Shared) -> bool:

@@ -31,7 +31,7 @@ _COUNT = 2**31
 GONE = orjson.dumps({"v": VERSION, "gone": True})
 """The message left the queue."""
 _TAIL = b',"ended":[%b],"waiting":[%b],"cut":%b,"ends":[%b]}'
-_GONE_TAIL = b',"ends":[%b]}'
+_GONE_TAIL = b',"begun":%d,"records":%b,"ends":[%b]}'
 
 
 @dataclass(slots=True)
@@ -52,9 +52,13 @@ class Shared:
     """It has more recipients than are told."""
 
 
-def encode_gone(ends: list[End]) -> bytes:
-    told, _ = _fitting(list(map(_packed_end, ends)), LONGEST_VALUE - 2 * len(GONE))
-    return GONE[:-1] + _GONE_TAIL % b",".join(told) if told else GONE
+def encode_gone(ends: list[End], begun: int, records: list[bytes]) -> bytes:
+    """`records`: none where the message was seen to be removed."""
+    told, _ = _fitting(list(map(_packed_end, ends)), LONGEST_VALUE // 2)
+    if not told:
+        return GONE
+    texts = [record.decode("utf-8", "replace") for record in records]
+    return GONE[:-1] + _GONE_TAIL % (begun, orjson.dumps(texts), b",".join(told))
 
 
 def tells_gone(value: bytes) -> bool:

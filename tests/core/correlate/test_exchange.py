@@ -150,6 +150,8 @@ class TestLinesSentAgainElsewhere:
         if is_removed:
             one.close(QUEUE, KEY, NOW)
         tell(one, other)
+        story = other.story(QUEUE, KEY)
+        assert is_removed or (story is not None and story.is_whole)
         assert [waiting.recipient for waiting in ended] == ["r@example.com", "b@example.com"]
         assert all_end(other) == ended
         tell(one, other)
