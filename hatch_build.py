@@ -71,6 +71,7 @@ COMPILED = (
     "entries.py",
     "fates.py",
     "jobs.py",
+    "leaving.py",
     "listeners/relp_speaker.py",
     "targets.py",
     "waitroom.py",

@@ -29,13 +29,14 @@ from service.core.correlate.trace import (
 from service.core.line import event_id
 from service.core.outcomes import Skip
 from service.core.postfix import parse_success, record_of
-from service.core.postfix.facts import Delivery, Record, Reject
+from service.core.postfix.facts import Delivery, Reject
 from service.core.postfix.result import Failure
 from service.core.syslog.message import SyslogMessage
 from service.correlation_config import CorrelationConfig
 from service.entries import line_of, safely, written
 from service.fates import Fates, is_expiry
 from service.jobs import Batch, Entry, Heard, Job, Outcome, Released
+from service.leaving import Leaving
 from service.targets import End, Part, Targets, may_be_part
 from service.waitroom import Waitroom
 from service.waitrooms import Waitrooms
@@ -82,13 +83,18 @@ class Correlation:
         self._rooms = rooms = Waitrooms(config.max_held, config.max_held_bytes)
         self._bounces = Bounces(config, zone, self.correlator, rooms, self._released)
         self._targets = Targets(config.alias_wait, zone, rooms, self._released, self._target_ended)
-        self._leaving: Waitroom[tuple[Entry, Queue, Record]] = Waitroom(config.removal_wait)
-        """Removals that wait for the last lines of deferred recipients."""
         self._foreign: Waitroom[Entry] = Waitroom(ASK_SECONDS)
         """Lines of messages that began elsewhere: they wait for what the others know."""
-        rooms.include(self._leaving, lambda key, now: self._let_leave(key))
-        rooms.include(self._foreign, self.learned)
         self._fates = Fates(self.correlator, zone, self._tell_others, self._targets.wait_on)
+        self._leaving = Leaving(
+            config.removal_wait,
+            zone,
+            rooms,
+            self._released,
+            self._fates.removed,
+            is_shared=sharing is not None,
+        )
+        rooms.include(self._foreign, self.learned)
 
     @property
     def held(self) -> int:
@@ -137,7 +143,7 @@ class Correlation:
             if key in self._targets:
                 self._targets.let_end(key)
             if key in self._leaving:
-                self._let_leave(key)
+                self._leaving.let_leave(key)
         news = self.correlator.hear(trace, batch.stamp)
         if news is None:
             return None
@@ -188,17 +194,16 @@ class Correlation:
         self._bounces.overdue(now)
         for key in self._foreign.overdue(now):
             self.learned(key, now)
-        for key in self._leaving.overdue(now):
-            self._let_leave(key)
+        self._leaving.overdue(now)
 
     def hurry(self) -> None:
         """Let go of what waits for a later line. With RELP all lines behind it wait, too, and the
         sender has sent nearly all it may: what had to come soon has come. But for the targets of
-        aliases, of which there may be slow ones: they wait on, with their lines answered."""
+        aliases, of which there may be slow ones, and what other receivers have to tell of a message
+        that left the queue: they wait on, with their lines answered."""
         self._targets.answer()
         self._bounces.let_everything_go()
-        while (key := self._leaving.oldest()) is not None:
-            self._let_leave(key)
+        self._leaving.hurry()
 
     def release_all(self, now: float) -> None:
         """Release everything."""
@@ -206,6 +211,7 @@ class Correlation:
             self.learned(key, now)
         self._targets.let_everything_end()  # first: of these, too, some wait for their notice then
         self.hurry()
+        self._leaving.let_everything_leave()
 
     def trim(self, seconds: int) -> None:
         """Keep the bounds of what is remembered."""
@@ -272,7 +278,7 @@ class Correlation:
             return Skip.NOT_A_FAILURE
         if record.daemon == _POSTSUPER:
             return self._fates.removed(entry, record, queue, key)
-        self._rooms.hold(self._leaving, key, (entry, queue, record), entry)
+        self._leaving.hold(key, entry, queue, record)
         return None
 
     def _reused(self, entry: Entry, queue: Queue, key: bytes) -> Outcome:
@@ -413,12 +419,6 @@ class Correlation:
         if trace[1] in self._targets:
             self._targets.let_end(trace[1])
         self._bounces.heard(trace, notice, batch)
-
-    def _let_leave(self, key: bytes) -> None:
-        for entry, queue, record in self._leaving.take(key):
-            outcome = safely(entry, self._zone, self._fates.removed, entry, record, queue, key)
-            if outcome is not None:
-                self._released.append((entry, outcome))
 
     # Other receivers
 

@@ -7,7 +7,7 @@ import pytest
 from nats.js.errors import NoKeysError, NotFoundError
 
 from tests import mail_traffic
-from tests.fleet import Found, Score, fleet, found, play, readable, score
+from tests.fleet import Found, Score, at_rest, fleet, found, play, readable, score
 from tests.mail_traffic import Host
 from tests.nats_server import client_of, real_nats
 
@@ -184,3 +184,45 @@ async def test_server_killed_and_back(tmp_path: Path) -> None:
         async with client_of(server) as client:
             what = await found(client)
     assert_exact(score(hosts, what), hosts)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_an_expiry_sent_again_to_another_receiver_gives_the_same_events(
+    tmp_path: Path, is_known: bool
+) -> None:
+    """Its sender had no answer when the connection broke. `is_known`: whether a line of the message
+    had been there before."""
+    header = "<22>2026-11-27T08:{}:00.000000+00:00 mx1.example.org postfix/"
+    first, retry, expiry = (header.format(minute) for minute in ("00", "05", "20"))
+    failed = "smtp[4]: 4ABCDE12F: to=<{}@example.com>, relay=none, delay=3, delays=0/0/3/0, "
+    failed += "dsn=4.4.1, status=deferred (timed out)"
+    active = "qmgr[3]: 4ABCDE12F: from=<s@example.net>, size=1, nrcpt=2 (queue active)"
+    begin = [
+        "smtpd[1]: 4ABCDE12F: client=mail.example.net[192.0.2.10]",
+        "cleanup[2]: 4ABCDE12F: message-id=<1@example.net>",
+    ]
+    attempt = [active, failed.format("a"), failed.format("b")]
+    expired = "qmgr[3]: 4ABCDE12F: from=<s@example.net>, status=expired, returned to sender"
+    removed = "qmgr[3]: 4ABCDE12F: removed"
+    last = [f"{expiry}{line}".encode() for line in (expired, removed)]
+    async with real_nats(tmp_path) as server:
+        async with fleet(tmp_path, [server.url]) as members:
+            await readable(members)
+            one, other = members
+            await one.send("mx1", [f"{first}{line}".encode() for line in [*begin, *attempt]])
+            await at_rest(members)
+            second = other if is_known else one
+            await second.send("mx1", [f"{retry}{line}".encode() for line in attempt])
+            await at_rest(members)
+            for member in (one, other):
+                await member.send("mx1", last)
+                await at_rest(members)
+                await member.reaches("held_lines", 0)  # the bounces, for a notice
+                member.leave("mx1")
+            for member in members:
+                await member.receiver.settled()
+        async with client_of(server) as client:
+            what = await found(client)
+    assert {key[2] for key in what.bounced} == {"a@example.com", "b@example.com"}
+    for told in (what.bounced, what.resolved):
+        assert [[event.attempt for event in events] for events in told.values()] == [[2], [2]]

@@ -5,6 +5,7 @@ bucket that stays silent is not asked for a while.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -62,6 +63,8 @@ class Questions:
         self._to_ask: dict[bytes, str] = {}
         """Keys of the bucket by those of the correlator."""
         self._has_to_ask = asyncio.Event()
+        self._was_looked_at = asyncio.Event()
+        """Or it was waited for long enough."""
         self._asked: dict[int, _Question] = {}
         self._last_token = 0
         self._silent = 0
@@ -89,20 +92,31 @@ class Questions:
     def looked(self) -> None:
         """The bucket has just been looked at: what was silent before that does not count."""
         self._silent = 0
+        self._was_looked_at.set()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             await self._has_to_ask.wait()
+            deadline = self._loop.time() + self._config.ask_timeout
+            if not self._was_looked_at.is_set():
+                await self._first_look(deadline)
             self._has_to_ask.clear()
             wanted, self._to_ask = self._to_ask, {}
-            deadline = self._loop.time() + self._config.ask_timeout
             for key, name in wanted.items():
                 refusal = await self._put_question(name, key, deadline)
                 if refusal is not None:
                     self._answer(_Question(key, name, deadline), refusal)
             obey_cancellation()
             self._sweep_later()
+
+    async def _first_look(self, deadline: float) -> None:
+        """Who was just started has lines before he has a connection: whose host sent on to him at
+        once would be known nothing of."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._was_looked_at.wait()
+        self._was_looked_at.set()
 
     async def _put_question(self, name: str, key: bytes, deadline: float) -> Answered | None:
         """None: the answer comes later."""

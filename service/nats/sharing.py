@@ -29,7 +29,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from service.core.correlate.correlator import Correlator
-from service.core.correlate.shared import GONE, LONGEST_VALUE, decode
+from service.core.correlate.shared import LONGEST_VALUE, decode, tells_gone
 from service.core.correlate.trace import Queue, prefix_of
 from service.nats.bucket import subject_of
 from service.nats.bucket_watch import BucketWatch
@@ -186,7 +186,7 @@ class BucketSharing:
         queue, _, queue_id = name.rpartition(".")
         key = self._prefix(queue) + queue_id.encode()
         if not self._exchange.holds(key):
-            if value != GONE and self._exchange.has_left(key):
+            if not tells_gone(value) and self._exchange.has_left(key):
                 self._news.tell(key, name)  # it was written when that was not known there
             self._recent.add(key, value, self._loop.time())
             self.heard[Heard.NOT_HELD] += 1

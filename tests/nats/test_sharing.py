@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 from service.core.correlate.correlator import Correlator
 from service.core.correlate.memory import Bounds
+from service.core.correlate.shared import tells_gone
 from service.core.correlate.trace import queue_of
 from service.core.postfix.facts import Delivery
 from service.nats.news import Written
@@ -88,7 +89,7 @@ async def stored(client: Client) -> Any:
 async def gone(client: Client) -> None:
     """Told last of the message; JetStream stores it a moment after the server has it."""
     async with asyncio.timeout(10):
-        while (await stored(client)).data != b'{"v":1,"gone":true}':
+        while not tells_gone((await stored(client)).data or b""):
             pass
 
 
@@ -102,6 +103,33 @@ async def test_one_tells_and_another_asks(tmp_path: Path) -> None:
         assert other.correlator.attempts.is_awaited(KEY)
         await other.answered(QUEUE.key("0000000F"))
         assert other.sharing.answered[Answered.MISSING] == 1
+
+
+async def test_who_was_just_started_asks_as_soon_as_it_can(tmp_path: Path) -> None:
+    """Its first lines came before its connection, and nobody was asked of them."""
+    async with real_nats(tmp_path) as server, receiver(server) as one:
+        one.defer()
+        await until(lambda: one.sharing.written[Written.PUT])
+        await one.sharing.client.flush()  # type: ignore[union-attr]
+        made = Receiver(ask_timeout=0.9)
+        made.sharing.ask(QUEUE, KEY)
+        async with receiver(server, made) as other:
+            await until(lambda: other.learned)
+            assert other.sharing.answered[Answered.FOUND] == 1
+            assert other.correlator.attempts.is_awaited(KEY)
+
+
+async def test_but_waits_for_that_only_once() -> None:
+    one = Receiver(ask_timeout=0.05)
+    running = asyncio.create_task(one.sharing.run())
+    await one.answered(KEY)
+    one.sharing.ask(QUEUE, KEY)
+    await asyncio.sleep(0)  # it is woken
+    await asyncio.sleep(0)
+    assert one.learned == [KEY, KEY]
+    assert one.sharing.answered[Answered.UNAVAILABLE] == 2
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def test_news_that_are_there_before_the_bucket_are_told_once_it_is(tmp_path: Path) -> None:

@@ -57,6 +57,31 @@ class Attempt:
         self.is_news = is_news
 
 
+@dataclass(slots=True, init=False)
+class End:
+    """Of a recipient who waited."""
+
+    name: bytes
+    attempts: int
+    """Seen in all."""
+    by: str
+    """Event id of the line that said so; empty where it is not known."""
+    is_whole: bool
+    """That line ended all of the message, as an expiry, and names no recipient."""
+    waiting: Waiting | None
+    """How he waited, as far as it is told."""
+
+    # Written out as in `core.postfix.facts`: for the compiled core.
+    def __init__(
+        self, name: bytes, attempts: int, by: str, is_whole: bool, waiting: Waiting | None
+    ) -> None:
+        self.name = name
+        self.attempts = attempts
+        self.by = by
+        self.is_whole = is_whole
+        self.waiting = waiting
+
+
 class Attempts:
     def __init__(self, bounds: Bounds, messages: Memory) -> None:
         """`messages`: the record sets."""
@@ -111,7 +136,7 @@ class Attempts:
                 provider_code=None,
             )
             # One that has ended is not waited for again: this is an older line, sent again.
-            is_news = ended is None or at > float(ended[STAMP_BYTES:])
+            is_news = ended is None or at > float(ended[STAMP_BYTES:].partition(b" ")[0])
             return Attempt(waiting, 1 if is_counted else None, is_news)
         is_news = waiting.last_id != event_id
         if is_news:
@@ -183,7 +208,7 @@ class Attempts:
             waiting = self.waiting(key_of(key, name))
             if waiting is not None and waiting.last_deferred <= at:
                 waiting.attempts += _is_another(waiting, self.activation(key, None), at)
-                self._end(key, [waiting], by, seconds)
+                self._end(key, [waiting], by, False, seconds)
                 return waiting
         again = self._ended_by(by)
         return again[0] if again else None
@@ -200,7 +225,7 @@ class Attempts:
             all_ended = [one for one in found if one is not None and one.last_deferred <= at]
         if not all_ended:
             return self._ended_by(by)
-        self._end(key, all_ended, by, seconds)
+        self._end(key, all_ended, by, True, seconds)
         if not self.is_awaited(key):
             self.queued.close(key, seconds)
         return all_ended
@@ -208,6 +233,45 @@ class Attempts:
     def is_end_of_any(self, line: str) -> bool:
         """Whether that line, by its event id, ended somebody's waiting when it was here before."""
         return self._endings.left(line.encode()) is not None
+
+    def ends(self, key: bytes, names: list[bytes], is_gone: bool) -> list[End]:
+        """Of those of them who waited a moment ago. `is_gone`: the message is, so that only what
+        ended with all of it is told in full."""
+        ends: list[End] = []
+        ended_by: dict[str, dict[bytes, Waiting]] = {}
+        for name in names:
+            ended = self._left(key + NAME + name)
+            if ended is None:
+                continue
+            _, attempts, is_whole, by = ended[STAMP_BYTES:].decode().split(" ", 3)
+            waiting = None
+            if is_whole == "1" or not is_gone:
+                if by not in ended_by:
+                    ended_by[by] = {name_of(one.recipient): one for one in self._ended_by(by)}
+                waiting = ended_by[by].get(name)
+            ends.append(End(name, int(attempts), by, is_whole == "1", waiting))
+        return ends
+
+    def ended_elsewhere(self, key: bytes, ends: list[End], seconds: int) -> None:
+        """Another receiver saw it. The line may come here yet, sent again by who had no answer to
+        it there: it gives the same then."""
+        by_line: dict[str, list[Waiting]] = {}
+        for end in ends:
+            here, waiting = self.waiting(key + NAME + end.name), end.waiting
+            if here is not None:
+                # Who told it may have seen attempts that were missed here, or the other way round.
+                if waiting is None or (here.is_counted and not waiting.is_counted):
+                    waiting = here
+                    waiting.attempts = max(here.attempts, end.attempts)
+                self._close(key + NAME + end.name, waiting, end.by, end.is_whole, seconds)
+            if waiting is not None and end.by:
+                by_line.setdefault(end.by, []).append(waiting)
+        for by, ended in by_line.items():
+            before = self._ended_by(by)
+            known = {waiting.recipient for waiting in before}
+            news = [waiting for waiting in ended if waiting.recipient not in known]
+            if news:
+                self._remember_ending(by, before + news, seconds)
 
     def has_ended(self, key: bytes, recipient: str) -> bool:
         """Whether he waited, and that is over."""
@@ -321,14 +385,21 @@ class Attempts:
 
     # Recipients, by their keys
 
-    def _end(self, key: bytes, ended: list[Waiting], by: str, seconds: int) -> None:
-        stamp = self._stamp(seconds)
+    def _end(self, key: bytes, ended: list[Waiting], by: str, is_whole: bool, seconds: int) -> None:
         for waiting in ended:
-            its_key = key_of(key, waiting.recipient)
-            self.recipients.put(its_key, stamp + b"%a" % waiting.last_deferred)
-            self.recipients.close(its_key, seconds)
+            self._close(key_of(key, waiting.recipient), waiting, by, is_whole, seconds)
+        self._remember_ending(by, ended, seconds)
+
+    def _close(
+        self, its_key: bytes, waiting: Waiting, by: str, is_whole: bool, seconds: int
+    ) -> None:
+        told = b"%a %d %d %b" % (waiting.last_deferred, waiting.attempts, is_whole, by.encode())
+        self.recipients.put(its_key, self._stamp(seconds) + told)
+        self.recipients.close(its_key, seconds)
+
+    def _remember_ending(self, by: str, ended: list[Waiting], seconds: int) -> None:
         name = by.encode()
-        self._endings.renew(name, stamp + b"\n".join(map(pack, ended)))
+        self._endings.renew(name, self._stamp(seconds) + b"\n".join(map(pack, ended)))
         self._endings.close(name, seconds)
 
     def _ended_by(self, line: str) -> list[Waiting]:
@@ -338,7 +409,7 @@ class Attempts:
 
     def _left(self, its_key: bytes) -> bytes | None:
         """Of a recipient that does not wait any more, as far as known: when it ended, in
-        `STAMP_BYTES`, and the Unix time when it was last deferred."""
+        `STAMP_BYTES`; the Unix time when it was last deferred, and what `ends` gives."""
         return self.recipients.left(its_key)
 
     def _is_first(self, key: bytes, ended: bytes | None, story: Story | None) -> bool:

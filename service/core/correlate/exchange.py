@@ -5,7 +5,7 @@ others may know more. To take over what another tells is the same whether it com
 behind what came after it.
 """
 
-from service.core.correlate.attempts import Attempts
+from service.core.correlate.attempts import Attempts, End
 from service.core.correlate.memory import STAMP_BYTES, Memory, begun, stamp_of
 from service.core.correlate.queued import NAME, name_of, names_of
 from service.core.correlate.records import (
@@ -23,7 +23,7 @@ from service.core.correlate.records import (
     kind_of,
     records_of,
 )
-from service.core.correlate.shared import GONE, Shared, encode
+from service.core.correlate.shared import Shared, encode, encode_gone
 from service.core.correlate.waiting import Waiting, pack
 
 
@@ -67,9 +67,13 @@ class Exchange:
         """What others should know of a message that has, or had, deferred recipients."""
         queued = self._attempts.queued.entries.get(key)
         if queued is None:
-            return GONE
+            left = self._attempts.queued.left(key)
+            names = [] if left is None else list(dict.fromkeys(names_of(left)))
+            ends = self._attempts.ends(key, names, is_gone=True)
+            # All have ended, but their events may wait for the notice, and `removed` is to come.
+            known = self._messages.entries.get(key)
+            return encode_gone(ends, 0 if known is None else begun(known), _told(known))
         known = self._messages.get(key)
-        records = [] if known is None else records_of(known)
         waiting, ended = [], []
         for name in dict.fromkeys(names_of(queued)):
             packed = self._attempts.recipients.entries.get(key + NAME + name)
@@ -79,17 +83,25 @@ class Exchange:
                 waiting.append(packed[STAMP_BYTES:])
         return encode(
             begun(queued if known is None else known),
-            [record for record in records if kind_of(record) != ASKED_RECORD],
+            _told(known),
             self._attempts.activation(key, None),
             waiting,
             ended,
+            self._attempts.ends(key, ended, is_gone=False),
         )
 
     def learn(self, key: bytes, shared: Shared, seconds: int) -> bool:
         """Take over what another receiver tells. It may come late, twice, or in another order than
         it was written. True: more is known here than it tells."""
+        ends = {end.name: end for end in shared.ends}
         if shared.is_gone:
+            gone = self._attempts.queued.entries.get(key)
+            for name in [] if gone is None else names_of(gone):
+                ends.setdefault(name, End(name, 0, "", False, None))
+            self._attempts.ended_elsewhere(key, list(ends.values()), seconds)
             self._attempts.drop(key)
+            if shared.records and not self.holds(key):
+                self._learn_records(key, None, shared, seconds)
             return False
         known = self._messages.entries.get(key)
         if known is not None and _is_other(known, shared):
@@ -138,10 +150,11 @@ class Exchange:
         for recipient in shared.ended:
             name = name_of(recipient)
             told.add(name)
-            self._attempts.recipients.discard(key + NAME + name)
+            ends.setdefault(name, End(name, 0, "", False, None))
             if name not in listed and name not in ended_here:
                 names.append(name)
                 listed.add(name)
+        self._attempts.ended_elsewhere(key, list(ends.values()), seconds)
         if not names:
             return left is not None
         self._attempts.queued.renew(key, b"%b%d\n%b" % (stamp, activations, NAME.join(names)))
@@ -164,6 +177,13 @@ class Exchange:
                 known += b"\n" + record
         self._messages.put(key, known)
         return any(kind_of(record) not in kinds | {ASKED_RECORD} for record in records_of(known))
+
+
+def _told(known: bytes | None) -> list[bytes]:
+    """The records of it that others should have."""
+    if known is None:
+        return []
+    return [record for record in records_of(known) if kind_of(record) != ASKED_RECORD]
 
 
 def _is_other(known: bytes, shared: Shared) -> bool:

@@ -12,7 +12,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from schemas.fields import EnhancedCode, Ordinal, SmtpCode, Status, Word
-from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting
+from service.core.correlate.attempts import End
+from service.core.correlate.queued import name_of
+from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack
 
 VERSION = 1
 LONGEST_VALUE = 262_144
@@ -29,7 +31,8 @@ _COUNT = 2**31
 
 GONE = orjson.dumps({"v": VERSION, "gone": True})
 """The message left the queue."""
-_TAIL = b',"ended":[%b],"waiting":[%b],"cut":%b}'
+_TAIL = b',"ended":[%b],"waiting":[%b],"cut":%b,"ends":[%b]}'
+_GONE_TAIL = b',"begun":%d,"records":%b,"ends":[%b]}'
 
 
 @dataclass(slots=True)
@@ -42,14 +45,34 @@ class Shared:
     waiting: list[Waiting]
     ended: list[str]
     """Recipients that were deferred and have reached their end."""
+    ends: list[End]
+    """Of those that reached it a moment ago, and of the message's where it is gone."""
     is_gone: bool
     """The message left the queue."""
     is_cut: bool
     """It has more recipients than are told."""
 
 
+def encode_gone(ends: list[End], begun: int, records: list[bytes]) -> bytes:
+    """`records`: none where the message was seen to be removed."""
+    told, _ = _fitting(list(map(_packed_end, ends)), LONGEST_VALUE // 2)
+    if not told:
+        return GONE
+    texts = [record.decode("utf-8", "replace") for record in records]
+    return GONE[:-1] + _GONE_TAIL % (begun, orjson.dumps(texts), b",".join(told))
+
+
+def tells_gone(value: bytes) -> bool:
+    return value.startswith(GONE[:-1])
+
+
 def encode(
-    begun: int, records: list[bytes], activations: int, waiting: list[bytes], ended: list[bytes]
+    begun: int,
+    records: list[bytes],
+    activations: int,
+    waiting: list[bytes],
+    ended: list[bytes],
+    ends: list[End],
 ) -> bytes:
     """At most `LONGEST_VALUE` bytes; recipients beyond that are left out. `waiting`: packed;
     `ended`: names."""
@@ -66,7 +89,13 @@ def encode(
     names = [orjson.dumps(name.decode("utf-8", "replace")) for name in ended]
     told_names, room = _fitting(names, room)
     is_cut = len(told) < len(waiting) or len(told_names) < len(names)
-    tail = (b",".join(told_names), b",".join(told), b"true" if is_cut else b"false")
+    told_ends, _ = _fitting(list(map(_packed_end, ends)), room)
+    tail = (
+        b",".join(told_names),
+        b",".join(told),
+        b"true" if is_cut else b"false",
+        b",".join(told_ends),
+    )
     return head[:-1] + _TAIL % tail
 
 
@@ -83,9 +112,20 @@ def decode(value: bytes) -> Shared:
         activations=read.activations,
         waiting=[Waiting(*values) for values in read.waiting],
         ended=read.ended,
+        ends=[
+            End(name_of(name), attempts, by, is_whole, waiting and Waiting(*waiting))
+            for name, attempts, by, is_whole, waiting in read.ends
+        ],
         is_gone=read.gone,
         is_cut=read.cut,
     )
+
+
+def _packed_end(end: End) -> bytes:
+    waiting = b"null" if end.waiting is None else pack(end.waiting)
+    name = orjson.dumps(end.name.decode("utf-8", "replace"))
+    told = orjson.dumps((end.attempts, end.by, end.is_whole))
+    return b"[%b,%b,%b]" % (name, told[1:-1], waiting)
 
 
 def _fitting(parts: list[bytes], room: int) -> tuple[list[bytes], int]:
@@ -127,6 +167,14 @@ _Recipient = tuple[
     Annotated[str, StringConstraints(max_length=_LONGEST_NAME)] | None,
 ]
 
+_End = tuple[
+    _Address,
+    _Count,
+    Annotated[str, StringConstraints(max_length=_LONGEST_NAME)],
+    bool,
+    _Recipient | None,
+]
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(extra="ignore")
@@ -137,6 +185,7 @@ class _Value(BaseModel):
     records: Annotated[list[_Record], Field(max_length=_LONGEST_RECORDS)] = []
     activations: _Count = 0
     ended: list[_Address] = []
+    ends: list[_End] = []
     waiting: list[_Recipient] = []
     cut: bool = False
 

@@ -1,12 +1,16 @@
 """What a receiver tells of a message, and what another makes of it."""
 
 from dataclasses import asdict
+from datetime import UTC
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.correlate.shared import GONE, LONGEST_VALUE, decode
+from service.core.correlate.correlator import Correlator
+from service.core.correlate.memory import Bounds
+from service.core.correlate.shared import GONE, LONGEST_VALUE, decode, tells_gone
 from service.core.correlate.trace import prefix_of, queue_of
 from tests.core.correlate.receivers import (
     ACTIVE,
@@ -47,7 +51,7 @@ class TestRoundTrip:
         tell(one, other)
         assert end(one, delivery(), AT + 1) is not None
         tell(one, other)
-        assert end(other, delivery(), AT + 1) is None
+        assert end(other, delivery(), AT + 2) is None, "by another line"
         assert [waiting.recipient for waiting in all_end(other)] == ["b@example.com"]
 
     def test_what_has_ended_does_not_come_back(self) -> None:
@@ -74,7 +78,7 @@ class TestRoundTrip:
         here.exchange.doubt(NOW)
         assert here.exchange.learn(KEY, decode(old_news), NOW), "the bucket must be told"
         assert not here.attempts.is_awaited(KEY)
-        assert here.exchange.export(KEY) == GONE
+        assert tells_gone(here.exchange.export(KEY))
         assert here.attempts.all_ended(KEY, inf, "removed", NOW) == []
 
     def test_but_one_who_waits_elsewhere_still_does(self) -> None:
@@ -94,9 +98,144 @@ class TestRoundTrip:
         tell(one, other)
         all_end(one)
         one.close(QUEUE, KEY, NOW)
-        assert one.exchange.export(KEY) == GONE
+        assert tells_gone(one.exchange.export(KEY))
         assert not tell(one, other)
         assert not other.attempts.is_awaited(KEY)
+
+
+class TestLinesSentAgainElsewhere:
+    """Their sender had no answer when its connection broke, and the first receiver has told what
+    they meant to it."""
+
+    def test_an_end_is_the_same_there(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        fail(one, recipient="b@example.com")
+        tell(one, other)
+        note(one, ACTIVE)
+        first = end(one, delivery(), AT + 300)
+        assert first is not None
+        assert first.attempts == 2
+        tell(one, other)
+        assert end(other, delivery(), AT + 300) == first
+
+    @pytest.mark.parametrize("is_removed", [False, True])
+    def test_so_is_the_end_of_all(self, is_removed: bool) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        fail(one, recipient="b@example.com")
+        fail(one, recipient="c@example.com")
+        tell(one, other)
+        end(one, delivery("c@example.com"), AT + 1)
+        ended = all_end(one)
+        assert len(ended) == 2
+        if is_removed:
+            one.close(QUEUE, KEY, NOW)
+        tell(one, other)
+        assert all_end(other) == ended
+        assert all_end(other) == ended, "as often as it comes"
+
+    @pytest.mark.parametrize("is_removed", [False, True])
+    def test_so_it_is_where_the_message_was_never_seen(self, is_removed: bool) -> None:
+        """The line of an expiry does not say whose it is."""
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        fail(one, recipient="b@example.com")
+        fail(one, recipient="c@example.com")
+        end(one, delivery("c@example.com"), AT + 1)
+        ended = all_end(one)
+        if is_removed:
+            one.close(QUEUE, KEY, NOW)
+        tell(one, other)
+        story = other.story(QUEUE, KEY)
+        assert is_removed or (story is not None and story.is_whole)
+        assert [waiting.recipient for waiting in ended] == ["r@example.com", "b@example.com"]
+        assert all_end(other) == ended
+        tell(one, other)
+        assert all_end(other) == ended, "as often as it is told"
+        assert not other.attempts.is_awaited(KEY)
+
+    def test_and_that_of_one_where_the_message_was_never_seen(self) -> None:
+        """Its bounce, which came to wait for no notice there, had no attempts or was the first."""
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        note(one, ACTIVE)
+        first = end(one, delivery(), AT + 300)
+        tell(one, other)
+        assert end(other, delivery(), AT + 300) == first
+        assert first is not None
+        assert (first.attempts, first.is_counted) == (2, True)
+
+    def test_what_was_missed_there_is_in_it(self) -> None:
+        """It was restarted from a snapshot, and told the response of the attempt before."""
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        tell(one, other)
+        fail(one, AT + 300, "missed")
+        ended = all_end(one)
+        one.close(QUEUE, KEY, NOW)
+        tell(one, other)
+        assert all_end(other) == ended
+        assert ended[0].last_id == "missed"
+
+    def test_hundreds_that_end_at_once_are_all_told(self) -> None:
+        bounds = Bounds(100_000, 100_000_000, 6 * 86_400)
+        one, other = (Correlator(bounds, UTC, is_shared=True) for _ in range(2))
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        for number in range(300):
+            fail(one, recipient=f"r{number}@example.com")
+        tell(one, other)
+        ended = all_end(one)
+        value = one.exchange.export(KEY)
+        assert len(value) < LONGEST_VALUE
+        assert len(decode(value).ends) == 300
+        other.exchange.learn(KEY, decode(value), NOW)
+        assert all_end(other) == ended
+
+    def test_it_is_no_first_attempt(self) -> None:
+        """`attempt` was 1 in the bounce of one who had waited for days."""
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        tell(one, other)
+        decoded = decode(GONE)  # of a receiver that does not tell by which line
+        assert not decoded.ends
+        other.exchange.learn(KEY, decoded, NOW + 300)
+        story = other.story(QUEUE, KEY)
+        assert not other.attempts.is_first_attempt(KEY, story, delivery())
+        assert end(other, delivery(), AT + 300) is None
+
+    def test_nor_is_a_deferral_waited_for_again(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        tell(one, other)
+        all_end(one)
+        one.close(QUEUE, KEY, NOW)
+        other.exchange.learn(KEY, decode(one.exchange.export(KEY)), NOW + 300)
+        story = other.story(QUEUE, KEY)
+        attempt = other.attempts.deferred(KEY, story, delivery(), AT, "id")
+        assert attempt is not None
+        assert not attempt.is_news
+        assert attempt.number is None
+
+    def test_another_message_of_that_id_begins_anew(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        tell(one, other)
+        all_end(one)
+        one.close(QUEUE, KEY, NOW)
+        tell(one, other)
+        client = CLIENT.replace("192.0.2.10", "192.0.2.11")
+        note(other, client, MESSAGE_ID, ACTIVE, at=NOW + 900)
+        story = other.story(QUEUE, KEY)
+        assert other.attempts.is_first_attempt(KEY, story, delivery())
 
     def test_a_host_is_the_same_however_it_is_spelled(self) -> None:
         assert queue_of("MX1.example.org", "postfix") == QUEUE
