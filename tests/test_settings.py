@@ -161,7 +161,15 @@ class TestProblems:
             ("[nats.stream]\nreplica = 3",
              "nats.stream.replica: unknown setting; did you mean replicas?"),
             ("[log]\nqqqq = 3", "log.qqqq: unknown setting; known here: level"),
-            ('udp = "127.0.0.1:5"', "udp: Input should be"),
+            ('udp = "127.0.0.1:5"', "udp: is a table; name a setting of it, as udp.listen"),
+            ('[nats]\nstream = "X"', "nats.stream: is a table; name a setting of it"),
+            ('[tcp]\nlisten = ["127.0.0.1:1", "127.0.0.1:1"]',
+             "tcp.listen: 127.0.0.1:1 stands there twice"),
+            ('[tcp]\nlisten = ["127.0.0.1:1"]\n[relp]\nlisten = ["127.0.0.1:1"]',
+             "relp.listen: tcp.listen has 127.0.0.1:1 already"),
+            ('[tcp]\nlisten = ["127.0.0.1:9514"]',
+             "http.listen: tcp.listen has 127.0.0.1:9514 already"),
+            ('[udp]\nlisten = ["[::1]:1", "[0::1]:1"]', "udp.listen: [0::1]:1 stands there twice"),
             ('[tcp]\nlisten = ["5514"]', "tcp.listen.0: '5514' is not HOST:PORT"),
             ('[tcp]\nlisten = ["127.0.0.1:1", "::1:5514"]',
              "tcp.listen.1: '::1:5514': write an IPv6"),
@@ -204,7 +212,12 @@ class TestProblems:
             ("MAILFAULT_PORT", "MAILFAULT_PORT: unknown setting"),
             ("MAILFAULT_NATS__WINDWO", "nats.windwo: unknown setting; did you mean window?"),
             ("MAILFAULT_DATA_DIR__X", "MAILFAULT_DATA_DIR__X: data_dir is not a table"),
-            ("MAILFAULT_NATS", "nats: Input should be"),
+            ("MAILFAULT_NATS", "nats: is a table; name a setting of it, as nats.servers"),
+            ("MAILFAULT_TCP_LISTEN", "; did you mean MAILFAULT_TCP__LISTEN?"),
+            ("MAILFAULT_NATS_STREAM__NAME", "; did you mean MAILFAULT_NATS__STREAM__NAME?"),
+            ("MAILFAULT_RELP_TLS_CERT_FILE", "; did you mean MAILFAULT_RELP_TLS__CERT_FILE?"),
+            ("MAILFAULT_DATA__DIR", "; did you mean MAILFAULT_DATA_DIR?"),
+            ("MAILFAULT_CONFG", "MAILFAULT_CONFG: unknown setting; did you mean CONFIG?"),
         ],
     )
     def test_in_the_environment(
@@ -213,6 +226,10 @@ class TestProblems:
         monkeypatch.setenv(variable, "1")
         (problem,) = problems()
         assert told in problem
+
+    def test_a_stream_and_datagrams_may_have_one_port(self, tmp_path: Path) -> None:
+        address = '"127.0.0.1:9514"'
+        load(toml(tmp_path, f"[udp]\nlisten = [{address}]\n[http]\nlisten = {address}"))
 
     def test_what_kubernetes_says_of_a_service_named_mailfault_is_no_setting(
         self, monkeypatch: pytest.MonkeyPatch

@@ -4,8 +4,10 @@ import json
 
 import typer
 
-from service.cli.configuration import ConfigFile, check_files, load
+from service.cli.configuration import ConfigFile, check_files, fail, load
 from service.cli.terminal import quiet_pipe
+from service.nats.config import CredentialsError
+from service.settings import ConfigError
 
 
 def check_config(
@@ -20,5 +22,9 @@ def check_config(
     """
     settings = load(config, {})
     check_files(settings)
+    try:  # `serve` does not refuse them: it reads them anew at each attempt to connect
+        settings.nats.credentials()
+    except CredentialsError as error:
+        fail(ConfigError([str(error)]))
     with quiet_pipe():
         typer.echo(json.dumps(settings.model_dump(mode="json"), indent=2))

@@ -8,6 +8,7 @@ import pytest
 from service.cli.configuration import nested
 from tests.cli.run import run, run_process
 from tests.listeners.certificates import make
+from tests.nats.identities import Identity
 
 
 def test_what_is_in_force(tmp_path: Path) -> None:
@@ -34,7 +35,6 @@ def test_defaults() -> None:
     [
         {"MAILFAULT_NATS__TOKEN": "hush"},
         {"MAILFAULT_NATS__USER": "anna", "MAILFAULT_NATS__PASSWORD": "hush"},
-        {"MAILFAULT_NATS__NKEY_SEED": "hush"},
         {"MAILFAULT_NATS__SERVERS": "nats://anna:hush@h:4222"},
     ],
     ids=lambda variables: next(iter(variables)),
@@ -44,6 +44,17 @@ def test_secrets_are_hidden(variables: dict[str, str]) -> None:
     assert done.returncode == 0
     assert b"hush" not in done.stdout + done.stderr
     assert b"***" in done.stdout
+
+
+def test_a_seed_is_hidden_whether_it_is_one_or_not() -> None:
+    seed = Identity().seed
+    done = run("check-config", MAILFAULT_NATS__NKEY_SEED=seed)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["nats"]["nkey_seed"] == "**********"
+    assert seed.encode() not in done.stdout + done.stderr
+    done = run("check-config", MAILFAULT_NATS__NKEY_SEED="hush")
+    assert done.returncode == 78
+    assert b"hush" not in done.stdout + done.stderr
 
 
 def test_the_name_of_a_secrets_file_is_no_secret(tmp_path: Path) -> None:
@@ -119,6 +130,26 @@ category = "mailbox_full"
 scope = "recipient"
 source = "our runbook"
 """
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"MAILFAULT_NATS__CREDS_FILE": "/gone"}, b"nats.creds_file: /gone: No such file"),
+        ({"MAILFAULT_NATS__TOKEN_FILE": "/gone"}, b"nats.token_file: /gone: No such file"),
+        (
+            {"MAILFAULT_NATS__SERVERS": "tls://h:4222", "MAILFAULT_NATS__CA_FILE": "/gone"},
+            b"nats.ca_file: /gone: No such file",
+        ),
+    ],
+    ids=lambda value: next(reversed(value)) if isinstance(value, dict) else None,
+)
+def test_credentials_for_nats_are_looked_into(variables: dict[str, str], told: bytes) -> None:
+    """They were in force, and wanted only at the first attempt to connect."""
+    done = run("check-config", settings=variables)
+    assert done.returncode == 78
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"configuration: " + told)
 
 
 def test_rules_files_are_looked_into(tmp_path: Path) -> None:
