@@ -1,12 +1,14 @@
 """`mailfault check-config`: the effective configuration without secrets, or 78 and why."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from service.cli.configuration import nested
-from tests.cli.run import run, run_process
+from tests.cli.run import MAILFAULT, environment, run, run_process
 from tests.listeners.certificates import make
 from tests.nats.identities import Identity
 
@@ -103,6 +105,22 @@ def test_a_missing_file() -> None:
     done = run("check-config", "--config", "/nowhere.toml")
     assert done.returncode == 78
     assert b"/nowhere.toml: cannot be read: No such file" in done.stderr
+
+
+def test_a_file_that_may_not_be_read_is_bad_configuration_too(tmp_path: Path) -> None:
+    """It was wrong usage (2), and with `MAILFAULT_CONFIG` it was not."""
+    file = tmp_path / "c.toml"
+    file.write_text("")
+    file.chmod(0)
+    as_others = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*as_others, *MAILFAULT, "check-config", "--config", file],
+        capture_output=True,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 78
+    assert done.stderr == f"configuration: {file}: cannot be read: Permission denied\n".encode()
 
 
 def test_certificates_are_looked_into(tmp_path: Path) -> None:
