@@ -298,6 +298,8 @@ def _problem(item: Any) -> str:
         return f"{path}: unknown setting{nearest(str(item['loc'][-1]), _keys(item['loc'][:-1]))}"
     if item["type"] == "model_type":  # pydantic speaks of dictionaries and of our classes
         return f"{path}: is a table; name a setting of it, as {path}.{_keys(item['loc'])[0]}"
+    if item["type"] == "path_type":
+        return f"{path}: is a path, as '/var/lib/mailfault'"
     message = str(item["msg"]).removeprefix("Value error, ")
     return f"{path}: {message}"
 
