@@ -141,7 +141,10 @@ def load(
     problems += clashes({"udp.listen": listens.pop("udp.listen")})
     problems += clashes({**listens, "http.listen": [settings.http.listen]})
     if inherited is not None:
+        unheard = [name for name in TLS_TABLES if not tables[name].listen]
         problems += inherited.join(tables)
+        for name in unheard:
+            problems += _not_fit_to_listen(settings, name)
     if problems:
         raise ConfigError(problems)
     if not any(table.listen for table in tables.values()):
@@ -149,6 +152,16 @@ def load(
         settings.tcp.listen.append(DEFAULT_LISTEN)
         settings.relp.listen.append(DEFAULT_LISTEN_RELP)
     return settings
+
+
+def _not_fit_to_listen(settings: Settings, name: str) -> Iterator[str]:
+    """Of a TLS listener that was none before a socket was handed over for it."""
+    table: TlsStreamConfig = getattr(settings, name)
+    try:
+        if table.listen:
+            table.check_to_listen()
+    except ValueError as error:
+        yield f"{name}: {error}"
 
 
 def prepare_tls(settings: Settings) -> dict[str, Identity]:

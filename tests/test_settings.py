@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from service.core.classify import builtin_classifier
+from service.listeners.inherited import InheritedSockets
 from service.settings import ConfigError, Settings, fixed, load, prepare
+from service.systemd.sockets import NamedSocket
 
 
 @pytest.fixture(autouse=True)
@@ -325,3 +328,36 @@ def test_secrets_from_files(tmp_path: Path) -> None:
     file.write_text("hush\n")
     nats = load(options={"nats": {"user": "u", "password_file": str(file)}}).nats
     assert nats.credentials() == {"user": "u", "password": "hush"}
+
+
+class TestSocketsHandedOver:
+    """What is wrong in a TLS table was not told where a socket unit listens for it: with names in
+    `permitted_peers` and the default `auth_mode`, whoever had a certificate could send."""
+
+    CERTIFICATE = '[tls]\ncert_file = "/c"\nkey_file = "/k"\n'
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("", "cert_file and key_file are needed to listen"),
+            (CERTIFICATE, "ca_file is needed with auth_mode x509/certvalid"),
+            (CERTIFICATE + 'ca_file = "/a"\npermitted_peers = ["mx1.example.net"]',
+             "permitted_peers means nothing with auth_mode x509/certvalid"),
+            (CERTIFICATE + 'ca_file = "/a"\nauth_mode = "x509/name"',
+             "permitted_peers is needed with auth_mode x509/name"),
+        ],
+    )  # fmt: skip
+    def test_a_tls_table_has_to_fit(self, tmp_path: Path, text: str, told: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            inherited = InheritedSockets([NamedSocket("tls", sock)])
+            with pytest.raises(ConfigError) as caught:
+                load(toml(tmp_path, text), inherited=inherited)
+        (problem,) = caught.value.problems
+        assert problem.startswith(f"tls: {told}")
+
+    def test_one_that_fits_listens_there(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            inherited = InheritedSockets([NamedSocket("tls", sock)])
+            file = toml(tmp_path, self.CERTIFICATE + 'auth_mode = "anon"')
+            host, port = sock.getsockname()
+            assert load(file, inherited=inherited).tls.listen == [f"{host}:{port}"]
