@@ -164,6 +164,24 @@ def _not_fit_to_listen(settings: Settings, name: str) -> Iterator[str]:
         yield f"{name}: {error}"
 
 
+def check_tls_of_socket_units(settings: Settings) -> None:
+    """Of tables with a certificate and no address: a socket unit may listen for them, which only
+    `serve` is told. Raises `ConfigError`."""
+    problems = []
+    for name in TLS_TABLES:
+        table: TlsStreamConfig = getattr(settings, name)
+        try:
+            if table.cert_file is not None and not table.listen:
+                table.check_to_listen()
+                tls_context.prepare(table)
+        except tls_context.TlsError as error:
+            problems.append(f"{name}.{error}")
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise ConfigError(problems)
+
+
 def prepare_tls(settings: Settings) -> dict[str, Identity]:
     """From the files that the tables of TLS listeners name. Raises `ConfigError`."""
     prepared, problems = {}, []

@@ -7,7 +7,7 @@ import typer
 from service.cli.configuration import ConfigFile, check_files, fail, load
 from service.cli.terminal import quiet_pipe
 from service.nats.config import CredentialsError
-from service.settings import ConfigError
+from service.settings import ConfigError, check_tls_of_socket_units
 
 
 def check_config(
@@ -22,6 +22,10 @@ def check_config(
     """
     settings = load(config, {})
     check_files(settings)
+    try:
+        check_tls_of_socket_units(settings)
+    except ConfigError as error:
+        fail(error)
     try:  # `serve` does not refuse them: it reads them anew at each attempt to connect
         settings.nats.credentials()
     except CredentialsError as error:

@@ -150,6 +150,26 @@ source = "our runbook"
 """
 
 
+def test_certificates_are_looked_into_where_a_socket_unit_listens(tmp_path: Path) -> None:
+    """`check-config` found nothing wrong with them, and the service did not start."""
+    server = make(tmp_path, "receiver.example.net")
+    settings = {
+        "MAILFAULT_TLS__CERT_FILE": str(server.cert_file),
+        "MAILFAULT_TLS__KEY_FILE": str(server.key_file),
+        "MAILFAULT_TLS__PERMITTED_PEERS": "mx1.example.net",
+        "MAILFAULT_TLS__CA_FILE": str(server.cert_file),
+    }
+    done = run("check-config", settings=settings)
+    assert done.returncode == 78
+    told = b"configuration: tls: permitted_peers means nothing with auth_mode x509/certvalid\n"
+    assert done.stderr == told
+    settings["MAILFAULT_TLS__AUTH_MODE"] = "x509/name"
+    assert run("check-config", settings=settings).returncode == 0
+    done = run("check-config", settings={**settings, "MAILFAULT_TLS__KEY_FILE": "/gone.key"})
+    assert done.returncode == 78
+    assert done.stderr == b"configuration: tls.key_file: /gone.key: No such file or directory\n"
+
+
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
