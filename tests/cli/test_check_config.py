@@ -49,14 +49,11 @@ def test_secrets_are_hidden(variables: dict[str, str]) -> None:
 
 
 def test_a_seed_is_hidden_whether_it_is_one_or_not() -> None:
-    seed = Identity().seed
-    done = run("check-config", MAILFAULT_NATS__NKEY_SEED=seed)
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["nats"]["nkey_seed"] == "**********"
-    assert seed.encode() not in done.stdout + done.stderr
-    done = run("check-config", MAILFAULT_NATS__NKEY_SEED="hush")
-    assert done.returncode == 78
-    assert b"hush" not in done.stdout + done.stderr
+    for seed in (Identity().seed, "hush"):
+        done = run("check-config", MAILFAULT_NATS__NKEY_SEED=seed)
+        assert done.returncode == 0
+        assert json.loads(done.stdout)["nats"]["nkey_seed"] == "**********"
+        assert seed.encode() not in done.stdout + done.stderr
 
 
 def test_the_name_of_a_secrets_file_is_no_secret(tmp_path: Path) -> None:
@@ -183,11 +180,12 @@ def test_certificates_are_looked_into_where_a_socket_unit_listens(tmp_path: Path
     ids=lambda value: next(reversed(value)) if isinstance(value, dict) else None,
 )
 def test_credentials_for_nats_are_looked_into(variables: dict[str, str], told: bytes) -> None:
-    """They were in force, and wanted only at the first attempt to connect."""
+    """They were wanted only at the first attempt to connect. No refusal: where a configuration is
+    looked into before it is rolled out, they may not be."""
     done = run("check-config", settings=variables)
-    assert done.returncode == 78
-    assert done.stdout == b""
-    assert done.stderr.startswith(b"configuration: " + told)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["nats"]
+    assert done.stderr.startswith(b"warning: " + told)
 
 
 def test_rules_files_are_looked_into(tmp_path: Path) -> None:
