@@ -1,8 +1,13 @@
 """`HOST:PORT` as users write it."""
 
+import re
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
+
+_LIKE_AN_IP_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}|.*:.*", re.ASCII | re.DOTALL)
+"""No name looks so: one of four numbers would be asked of the DNS at each start, and of no use."""
 
 
 def split_address(value: str) -> tuple[str, int]:
@@ -14,6 +19,11 @@ def split_address(value: str) -> tuple[str, int]:
         raise ValueError(f"{value!r}: write an IPv6 address in brackets, as [::1]:5514")
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
         raise ValueError(f"{value!r} is not HOST:PORT, as 127.0.0.1:5514 or [::1]:5514")
+    if _LIKE_AN_IP_ADDRESS.fullmatch(host):
+        try:
+            ip_address(host)
+        except ValueError:
+            raise ValueError(f"{value!r}: {host!r} is no IP address") from None
     return host, int(port)
 
 

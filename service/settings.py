@@ -7,7 +7,7 @@ defaults. Unknown keys are errors that name the nearest known key.
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +26,7 @@ from service.core.privacy import Privacy
 from service.core.spelling import nearest
 from service.correlation_config import CorrelationConfig
 from service.listeners import tls_context
+from service.listeners.clashes import clashes
 from service.listeners.inherited import TABLES, InheritedSockets
 from service.listeners.relp_config import RelpConfig, RelpTlsConfig
 from service.listeners.tcp import TcpConfig
@@ -136,8 +137,14 @@ def load(
         problems += [_problem(item) for item in items]
         raise ConfigError(problems, is_usage=is_usage) from None
     tables = {name: getattr(settings, name) for name in TABLES.values()}
+    listens = {f"{name}.listen": table.listen for name, table in tables.items()}
+    problems += clashes({"udp.listen": listens.pop("udp.listen")})
+    problems += clashes({**listens, "http.listen": [settings.http.listen]})
     if inherited is not None:
+        unheard = [name for name in TLS_TABLES if not tables[name].listen]
         problems += inherited.join(tables)
+        for name in unheard:
+            problems += _not_fit_to_listen(settings, name)
     if problems:
         raise ConfigError(problems)
     if not any(table.listen for table in tables.values()):
@@ -145,6 +152,34 @@ def load(
         settings.tcp.listen.append(DEFAULT_LISTEN)
         settings.relp.listen.append(DEFAULT_LISTEN_RELP)
     return settings
+
+
+def _not_fit_to_listen(settings: Settings, name: str) -> Iterator[str]:
+    """Of a TLS listener that was none before a socket was handed over for it."""
+    table: TlsStreamConfig = getattr(settings, name)
+    try:
+        if table.listen:
+            table.check_to_listen()
+    except ValueError as error:
+        yield f"{name}: {error}"
+
+
+def check_tls_of_socket_units(settings: Settings) -> None:
+    """Of tables with a certificate and no address: a socket unit may listen for them, which only
+    `serve` is told. Raises `ConfigError`."""
+    problems = []
+    for name in TLS_TABLES:
+        table: TlsStreamConfig = getattr(settings, name)
+        try:
+            if table.cert_file is not None and not table.listen:
+                table.check_to_listen()
+                tls_context.prepare(table)
+        except tls_context.TlsError as error:
+            problems.append(f"{name}.{error}")
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise ConfigError(problems)
 
 
 def prepare_tls(settings: Settings) -> dict[str, Identity]:
@@ -242,7 +277,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 def _unknown_variables() -> list[str]:
     """pydantic-settings looks up the names it knows; a misspelt one would be silently ignored."""
-    known = [name.upper() for name in Settings.model_fields]
+    known = [name.upper() for name in (*Settings.model_fields, "config")]
     problems = []
     for variable, value in os.environ.items():
         if not variable.startswith(ENV_PREFIX) or variable == CONFIG_VARIABLE:
@@ -250,11 +285,30 @@ def _unknown_variables() -> list[str]:
         top, _, below = variable.removeprefix(ENV_PREFIX).partition("__")
         if top not in known:
             if not _SERVICE_LINK.fullmatch(f"{variable}={value}"):
-                hint = nearest(top, known)
+                hint = _with_two_underscores(variable) or nearest(top, known)
                 problems.append(f"environment variable {variable}: unknown setting{hint}")
         elif below and not _keys((top.lower(),)):
             problems.append(f"environment variable {variable}: {top.lower()} is not a table")
     return problems
+
+
+def _with_two_underscores(variable: str) -> str:
+    """A hint where `MAILFAULT_TCP_LISTEN` stands for `MAILFAULT_TCP__LISTEN`."""
+    for path in _paths(Settings):
+        meant = ENV_PREFIX + "__".join(path).upper()
+        if meant.replace("__", "_") == variable.replace("__", "_"):
+            return f"; did you mean {meant}?"
+    return ""
+
+
+def _paths(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    """Of all settings: tables are divided from what is in them."""
+    for name, field in model.model_fields.items():
+        below = field.annotation
+        if isinstance(below, type) and issubclass(below, BaseModel):
+            yield from ((name, *path) for path in _paths(below))
+        else:
+            yield (name,)
 
 
 def _is_given(options: Mapping[str, Any], path: tuple[Any, ...]) -> bool:
@@ -273,6 +327,10 @@ def _problem(item: Any) -> str:
     path = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{path}: unknown setting{nearest(str(item['loc'][-1]), _keys(item['loc'][:-1]))}"
+    if item["type"] == "model_type":  # pydantic speaks of dictionaries and of our classes
+        return f"{path}: is a table; name a setting of it, as {path}.{_keys(item['loc'])[0]}"
+    if item["type"] == "path_type":
+        return f"{path}: is a path, as '/var/lib/mailfault'"
     message = str(item["msg"]).removeprefix("Value error, ")
     return f"{path}: {message}"
 

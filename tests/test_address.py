@@ -34,6 +34,15 @@ def test_bad(text: str) -> None:
         split_address(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["300.1.2.3:5514", "10.0.0.256:1", "10.0.0.010:1", "[::g]:5514", "[1:2]:1"]
+)
+def test_what_looks_like_an_ip_address_and_is_none(text: str) -> None:
+    """It was taken for a name, and found out when the receiver started."""
+    with pytest.raises(ValueError, match="is no IP address"):
+        split_address(text)
+
+
 @pytest.mark.parametrize("text", ["::1:5514", "fe80::1", "[::1", "[::1]x:5", "a:b:1"])
 def test_ipv6_without_brackets(text: str) -> None:
     with pytest.raises(ValueError, match="brackets"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from service.core.classify import builtin_classifier
+from service.listeners.inherited import InheritedSockets
 from service.settings import ConfigError, Settings, fixed, load, prepare
+from service.systemd.sockets import NamedSocket
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +164,15 @@ class TestProblems:
             ("[nats.stream]\nreplica = 3",
              "nats.stream.replica: unknown setting; did you mean replicas?"),
             ("[log]\nqqqq = 3", "log.qqqq: unknown setting; known here: level"),
-            ('udp = "127.0.0.1:5"', "udp: Input should be"),
+            ('udp = "127.0.0.1:5"', "udp: is a table; name a setting of it, as udp.listen"),
+            ('[nats]\nstream = "X"', "nats.stream: is a table; name a setting of it"),
+            ('[tcp]\nlisten = ["127.0.0.1:1", "127.0.0.1:1"]',
+             "tcp.listen: 127.0.0.1:1 stands there twice"),
+            ('[tcp]\nlisten = ["127.0.0.1:1"]\n[relp]\nlisten = ["127.0.0.1:1"]',
+             "relp.listen: tcp.listen has 127.0.0.1:1 already"),
+            ('[tcp]\nlisten = ["127.0.0.1:9514"]',
+             "http.listen: tcp.listen has 127.0.0.1:9514 already"),
+            ('[udp]\nlisten = ["[::1]:1", "[0::1]:1"]', "udp.listen: [0::1]:1 stands there twice"),
             ('[tcp]\nlisten = ["5514"]', "tcp.listen.0: '5514' is not HOST:PORT"),
             ('[tcp]\nlisten = ["127.0.0.1:1", "::1:5514"]',
              "tcp.listen.1: '::1:5514': write an IPv6"),
@@ -174,6 +185,9 @@ class TestProblems:
             ('[nats]\nsubject_prefix = "a b"', "nats.subject_prefix: "),
             ('[nats]\nuser = "u"', "nats: "),
             ('[nats]\ntoken = "t"\ntoken_file = "/t"', "nats: give either token or token_file"),
+            ('[sharing]\nenabled = "yes please"',
+             "sharing.enabled: is one of auto, true and false"),
+            ("data_dir = 5", "data_dir: is a path, as '/var/lib/mailfault'"),
             ("[queue]\nmax_events = 0", "queue.max_events: Input should be greater than or equal"),
             ("[tcp]\nmax_frame_bytes = 100", "tcp.max_frame_bytes: "),
             ('[log]\nlevel = "loud"', "log.level: Input should be 'debug', 'info'"),
@@ -204,7 +218,12 @@ class TestProblems:
             ("MAILFAULT_PORT", "MAILFAULT_PORT: unknown setting"),
             ("MAILFAULT_NATS__WINDWO", "nats.windwo: unknown setting; did you mean window?"),
             ("MAILFAULT_DATA_DIR__X", "MAILFAULT_DATA_DIR__X: data_dir is not a table"),
-            ("MAILFAULT_NATS", "nats: Input should be"),
+            ("MAILFAULT_NATS", "nats: is a table; name a setting of it, as nats.servers"),
+            ("MAILFAULT_TCP_LISTEN", "; did you mean MAILFAULT_TCP__LISTEN?"),
+            ("MAILFAULT_NATS_STREAM__NAME", "; did you mean MAILFAULT_NATS__STREAM__NAME?"),
+            ("MAILFAULT_RELP_TLS_CERT_FILE", "; did you mean MAILFAULT_RELP_TLS__CERT_FILE?"),
+            ("MAILFAULT_DATA__DIR", "; did you mean MAILFAULT_DATA_DIR?"),
+            ("MAILFAULT_CONFG", "MAILFAULT_CONFG: unknown setting; did you mean CONFIG?"),
         ],
     )
     def test_in_the_environment(
@@ -213,6 +232,10 @@ class TestProblems:
         monkeypatch.setenv(variable, "1")
         (problem,) = problems()
         assert told in problem
+
+    def test_a_stream_and_datagrams_may_have_one_port(self, tmp_path: Path) -> None:
+        address = '"127.0.0.1:9514"'
+        load(toml(tmp_path, f"[udp]\nlisten = [{address}]\n[http]\nlisten = {address}"))
 
     def test_what_kubernetes_says_of_a_service_named_mailfault_is_no_setting(
         self, monkeypatch: pytest.MonkeyPatch
@@ -305,3 +328,36 @@ def test_secrets_from_files(tmp_path: Path) -> None:
     file.write_text("hush\n")
     nats = load(options={"nats": {"user": "u", "password_file": str(file)}}).nats
     assert nats.credentials() == {"user": "u", "password": "hush"}
+
+
+class TestSocketsHandedOver:
+    """What is wrong in a TLS table was not told where a socket unit listens for it: with names in
+    `permitted_peers` and the default `auth_mode`, whoever had a certificate could send."""
+
+    CERTIFICATE = '[tls]\ncert_file = "/c"\nkey_file = "/k"\n'
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("", "cert_file and key_file are needed to listen"),
+            (CERTIFICATE, "ca_file is needed with auth_mode x509/certvalid"),
+            (CERTIFICATE + 'ca_file = "/a"\npermitted_peers = ["mx1.example.net"]',
+             "permitted_peers means nothing with auth_mode x509/certvalid"),
+            (CERTIFICATE + 'ca_file = "/a"\nauth_mode = "x509/name"',
+             "permitted_peers is needed with auth_mode x509/name"),
+        ],
+    )  # fmt: skip
+    def test_a_tls_table_has_to_fit(self, tmp_path: Path, text: str, told: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            inherited = InheritedSockets([NamedSocket("tls", sock)])
+            with pytest.raises(ConfigError) as caught:
+                load(toml(tmp_path, text), inherited=inherited)
+        (problem,) = caught.value.problems
+        assert problem.startswith(f"tls: {told}")
+
+    def test_one_that_fits_listens_there(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            inherited = InheritedSockets([NamedSocket("tls", sock)])
+            file = toml(tmp_path, self.CERTIFICATE + 'auth_mode = "anon"')
+            host, port = sock.getsockname()
+            assert load(file, inherited=inherited).tls.listen == [f"{host}:{port}"]

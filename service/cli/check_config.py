@@ -4,8 +4,10 @@ import json
 
 import typer
 
-from service.cli.configuration import ConfigFile, check_files, load
+from service.cli.configuration import ConfigFile, check_files, fail, load
 from service.cli.terminal import quiet_pipe
+from service.nats.config import CredentialsError
+from service.settings import ConfigError, check_tls_of_socket_units
 
 
 def check_config(
@@ -20,5 +22,14 @@ def check_config(
     """
     settings = load(config, {})
     check_files(settings)
+    try:
+        check_tls_of_socket_units(settings)
+    except ConfigError as error:
+        fail(error)
+    try:
+        settings.nats.credentials()
+    except CredentialsError as error:
+        # No refusal: they may be of another machine, and `serve` reads them at each attempt anew.
+        typer.echo(f"warning: {error}", err=True)
     with quiet_pipe():
         typer.echo(json.dumps(settings.model_dump(mode="json"), indent=2))

@@ -30,7 +30,13 @@ NatsServers = Annotated[
     ),
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="TOML configuration file.")
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML configuration file.",
+        readable=False,  # not typer's check: one that cannot be read is 78, as one that is missing
+    ),
 ]
 
 PATIENCE = 1e6

@@ -14,11 +14,17 @@ _OUTSIDE_STRINGS = re.compile(r"[\t\n\r]")
 """Space between the tokens of a JSON text: inside its strings these are escaped (RFC 8259 7)."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """rich would end the program with 1, as if it had failed: who prints knows better."""
+        raise  # the `BrokenPipeError` for which it asks
+
+
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     """Styled on a terminal only, and nowhere with NO_COLOR (no-color.org): no bold either, which
     rich would keep."""
     plain = {"color_system": None} if os.environ.get("NO_COLOR") else {}
-    return Console(stderr=stderr, soft_wrap=soft_wrap, highlight=False, **plain)  # type: ignore[arg-type]
+    return _Console(stderr=stderr, soft_wrap=soft_wrap, highlight=False, **plain)  # type: ignore[arg-type]
 
 
 def printable(text: str) -> str:

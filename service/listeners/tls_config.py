@@ -48,8 +48,13 @@ class TlsStreamConfig(StreamConfig):
             raise ValueError("give key_password or key_password_file, not both")
         for peer in self.permitted_peers:
             self._check_peer(peer)
-        if not self.listen:
-            return self
+        if self.listen:
+            self.check_to_listen()
+        return self
+
+    def check_to_listen(self) -> None:
+        """What must be there, and what must not, where somebody listens; a socket that was handed
+        over may do so without `listen`. Raises `ValueError`."""
         if self.cert_file is None or self.key_file is None:
             raise ValueError("cert_file and key_file are needed to listen")
         needs_ca = self.auth_mode in ("x509/certvalid", "x509/name")
@@ -64,7 +69,6 @@ class TlsStreamConfig(StreamConfig):
             raise ValueError(f"permitted_peers is needed with auth_mode {self.auth_mode}")
         if not names_peers and self.permitted_peers:
             raise ValueError(f"permitted_peers means nothing with auth_mode {self.auth_mode}")
-        return self
 
     def _check_peer(self, peer: str) -> None:
         if peers.is_fingerprint(peer):

@@ -1,8 +1,24 @@
 """What the receivers of a fleet tell each other, and within which bounds."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+
+def _told_once(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """pydantic tells what is wrong by each part of a union."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("is one of auto, true and false") from None
 
 
 class SharingConfig(BaseModel):
@@ -10,7 +26,7 @@ class SharingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    enabled: Literal["auto"] | bool = Field(
+    enabled: Annotated[Literal["auto"] | bool, WrapValidator(_told_once)] = Field(
         "auto",
         description="Share what is known of deferred messages with other receivers. `auto`: where "
         "`nats.servers` are named.",

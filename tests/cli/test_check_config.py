@@ -1,13 +1,16 @@
 """`mailfault check-config`: the effective configuration without secrets, or 78 and why."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from service.cli.configuration import nested
-from tests.cli.run import run, run_process
+from tests.cli.run import MAILFAULT, environment, run, run_process
 from tests.listeners.certificates import make
+from tests.nats.identities import Identity
 
 
 def test_what_is_in_force(tmp_path: Path) -> None:
@@ -34,7 +37,6 @@ def test_defaults() -> None:
     [
         {"MAILFAULT_NATS__TOKEN": "hush"},
         {"MAILFAULT_NATS__USER": "anna", "MAILFAULT_NATS__PASSWORD": "hush"},
-        {"MAILFAULT_NATS__NKEY_SEED": "hush"},
         {"MAILFAULT_NATS__SERVERS": "nats://anna:hush@h:4222"},
     ],
     ids=lambda variables: next(iter(variables)),
@@ -44,6 +46,14 @@ def test_secrets_are_hidden(variables: dict[str, str]) -> None:
     assert done.returncode == 0
     assert b"hush" not in done.stdout + done.stderr
     assert b"***" in done.stdout
+
+
+def test_a_seed_is_hidden_whether_it_is_one_or_not() -> None:
+    for seed in (Identity().seed, "hush"):
+        done = run("check-config", MAILFAULT_NATS__NKEY_SEED=seed)
+        assert done.returncode == 0
+        assert json.loads(done.stdout)["nats"]["nkey_seed"] == "**********"
+        assert seed.encode() not in done.stdout + done.stderr
 
 
 def test_the_name_of_a_secrets_file_is_no_secret(tmp_path: Path) -> None:
@@ -94,6 +104,22 @@ def test_a_missing_file() -> None:
     assert b"/nowhere.toml: cannot be read: No such file" in done.stderr
 
 
+def test_a_file_that_may_not_be_read_is_bad_configuration_too(tmp_path: Path) -> None:
+    """It was wrong usage (2), and with `MAILFAULT_CONFIG` it was not."""
+    file = tmp_path / "c.toml"
+    file.write_text("")
+    file.chmod(0)
+    as_others = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*as_others, *MAILFAULT, "check-config", "--config", file],
+        capture_output=True,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 78
+    assert done.stderr == f"configuration: {file}: cannot be read: Permission denied\n".encode()
+
+
 def test_certificates_are_looked_into(tmp_path: Path) -> None:
     server = make(tmp_path, "receiver.example.net")
     settings = {
@@ -119,6 +145,47 @@ category = "mailbox_full"
 scope = "recipient"
 source = "our runbook"
 """
+
+
+def test_certificates_are_looked_into_where_a_socket_unit_listens(tmp_path: Path) -> None:
+    """`check-config` found nothing wrong with them, and the service did not start."""
+    server = make(tmp_path, "receiver.example.net")
+    settings = {
+        "MAILFAULT_TLS__CERT_FILE": str(server.cert_file),
+        "MAILFAULT_TLS__KEY_FILE": str(server.key_file),
+        "MAILFAULT_TLS__PERMITTED_PEERS": "mx1.example.net",
+        "MAILFAULT_TLS__CA_FILE": str(server.cert_file),
+    }
+    done = run("check-config", settings=settings)
+    assert done.returncode == 78
+    told = b"configuration: tls: permitted_peers means nothing with auth_mode x509/certvalid\n"
+    assert done.stderr == told
+    settings["MAILFAULT_TLS__AUTH_MODE"] = "x509/name"
+    assert run("check-config", settings=settings).returncode == 0
+    done = run("check-config", settings={**settings, "MAILFAULT_TLS__KEY_FILE": "/gone.key"})
+    assert done.returncode == 78
+    assert done.stderr == b"configuration: tls.key_file: /gone.key: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"MAILFAULT_NATS__CREDS_FILE": "/gone"}, b"nats.creds_file: /gone: No such file"),
+        ({"MAILFAULT_NATS__TOKEN_FILE": "/gone"}, b"nats.token_file: /gone: No such file"),
+        (
+            {"MAILFAULT_NATS__SERVERS": "tls://h:4222", "MAILFAULT_NATS__CA_FILE": "/gone"},
+            b"nats.ca_file: /gone: No such file",
+        ),
+    ],
+    ids=lambda value: next(reversed(value)) if isinstance(value, dict) else None,
+)
+def test_credentials_for_nats_are_looked_into(variables: dict[str, str], told: bytes) -> None:
+    """They were wanted only at the first attempt to connect. No refusal: where a configuration is
+    looked into before it is rolled out, they may not be."""
+    done = run("check-config", settings=variables)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["nats"]
+    assert done.stderr.startswith(b"warning: " + told)
 
 
 def test_rules_files_are_looked_into(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ inet_protocols = ipv4
 alias_maps =
 alias_database =
 MAIN
+# And a receiver, as docs/install.md has it.
+install -D -m 0644 "$checkout/deploy/systemd/mailfault.toml" /etc/mailfault/mailfault.toml
 cp "$work/mail.log" /var/log/mail.log
 gzip --stdout "$work/mail.log" >/var/log/mail.log.2.gz
 
