@@ -33,11 +33,14 @@ def comparisons(lines: int) -> list[Comparison]:
     """Of what acknowledgements to the sender cost, and of what correlation does."""
     tcp = Scenario(lines)
     relp = replace(tcp, transport="relp")
+    hosts = tcp.hosts
+    tcps, relps = (replace(one, connections=hosts) for one in (tcp, relp))
     # What sharing costs is a measurement of its own (`benchmarks.sharing`).
     told = replace(tcp, sharing=False)
     alone = replace(told, correlation=False)
     return [
-        Comparison("RELP beside TCP", tcp, relp, ("tcp", "relp"), 1 / 3),
+        Comparison(f"RELP beside TCP, of {hosts} hosts", tcps, relps, ("tcp", "relp"), 1 / 3),
+        Comparison("RELP beside TCP, over one connection", tcp, relp, ("tcp", "relp"), 1 / 3),
         Comparison("Correlation and outcomes beside none", alone, told, ("none", "all"), 1 / 4),
     ]
 

@@ -26,6 +26,8 @@ class Counts:
     published: Mapping[str, int] = field(default_factory=dict)
     resends: int = 0
     in_flight: int = 0
+    held: int = 0
+    """Lines that wait for another one: some of them are counted already, and yet to give events."""
     lag: Mapping[float, float] = field(default_factory=dict)
     """Upper bound of a bucket in seconds: events up to it."""
 
@@ -84,6 +86,7 @@ def read_counts(page: str) -> Counts:
         events=labelled["type"],
         published=labelled["result"],
         resends=int(sums["publish_resends_total"]),
+        held=int(sums["held_lines"]),
         in_flight=int(sums["in_flight"]),
         lag=lag,
     )

@@ -192,8 +192,8 @@ async def settled_counts(http: tuple[str, int], lines: int) -> Counts:
     """Once all lines are accounted for and all events answered, or nothing changes any more."""
     counts, changed = await scrape(http), time.monotonic()
     while time.monotonic() - changed < _SETTLE_SECONDS:
-        seen = counts.received + counts.kernel_drops
-        if seen >= lines and counts.settled == sum(counts.events.values()):
+        is_all_seen = counts.received + counts.kernel_drops >= lines and not counts.held
+        if is_all_seen and counts.settled == sum(counts.events.values()):
             break
         await asyncio.sleep(0.1)
         last, counts = counts, await scrape(http)

@@ -26,13 +26,14 @@ class Scenario:
     queue: Queue = "own"
     """Of omrelp."""
     connections: int = 1
-    """Of TCP without a rate: at most so many, each with the lines of some hosts."""
+    """Of TCP and RELP without a rate: at most so many, each with the lines of some hosts."""
 
     @property
     def name(self) -> str:
         pace = f" at {self.rate:,.0f}/s" if self.rate else ""
+        links = f" over {self.connections} connections" if self.connections > 1 else ""
         alone = "" if self.correlation else " alone"
-        return f"{self.transport} {self.failures:.0%}{pace}{alone}"
+        return f"{self.transport} {self.failures:.0%}{pace}{links}{alone}"
 
     @property
     def environment(self) -> dict[str, str]:

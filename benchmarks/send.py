@@ -142,16 +142,23 @@ def send_udp(address: tuple[str, int], lines: Sequence[bytes], rate: float) -> S
 
 def send_relp(
     address: tuple[str, int],
-    lines: Sequence[bytes],
+    parts: Sequence[Sequence[bytes]],
     window: int = WINDOW,
     rate: float | None = None,
 ) -> Sent:
-    """Until each line is acknowledged."""
-    bare = [line[:-1] for line in lines]
-    sender = RelpSender([address], bare, window, rate)
+    """Each part over a connection of its own, until each line is acknowledged. `rate`: of each."""
+    senders = [RelpSender([address], [line[:-1] for line in part], window, rate) for part in parts]
+    lines = sum(map(len, parts))
+    size = sum(len(line) - 1 for part in parts for line in part)
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for sender in senders:
+                tasks.create_task(sender.run())
+
     began = time.time()
-    asyncio.run(sender.run())
-    return Sent(len(bare), sum(map(len, bare)), began, time.time())
+    asyncio.run(run())
+    return Sent(lines, size, began, time.time())
 
 
 def restamp(line: bytes) -> bytes:
@@ -199,7 +206,10 @@ def main() -> None:
         "--rate", type=float, help="lines a second; as fast as possible if not given"
     )
     parser.add_argument(
-        "--connections", type=int, default=1, help="of --tcp, as fast as possible: a host has one"
+        "--connections",
+        type=int,
+        default=1,
+        help="of --tcp and --relp, as fast as possible: a host has one",
     )
     parser.add_argument("--restamp", action="store_true", help="stamp paced lines as they are sent")
     parser.add_argument("file", type=Path)
@@ -210,7 +220,9 @@ def main() -> None:
             parser.error("--udp needs --rate: nothing holds a datagram back")
         sent = send_udp(given.udp, lines_of(data), given.rate)
     elif given.relp:
-        sent = send_relp(given.relp, lines_of(data), given.window, given.rate)
+        lines = lines_of(data)
+        parts = by_host(lines, given.connections) if given.connections > 1 else [lines]
+        sent = send_relp(given.relp, parts, given.window, given.rate)
     elif given.rate and given.tcp:
         lines = lines_of(data)
         sent = send_tcp_paced(given.tcp, lines, given.rate, restamp if given.restamp else None)
