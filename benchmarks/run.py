@@ -1,4 +1,4 @@
-"""Measure the service: `python -m benchmarks.run` (what `make bench` does), about two minutes.
+"""Measure the service: `python -m benchmarks.run` (what `make bench` does), about three minutes.
 
     python -m benchmarks.run --quick                                  # a tenth of it
     python -m benchmarks.run --lines 1000000 --failures 0.2 --repeat 5

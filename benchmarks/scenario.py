@@ -56,7 +56,7 @@ PLAN = (
     Scenario(300_000, transport="octet-counted"),
     Scenario(150_000, rate=10_000),
 )
-"""`make bench`: about two minutes."""
+"""`make bench`: about three minutes, with what is compared."""
 
 BESIDE_LINES = 600_000
 BESIDE_TURNS = 3
