@@ -18,16 +18,22 @@ def line_of(entry: Entry, zone: tzinfo) -> Line:
         message = parse_message(entry.raw, received_at=batch.written_at, zone=zone)
         if message is None:  # not so, or it would not have told of a message
             message = SyslogMessage("", batch.received_at, "received", None, "", None, "")
-        entry.line = Line(
-            entry.raw,
-            message,
-            batch.received_at,
-            batch.origin.transport,
-            batch.origin.source_ip,
-            entry.truncated,
-            batch.keep_raw,
-        )
+        entry.line = line_with(entry, message)
     return entry.line
+
+
+def line_with(entry: Entry, message: SyslogMessage) -> Line:
+    """`message`: what its bytes say."""
+    batch = entry.batch
+    return Line(
+        entry.raw,
+        message,
+        batch.received_at,
+        batch.origin.transport,
+        batch.origin.source_ip,
+        entry.truncated,
+        batch.keep_raw,
+    )
 
 
 def written(line: Line) -> float:

@@ -16,7 +16,7 @@ from service.core.classify import Classifier
 from service.core.correlate.memory import stamp_of
 from service.core.envelope import Envelope, SubjectTemplate, seal
 from service.core.framing.base import Block, Frame, Piece
-from service.core.line import UNKNOWN_HOST, Line
+from service.core.line import UNKNOWN_HOST
 from service.core.occurrences import Occurrences, is_told_apart
 from service.core.outcomes import Skip
 from service.core.postfix import parse
@@ -24,9 +24,9 @@ from service.core.postfix.markers import candidates, is_candidate
 from service.core.postfix.result import Failure, Parsed
 from service.core.privacy import Privacy
 from service.core.syslog import parse_message
-from service.core.syslog.message import SyslogMessage
 from service.correlation import Correlation
 from service.correlation_config import CorrelationConfig
+from service.entries import line_with
 from service.jobs import Batch, Entry, Job, Released
 from service.making import make, unread
 from service.metrics import Metrics, Tally
@@ -275,7 +275,7 @@ class Pipeline:
                 entry.verdict = self.classifier.classify(parsed.facts)
         except Exception as error:  # noqa: BLE001  # one bad line must not take others with it
             message, parsed = unread(raw, batch.received_at), error
-        line = self._line(entry, message)
+        line = line_with(entry, message)
         if origin.stream is not None and not is_told_apart(message.stamp):
             line.before = partial(self.occurrences.before, origin.stream)
         entry.line, entry.parsed = line, parsed
@@ -314,19 +314,7 @@ class Pipeline:
             return self.correlation.follow(entry)
         except Exception as error:  # noqa: BLE001  # as above
             message = unread(entry.raw, entry.batch.received_at)
-            return Job(self._line(entry, message), error)
-
-    def _line(self, entry: Entry, message: SyslogMessage) -> Line:
-        batch = entry.batch
-        return Line(
-            entry.raw,
-            message,
-            batch.received_at,
-            batch.origin.transport,
-            batch.origin.source_ip,
-            entry.truncated,
-            self._keep_raw,
-        )
+            return Job(line_with(entry, message), error)
 
     def _make(self, job: Job) -> list[Event]:
         events = make(job)
