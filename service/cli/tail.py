@@ -120,6 +120,7 @@ async def _tail(
     settings: NatsConfig, wanted: _Wanted, start: datetime | None, as_json: bool
 ) -> None:
     client = new_client(settings)
+    troubles = Troubles()
     await client.connect(
         servers=settings.servers or [DEFAULT_SERVER],
         name="mailfault-tail",
@@ -127,7 +128,8 @@ async def _tail(
         max_reconnect_attempts=-1,
         allow_reconnect=True,
         inbox_prefix=settings.inbox_prefix,
-        error_cb=_say_error,
+        error_cb=troubles.tell,
+        reconnected_cb=troubles.over,
         **settings.credentials(),
     )
     try:
@@ -152,8 +154,20 @@ def _from(start: datetime | None) -> ConsumerConfig:
     return ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=start)
 
 
-async def _say_error(error: Exception) -> None:
-    typer.echo(f"tail: {printable(words(error))}", err=True)
+class Troubles:
+    """Of a connection that is tried for ever: each is told once, not at each attempt."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    async def tell(self, error: Exception) -> None:
+        trouble = printable(words(error))
+        if trouble != self._told:
+            self._told = trouble
+            typer.echo(f"tail: {trouble}", err=True)
+
+    async def over(self) -> None:
+        self._told = ""
 
 
 def _show(message: Msg, wanted: _Wanted, out: Console, as_json: bool) -> None:

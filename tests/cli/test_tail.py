@@ -12,7 +12,7 @@ import pytest
 from nats.aio.client import Client
 
 import schemas
-from service.cli.tail import row
+from service.cli.tail import Troubles, row
 from service.cli.terminal import json_line, printable
 from service.core.envelope import Envelope
 from service.core.framing.base import Frame
@@ -248,6 +248,17 @@ async def test_it_says_that_nats_is_away_and_waits_for_it(tmp_path: Path) -> Non
                 assert (await tailing.interrupt())[0] == 0
         finally:
             await server.kill()
+
+
+async def test_what_fails_at_each_attempt_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A screen full of the same line stood there until NATS came."""
+    troubles = Troubles()
+    for error in ("refused", "refused", "no route", "refused"):
+        await troubles.tell(OSError(error))
+    await troubles.over()
+    await troubles.tell(OSError("refused"))
+    told = ["refused", "no route", "refused", "refused"]
+    assert capsys.readouterr().err == "".join(f"tail: {error}\n" for error in told)
 
 
 async def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
