@@ -21,8 +21,6 @@ from tests.nats.waiting import until
 from tests.nats.world import envelope, world
 from tests.nats_server import all_heard, client_of, real_nats, stream_messages
 
-pytestmark = pytest.mark.timeout(60)
-
 
 async def test_an_event_is_stored_with_its_id_and_headers(tmp_path: Path) -> None:
     async with real_nats(tmp_path) as server, world(NatsConfig(servers=[server.url])) as here:
