@@ -25,8 +25,7 @@ class RealCluster:
     the size of the cluster (`server/jetstream_cluster.go`, meta group)."""
 
     def __init__(self, home: Path, size: int) -> None:
-        ports = free_ports(2 * size)  # a node that was away finds its own free
-        clients, routes = ports[:size], ports[size:]
+        routes = free_ports(size)
         self.nodes = [
             RealNats(
                 home / f"node{number}",
@@ -39,8 +38,6 @@ class RealCluster:
             )
             for number, route in enumerate(routes)
         ]
-        for node, port in zip(self.nodes, clients, strict=True):
-            node.port = port
 
     @property
     def urls(self) -> list[str]:
