@@ -10,7 +10,7 @@ from service.board import server
 from service.board.config import TokenError
 from service.cli.ago import ago
 from service.cli.configuration import ConfigFile, NatsServers, fail, load, nested
-from service.settings import ConfigError
+from service.config_problems import ConfigError
 
 
 def board(

@@ -11,9 +11,11 @@ import uvloop
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service import __version__, hangup, logs, supervision
+from service.config_problems import ConfigError
 from service.listeners.inherited import InheritedSockets
 from service.nats.embedded import EmbeddedServer, EmbeddedServerError
-from service.settings import ConfigError, Settings, prepare
+from service.prepared import prepare
+from service.settings import Settings
 from service.signals import stop_signal
 from service.systemd.manager import ServiceManager
 from service.web import Health, WebServer
