@@ -54,7 +54,7 @@ class BoardConfig(BaseModel):
 
     listen: Address = Field("127.0.0.1:9515", description="Address of the page.")
     token: SecretStr | None = Field(
-        None, description="Who has it may see the page; at least 16 characters."
+        None, description="Secret that opens the page; at least 16 characters."
     )
     token_file: Path | None = Field(None, description="File that holds the token.")
     proxy_header: Annotated[str, AfterValidator(_header_name)] | None = Field(

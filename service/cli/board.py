@@ -22,7 +22,7 @@ def board(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Who has it may see the page. Others see it in `ps`: better a file.",
+            help="Secret that opens the page. It shows in `ps`: prefer --token-file.",
         ),
     ] = None,
     token_file: Annotated[

@@ -10,6 +10,7 @@ from typing import Annotated
 import nats
 import nats.js.errors
 import typer
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
@@ -75,7 +76,7 @@ def tail(
             metavar="TIME", help="Start that long ago, as 30m or 1h; else with new events."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The events as they are.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object an event.")] = False,
     server: NatsServers = None,
     config: ConfigFile = None,
 ) -> None:
@@ -120,6 +121,7 @@ async def _tail(
     settings: NatsConfig, wanted: _Wanted, start: datetime | None, as_json: bool
 ) -> None:
     client = new_client(settings)
+    trouble = Trouble(client)
     await client.connect(
         servers=settings.servers or [DEFAULT_SERVER],
         name="mailfault-tail",
@@ -127,9 +129,11 @@ async def _tail(
         max_reconnect_attempts=-1,
         allow_reconnect=True,
         inbox_prefix=settings.inbox_prefix,
-        error_cb=_say_error,
+        error_cb=trouble.say,
+        reconnected_cb=trouble.over,
         **settings.credentials(),
     )
+    await trouble.over()
     try:
         jetstream = client.jetstream()
         await jetstream.stream_info(settings.stream.name)
@@ -152,8 +156,22 @@ def _from(start: datetime | None) -> ConsumerConfig:
     return ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=start)
 
 
-async def _say_error(error: Exception) -> None:
-    typer.echo(f"tail: {printable(words(error))}", err=True)
+class Trouble:
+    """What nats-py tells of; what is the same at each attempt to connect is said once."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._said = ""
+
+    async def say(self, error: Exception) -> None:
+        what = "NATS" if self._client.is_connected else "NATS cannot be reached, trying again"
+        text = f"{what}: {printable(words(error))}"
+        if text != self._said:
+            self._said = text
+            typer.echo(f"tail: {text}", err=True)
+
+    async def over(self) -> None:
+        self._said = ""
 
 
 def _show(message: Msg, wanted: _Wanted, out: Console, as_json: bool) -> None:

@@ -12,7 +12,7 @@ import pytest
 from nats.aio.client import Client
 
 import schemas
-from service.cli.tail import row
+from service.cli.tail import Trouble, row
 from service.cli.terminal import json_line, printable
 from service.core.envelope import Envelope
 from service.core.framing.base import Frame
@@ -237,7 +237,7 @@ async def test_it_says_that_nats_is_away_and_waits_for_it(tmp_path: Path) -> Non
         assert tailing.process.stderr is not None
         async with asyncio.timeout(40):
             said = await tailing.process.stderr.readline()
-        assert said.startswith(b"tail: ")
+        assert said.startswith(b"tail: NATS cannot be reached, trying again: ")
         assert b"Connect" in said
         await server.start()
         try:
@@ -248,6 +248,20 @@ async def test_it_says_that_nats_is_away_and_waits_for_it(tmp_path: Path) -> Non
                 assert (await tailing.interrupt())[0] == 0
         finally:
             await server.kill()
+
+
+async def test_the_same_trouble_is_told_once_in_each_outage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A refused connection was a line every two seconds, and did not say of what."""
+    trouble = Trouble(Client())
+    for _ in range(3):
+        await trouble.say(ConnectionRefusedError("refused"))
+    told = "tail: NATS cannot be reached, trying again: refused\n"
+    assert capsys.readouterr().err == told
+    await trouble.over()
+    await trouble.say(ConnectionRefusedError("refused"))
+    assert capsys.readouterr().err == told
 
 
 async def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
