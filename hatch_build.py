@@ -71,6 +71,7 @@ COMPILED = (
     "bounces.py",
     "entries.py",
     "fates.py",
+    "held_lines.py",
     "jobs.py",
     "leaving.py",
     "listeners/relp_speaker.py",

@@ -8,14 +8,11 @@ from collections.abc import Callable
 from datetime import tzinfo
 
 from service.core.correlate.trace import Queue
-from service.core.outcomes import Skip
 from service.core.postfix.facts import Record
 from service.entries import safely
+from service.held_lines import HeldLines
 from service.jobs import Entry, Outcome, Released
-from service.waitroom import Waitroom
 from service.waitrooms import Waitrooms
-
-_Removal = tuple[Entry, Queue, Record]
 
 
 class Leaving:
@@ -31,52 +28,34 @@ class Leaving:
         """`make`: what comes of the line then. `released`: where that goes. `is_shared`: other
         receivers may tell an end."""
         self._zone = zone
-        self._rooms = rooms
         self._released = released
         self._make = make
         self._is_shared = is_shared
-        self._removals: Waitroom[_Removal] = Waitroom(seconds)
-        self._unanswered: set[bytes] = set()
-        """Messages of those where a sender waits for an answer."""
-        rooms.include(self._removals, lambda key, now: self.let_leave(key))
+        self._removals: HeldLines[Record] = HeldLines(seconds, rooms, released, self.let_leave)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._removals
 
     def hold(self, key: bytes, entry: Entry, queue: Queue, record: Record) -> None:
-        self._rooms.hold(self._removals, key, (entry, queue, record), entry)
-        if entry.batch.receipts is not None:
-            self._unanswered.add(key)
+        self._removals.hold(key, entry, queue, record)
 
     def let_leave(self, key: bytes) -> None:
-        self._unanswered.discard(key)
         for entry, queue, record in self._removals.take(key):
             outcome = safely(entry, self._zone, self._make, entry, record, queue, key)
             if outcome is not None:
                 self._released.append((entry, outcome))
 
     def overdue(self, now: float) -> None:
-        for key in self._removals.overdue(now):
-            self.let_leave(key)
+        self._removals.overdue(now)
 
     def let_everything_leave(self) -> None:
-        while (key := self._removals.oldest()) is not None:
-            self.let_leave(key)
+        self._removals.let_everything_go()
 
     def hurry(self) -> None:
         """Whoever sent those lines has to be answered. What he himself had to send has come; not
         what another receiver has to tell, as he does not hold that up: for it the lines wait on,
         answered."""
-        if not self._is_shared:
+        if self._is_shared:
+            self._removals.answer()
+        else:
             self.let_everything_leave()
-            return
-        for unanswered in self._unanswered:
-            self._removals.change(unanswered, self._answered)
-        self._unanswered.clear()
-
-    def _answered(self, removal: _Removal) -> _Removal:
-        entry, queue, record = removal
-        if entry.batch.receipts is None:
-            return removal
-        self._released.append((entry, Skip.NOT_A_FAILURE))
-        return entry.answered(), queue, record

@@ -10,12 +10,11 @@ from datetime import tzinfo
 
 from service.core.correlate.trace import Queue
 from service.core.correlate.waiting import Waiting
-from service.core.outcomes import Skip
 from service.core.postfix.facts import Delivery, Record
 from service.core.postfix.result import Failure, Success
 from service.entries import safely
+from service.held_lines import HeldLines
 from service.jobs import Entry, Outcome, Released
-from service.waitroom import Waitroom
 from service.waitrooms import MOST_OF_ONE, Waitrooms
 
 _LOCAL = "local"
@@ -36,7 +35,6 @@ class Part:
 
 End = Success | Part
 """Of a delivery: it was made, or it bounced."""
-_Served = tuple[Entry, Queue, End]
 
 
 class Targets:
@@ -54,10 +52,7 @@ class Targets:
         self._rooms = rooms
         self._released = released
         self._make = make
-        self._served: Waitroom[_Served] = Waitroom(seconds)
-        self._unanswered: set[bytes] = set()
-        """Messages of those where a sender waits for an answer."""
-        rooms.include(self._served, lambda key, now: self.let_end(key))
+        self._served: HeldLines[End] = HeldLines(seconds, rooms, released, self.let_end)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._served
@@ -66,45 +61,28 @@ class Targets:
         if self._served.count_of(key) >= MOST_OF_ONE:
             self._rooms.hurried += 1
             self.let_end(key)
-        self._rooms.hold(self._served, key, (entry, queue, end), entry)
-        if entry.batch.receipts is not None:
-            self._unanswered.add(key)
+        self._served.hold(key, entry, queue, end)
 
     def let_end(self, key: bytes) -> None:
         """The attempt is over: so is the waiting of all whose deliveries ended."""
-        served = self._served.take(key)
-        self._unanswered.discard(key)
-        self._release(key, served, is_end=True)
+        self._release(key, self._served.take(key), is_end=True)
 
     def wait_on(self, key: bytes, recipient: str) -> None:
         """This recipient does: what he had so far was only a part of it."""
-        parts = self._served.take_those(key, lambda served: _is_of(served[2].facts, recipient))
-        if key not in self._served:
-            self._unanswered.discard(key)
+        parts = self._served.take_those(key, lambda end: _is_of(end.facts, recipient))
         self._release(key, parts, is_end=False)
 
     def overdue(self, now: float) -> None:
-        for key in self._served.overdue(now):
-            self.let_end(key)
+        self._served.overdue(now)
 
     def let_everything_end(self) -> None:
-        while (key := self._served.oldest()) is not None:
-            self.let_end(key)
+        self._served.let_everything_go()
 
     def answer(self) -> None:
         """Whoever sent those lines need not wait any longer; the lines do."""
-        for unanswered in self._unanswered:
-            self._served.change(unanswered, self._answered)
-        self._unanswered.clear()
+        self._served.answer()
 
-    def _answered(self, served: _Served) -> _Served:
-        entry, queue, end = served
-        if entry.batch.receipts is None:
-            return served
-        self._released.append((entry, Skip.NOT_A_FAILURE))
-        return entry.answered(), queue, end
-
-    def _release(self, key: bytes, served: list[_Served], is_end: bool) -> None:
+    def _release(self, key: bytes, served: list[tuple[Entry, Queue, End]], is_end: bool) -> None:
         for entry, queue, end in served:
             outcome = safely(entry, self._zone, self._make, entry, queue, key, end, is_end)
             if outcome is not None:

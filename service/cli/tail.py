@@ -121,7 +121,7 @@ async def _tail(
     settings: NatsConfig, wanted: _Wanted, start: datetime | None, as_json: bool
 ) -> None:
     client = new_client(settings)
-    trouble = Trouble(client)
+    troubles = Troubles(client)
     await client.connect(
         servers=settings.servers or [DEFAULT_SERVER],
         name="mailfault-tail",
@@ -129,11 +129,11 @@ async def _tail(
         max_reconnect_attempts=-1,
         allow_reconnect=True,
         inbox_prefix=settings.inbox_prefix,
-        error_cb=trouble.say,
-        reconnected_cb=trouble.over,
+        error_cb=troubles.tell,
+        reconnected_cb=troubles.over,
         **settings.credentials(),
     )
-    await trouble.over()
+    await troubles.over()
     try:
         jetstream = client.jetstream()
         await jetstream.stream_info(settings.stream.name)
@@ -156,22 +156,22 @@ def _from(start: datetime | None) -> ConsumerConfig:
     return ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=start)
 
 
-class Trouble:
-    """What nats-py tells of; what is the same at each attempt to connect is said once."""
+class Troubles:
+    """Of a connection that is tried for ever: each is told once, not at each attempt."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._said = ""
+        self._told = ""
 
-    async def say(self, error: Exception) -> None:
+    async def tell(self, error: Exception) -> None:
         what = "NATS" if self._client.is_connected else "NATS cannot be reached, trying again"
-        text = f"{what}: {printable(words(error))}"
-        if text != self._said:
-            self._said = text
-            typer.echo(f"tail: {text}", err=True)
+        trouble = f"{what}: {printable(words(error))}"
+        if trouble != self._told:
+            self._told = trouble
+            typer.echo(f"tail: {trouble}", err=True)
 
     async def over(self) -> None:
-        self._said = ""
+        self._told = ""
 
 
 def _show(message: Msg, wanted: _Wanted, out: Console, as_json: bool) -> None:

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from service.__main__ import main
-from tests.cli.run import environment
+from tests.cli.run import MAILFAULT, environment
 
+LINE = (
+    "<22>Aug 22 10:00:00 mx1 postfix/smtp[1]: 4ABCDE12F: to=<a@b.example>, relay=none, delay=1, "
+    "delays=1/0/0/0, dsn=5.1.1, status=bounced (no)"
+)
 _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 _INTERRUPT = """
@@ -72,6 +76,24 @@ def test_a_reload_while_the_program_is_read_in() -> None:
         check=False,
     )
     assert done.returncode == 78, "it went on to its configuration"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["check-config"], ["schema"], ["explain", LINE]], ids=lambda a: a[0]
+)
+def test_output_on_a_full_disk(arguments: list[str]) -> None:
+    """It was a traceback through rich."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*MAILFAULT, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            timeout=50,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"mailfault: the output cannot be written: No space left on device\n"
 
 
 def test_the_console_script_begins_there() -> None:
