@@ -148,7 +148,7 @@ async def test_a_dead_letter_takes_the_place_of_its_event(tmp_path: Path) -> Non
     assert found == [("too_large", "1 MB is the most", envelope(1).message_id, envelope(1).body)]
 
 
-async def test_dead_letters_are_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_dead_letters_are_bounded(tmp_path: Path) -> None:
     async with opened(tmp_path, SpoolConfig(max_dead_letters=3)) as store:
         for number in range(5):
             await store.bury(envelope(number), "no_stream", "")
