@@ -1,6 +1,6 @@
 """Every metric, and one method for each thing that can happen.
 
-Call sites say once what happened (`metrics.dropped(transport, reason)`); names and labels live here.
+Call sites say what happened, as `metrics.dropped(transport, reason)`; names and labels live here.
 Counts balance: frames received = frames with events + lines skipped + frames dropped.
 Label values are enum members, transports, names of our rules, and addresses of senders in bounded
 number: never text from a line.

@@ -1,4 +1,8 @@
-"""The parent of the workers: builds what they share, starts them, and answers for all of them."""
+"""The parent of the workers: builds what they share, starts them, and answers for all of them.
+
+In: settings, signals, requests for metrics and health. Out: one exit status of all, and their
+answers as one.
+"""
 
 import asyncio
 import signal
