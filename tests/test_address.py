@@ -20,7 +20,7 @@ from service.address import Addresses, split_address
         ("[127.0.0.1]:1", "127.0.0.1", 1),
     ],
 )
-def test_good(text: str, host: str, port: int) -> None:
+def test_host_and_port(text: str, host: str, port: int) -> None:
     assert split_address(text) == (host, port)
 
 
@@ -29,7 +29,7 @@ def test_good(text: str, host: str, port: int) -> None:
     ["", ":", "5514", ":5514", "host", "host:", "host:x", "host:-1", "host:+1", "host: 1",
      "[]:1", "host:\u0661", "host:1 ", "host:1.0"],
 )  # fmt: skip
-def test_bad(text: str) -> None:
+def test_what_is_no_host_and_port(text: str) -> None:
     with pytest.raises(ValueError, match="is not HOST:PORT"):
         split_address(text)
 
