@@ -82,13 +82,14 @@ class BoardConfig(BaseModel):
         500_000, ge=1000, le=50_000_000, description="Events read at the start, at most."
     )
     events: int = Field(
-        20_000, ge=100, le=500_000, description="Events the live list and the stories go back."
+        20_000, ge=100, le=500_000, description="Events in the live list and in stories, at most."
     )
     names: int = Field(
         200,
         ge=10,
         le=10_000,
-        description="Names counted of one kind in one of the 144 slices of `history`.",
+        description="Names of each kind (causes, domains ...) that are counted in each of the 144 "
+        "slices of `history`.",
     )
     waiting: int = Field(
         50_000, ge=100, le=1_000_000, description="Deferred recipients remembered as open."
