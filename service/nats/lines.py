@@ -16,7 +16,8 @@ from service.core.envelope import Envelope
 Stored = list[tuple[str, bool]]
 """Tokens of messages that JetStream has stored, and whether it had each already."""
 
-_SUBJECT = re.compile(r"[^\s\x00-\x1f\x7f]+")
+SUBJECT: Final = re.compile(r"[^\s\x00-\x1f\x7f]+")
+"""What may stand in a protocol line as one word."""
 _SUBJECT_MAX = 2048
 """With the reply subject still below the server's `max_control_line` of 4096."""
 _REMEMBERED = 4096
@@ -71,7 +72,7 @@ class Lines:
     def _start(self, subject: str) -> str:
         if len(subject) > _SUBJECT_MAX:
             raise ValueError(f"over {_SUBJECT_MAX} characters")
-        if not _SUBJECT.fullmatch(subject):
+        if not SUBJECT.fullmatch(subject):
             raise ValueError(f"no NATS subject: {subject[:100]!r}")
         start = f"HPUB {subject} {self._inbox}"
         try:

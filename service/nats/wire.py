@@ -54,16 +54,20 @@ class Wire:
             transport.write(data)
 
     async def write(self, data: bytes) -> None:
-        """Puts it on the way; does not wait for the socket. Raises what nats-py's `publish` does:
-        the connection is gone."""
-        client = self.client
-        if client.is_closed:
-            raise ConnectionClosedError
-        if not client.is_connected:
-            raise OutboundBufferLimitError
-        await client._send_command(data)
-        if client._flush_queue is not None and client._flush_queue.empty():
-            await client._flush_pending()
+        """As `send`."""
+        await send(self.client, data)
+
+
+async def send(client: Client, data: bytes) -> None:
+    """Puts protocol lines on the way; does not wait for the socket. Raises what nats-py's `publish`
+    does: the connection is gone."""
+    if client.is_closed:
+        raise ConnectionClosedError
+    if not client.is_connected:
+        raise OutboundBufferLimitError
+    await client._send_command(data)
+    if client._flush_queue is not None and client._flush_queue.empty():
+        await client._flush_pending()
 
 
 class _AnswerParser(Parser):

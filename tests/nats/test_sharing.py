@@ -83,13 +83,18 @@ async def receiver(
         await asyncio.wait([running])
 
 
-async def stored(client: Client, is_it: Callable[[Any], object] = lambda message: True) -> Any:
+async def stored(
+    client: Client,
+    is_it: Callable[[Any], object] = lambda message: True,
+    queue_id: str = "4ABCDE12F",
+) -> Any:
     """What was told last of the message. That the server has read it does not mean that JetStream
     has stored it: that is a moment later."""
+    subject = SUBJECT.replace("4ABCDE12F", queue_id)
     async with asyncio.timeout(20):
         while True:
             with suppress(NotFoundError):
-                message = await client.jetstream().get_last_msg("KV_mailfault_context", SUBJECT)
+                message = await client.jetstream().get_last_msg("KV_mailfault_context", subject)
                 if is_it(message):
                     return message
 
@@ -161,6 +166,24 @@ async def test_an_end_leaves_a_mark_that_the_server_forgets(tmp_path: Path) -> N
         headers = (await gone(client)).headers
         assert headers["KV-Operation"] == "DEL"
         assert headers["Nats-TTL"] == "3600"
+
+
+async def test_news_of_many_messages_are_told_together(tmp_path: Path) -> None:
+    """More than one write holds, those that left the queue among those that did not."""
+    async with real_nats(tmp_path) as server, receiver(server) as one, client_of(server) as client:
+        names = [f"4ABCDE{number:03d}F" for number in range(300)]
+        for name in names:
+            one.defer(name)
+        gone = names[1::2]
+        for name in gone:
+            one.correlator.attempts.all_ended(QUEUE.key(name), inf, f"end of {name}", NOW)
+        await until(lambda: not one.sharing.unwritten)
+        for name in names:
+            message = await stored(client, queue_id=name)
+            assert tells_gone(message.data) == (name in gone)
+            assert (message.headers or {}).get("KV-Operation") == ("DEL" if name in gone else None)
+        assert one.sharing.written[Written.PUT] == one.sharing.written[Written.DELETE] == 150
+        assert one.sharing.written[Written.DROPPED] == 0
 
 
 async def test_a_silent_server_is_waited_for_briefly_and_then_not_asked(tmp_path: Path) -> None:
