@@ -40,6 +40,7 @@ COMPILED = (
     "core/classify/wording.py",
     "core/correlate/attempts.py",
     "core/correlate/correlator.py",
+    "core/correlate/endings.py",
     "core/correlate/exchange.py",
     "core/correlate/links.py",
     "core/correlate/memory.py",

@@ -5,8 +5,8 @@
 For trying things out; it listens on loopback only.
 """
 
+import argparse
 import json
-import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
@@ -24,6 +24,8 @@ class Webhook(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Webhook)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("port", type=int, help="on loopback; 0 is any")
+    server = HTTPServer(("127.0.0.1", parser.parse_args().port), Webhook)
     print(f"listening on http://127.0.0.1:{server.server_port}/", flush=True)
     server.serve_forever()

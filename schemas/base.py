@@ -75,7 +75,7 @@ class Message(Model):
     sasl_username: str | None = None
     """Who was logged in when submitting it."""
     queued_at: UtcDatetime | None = None
-    """When the queue file was made, as far as its lines were seen."""
+    """When the message was queued, by the first of its lines; null where that was not seen."""
     origin_queue_id: str | None = None
     """The queue id this message had before it was re-queued, forwarded or re-injected."""
     context: Open[Completeness] = Completeness.NONE
@@ -114,8 +114,8 @@ class EventBase(Model):
     enhanced_code: EnhancedCode | None = None
     """RFC 3463 code where the line has one; for deliveries Postfix's `dsn=`."""
     severity: Open[Severity] | None = None
-    """Whether trying again can help: of a delivery as Postfix decided, of a refusal by its code or
-    by what Postfix is known to answer, of `resolved` where it bounced or expired; else null."""
+    """Whether trying again can help. Of a delivery: as Postfix decided. Of a refusal: by its code,
+    or by what Postfix is known to answer. Of `resolved`: where it bounced or expired, else null."""
     response: str | None = None
     """Text of the refusal, or the delivery status reason, as logged. Hostile input: escape it."""
     category: Open[Category] | None = None

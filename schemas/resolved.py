@@ -17,7 +17,7 @@ class ResolvedEvent(EventBase):
     event_type: Literal["resolved"] = "resolved"
     """Always `resolved`."""
     queue_id: QueueId
-    """Of the message, the one that it has by now: where it was re-queued since it was deferred,
+    """The queue id that the message has by now: where it was re-queued after the deferral,
     `message.origin_queue_id` is the one before. Unique only within one host and instance."""
     outcome: Open[Outcome]
     """How it ended. The list may grow."""

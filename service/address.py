@@ -9,6 +9,10 @@ from pydantic import AfterValidator, BeforeValidator
 _LIKE_AN_IP_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}|.*:.*", re.ASCII | re.DOTALL)
 """No name looks so: one of four numbers would be asked of the DNS at each start, and of no use."""
 
+_LAST_PORT = 65_535
+_LONGEST_PORT = 5
+"""Digits."""
+
 
 def split_address(value: str) -> tuple[str, int]:
     """`HOST:PORT`, IPv6 as `[::1]:5514`, port 0 for any free one. Raises `ValueError`."""
@@ -17,8 +21,10 @@ def split_address(value: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         raise ValueError(f"{value!r}: write an IPv6 address in brackets, as [::1]:5514")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+    if not colon or not host or not port.isascii() or not port.isdigit():
         raise ValueError(f"{value!r} is not HOST:PORT, as 127.0.0.1:5514 or [::1]:5514")
+    if len(port) > _LONGEST_PORT or int(port) > _LAST_PORT:
+        raise ValueError(f"{value!r}: a port is a number up to {_LAST_PORT}")
     if _LIKE_AN_IP_ADDRESS.fullmatch(host):
         try:
             ip_address(host)

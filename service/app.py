@@ -13,10 +13,11 @@ import structlog
 import uvloop
 
 from service import hangup, logs, supervision
+from service.config_problems import ConfigError
 from service.listeners.inherited import InheritedSockets
 from service.nats.embedded import EmbeddedServerError
 from service.receiver import Receiver
-from service.settings import ConfigError, Settings
+from service.settings import Settings
 from service.signals import stop_signal
 from service.spool.errors import SpoolRefused
 from service.systemd.manager import ServiceManager

@@ -12,8 +12,8 @@ class CorrelationConfig(BaseModel):
 
     enabled: bool = Field(
         True,
-        description="Off: events say what their own line says, and there are none of recipients "
-        "that were deferred and have ended. Lines that are no failure are then not even read.",
+        description="If off, events say only what their own line says, there are no `resolved` "
+        "events, and lines that are no failure are not even read.",
     )
     max_messages: int = Field(
         1_000_000,
@@ -24,13 +24,13 @@ class CorrelationConfig(BaseModel):
     max_bytes: int = Field(
         402_653_184,
         ge=65_536,
-        description="Bytes these may take, and as many again those of deferred recipients.",
+        description="Bytes that these may take. Deferred recipients may take as many again.",
     )
     max_age: int = Field(
         6 * _DAY,
         ge=60,
-        description="Seconds a message is remembered that is not seen to leave the queue. Postfix "
-        "keeps mail for five days (`maximal_queue_lifetime`).",
+        description="Seconds after which a message is forgotten that was not seen to leave the "
+        "queue. Postfix keeps mail for five days (`maximal_queue_lifetime`).",
     )
     snapshot_interval: float = Field(
         300.0,
@@ -51,8 +51,8 @@ class CorrelationConfig(BaseModel):
         20,
         ge=1,
         le=1_000_000,
-        description="Bounced messages a second above which none waits, until they are fewer: then "
-        "being quick matters more.",
+        description="When more messages than that bounce in a second, none waits for its notice "
+        "until they are fewer: then being quick matters more.",
     )
     max_held: int = Field(
         10_000,
@@ -64,21 +64,21 @@ class CorrelationConfig(BaseModel):
         16 * 1024 * 1024,
         ge=1,
         le=1024 * 1024 * 1024,
-        description="Bytes of these lines, as received, a folded one as often as it happened; in "
-        "memory they may take several times as much.",
+        description="Bytes of these lines, as received; a folded line counts as often as it says "
+        "it was repeated. In memory they may take several times as much.",
     )
     removal_wait: float = Field(
         1.0,
         ge=0,
         le=60,
-        description="Seconds after a message left the queue in which the last line of a deferred "
-        "recipient may still come, before it counts as removed.",
+        description="Seconds that the last line of a deferred recipient may come after its message "
+        "left the queue. Then the recipient counts as removed.",
     )
     alias_wait: float = Field(
         6.0,
         ge=0,
         le=600,
-        description="Seconds after local(8) served one target of an alias in which another one may "
-        "still fail: a program may be slow. Less where a line tells before that the attempt is "
-        "over, as it always does where nobody else waits.",
+        description="Seconds that another target of an alias may still fail after local(8) served "
+        "one of them: a program may be slow. The wait ends earlier when a line says that the "
+        "attempt is over, as one always does where no other recipient waits.",
     )

@@ -1,4 +1,8 @@
-"""The way from the listeners through the pipeline to the outlet."""
+"""The way from the listeners through the pipeline to the outlet.
+
+In: what listeners read, the clock, and what other receivers tell. Out: envelopes for the outlet; to
+the listeners, when to hold back and when there is room again.
+"""
 
 import asyncio
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Every metric, and one method for each thing that can happen.
 
-Call sites say what happened, once (`metrics.skipped(reason, n)`); names and labels live here.
+Call sites say what happened, as `metrics.dropped(transport, reason)`; names and labels live here.
 Counts balance: frames received = frames with events + lines skipped + frames dropped.
 Label values are enum members, transports, names of our rules, and addresses of senders in bounded
 number: never text from a line.
@@ -11,36 +11,16 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from schemas.vocabulary import Category, EventType, Scope, Transport
+from schemas.vocabulary import Transport
 from service import __version__
 from service.collectors import Counts, Distribution, Each, Total, Totals
-from service.core.classify.values import NOTHING
 from service.core.outcomes import Drop, Refusal, RelpRefusal, Skip
+from service.event_counts import Cause, EventCounts
 
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG_BUCKETS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.02,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    5.0,
-    30.0,
-    300.0,
-    3600.0,
-)
-
-
-_FAILED = {EventType.REJECT, EventType.DEFERRED, EventType.BOUNCED}
-_SENT_BY_US = {EventType.DEFERRED, EventType.BOUNCED}
-
-Cause = tuple[str, str | None, str | None, str | None]
-"""Type of an event, its category, scope and provider."""
+    0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -79,34 +59,7 @@ class Metrics:
         self._bytes = Counts(
             "mailfault_bytes_received", "Bytes received", "transport", tuple(Transport), registry
         )
-        self._events = Counts(
-            "mailfault_events",
-            "Events made",
-            "type",
-            tuple(t for t in EventType if t is not EventType.ROLLUP),
-            registry,
-        )
-        self._unclassified = Counts(
-            "mailfault_unclassified",
-            "Events whose cause no rule names, by receiving provider",
-            "provider",
-            (NOTHING,),
-            registry,
-        )
-        self._categories = Counts(
-            "mailfault_event_categories",
-            "Refusals, deferrals and bounces, by their cause",
-            "category",
-            tuple(Category),
-            registry,
-        )
-        self._reputation = Counts(
-            "mailfault_reputation",
-            "Deferrals and bounces for our reputation, by receiving provider",
-            "provider",
-            (NOTHING,),
-            registry,
-        )
+        self._events = EventCounts(registry)
         self._with_events = 0
         self.watch_total(
             "frames_with_events",
@@ -232,29 +185,11 @@ class Metrics:
         for reason, count in tally.skipped.items():
             self._skipped.count(reason, count)
         self._with_events += tally.frames_with_events
-        by_type: dict[str, int] = {}
-        for cause, count in tally.events.items():
-            by_type[cause[0]] = by_type.get(cause[0], 0) + count
-            self._caused(cause, count)
-        for event_type, count in by_type.items():
-            self._events.count(event_type, count)
-
-    def _caused(self, cause: Cause, count: int) -> None:
-        event_type, category, scope, provider = cause
-        if category == Category.OTHER:
-            _count_provider(provider, count, self._unclassified)
-        if event_type in _FAILED:
-            if category is None or category not in self._categories:
-                category = Category.OTHER
-            self._categories.count(category, count)
-        if scope == Scope.REPUTATION and event_type in _SENT_BY_US:
-            _count_provider(provider, count, self._reputation)
+        self._events.count(tally.events)
 
     def providers_known(self, names: Iterable[str]) -> None:
         """Those that the rules in use name: nothing else becomes a label."""
-        known = sorted({*names, NOTHING})
-        self._unclassified.know(known)
-        self._reputation.know(known)
+        self._events.know_providers(names)
 
     def dropped(self, transport: str, reason: Drop) -> None:
         """A frame that was received and lost."""
@@ -321,9 +256,3 @@ class Metrics:
 
     def nats_disconnected(self) -> None:
         self._nats_connected.set(0)
-
-
-def _count_provider(provider: str | None, count: int, counts: Counts) -> None:
-    if provider is None or provider not in counts:
-        provider = NOTHING
-    counts.count(provider, count)

@@ -18,8 +18,8 @@ class PipelineConfig(BaseModel):
         65_536,
         ge=1,
         le=10_000_000,
-        description="Failure lines with stamps of whole seconds of which is remembered how often "
-        "each came in, so that equal ones stay events of their own; some 200 bytes each.",
+        description="Failure lines with stamps of whole seconds to remember, and how often each "
+        "came in, so that equal ones stay events of their own; some 200 bytes each.",
     )
 
     @field_validator("default_timezone")

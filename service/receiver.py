@@ -34,8 +34,9 @@ from service.nats.sharing import BucketSharing
 from service.nats.stream import StreamKeeper, StreamState
 from service.outlet import Outlet
 from service.pipeline import Pipeline
+from service.prepared import prepare, prepare_privacy, prepare_rules
 from service.rollup import RollupKeeper
-from service.settings import Settings, prepare, prepare_privacy, prepare_rules
+from service.settings import Settings
 from service.snapshot import SnapshotKeeper
 from service.sources import Sources
 from service.spool.store import SpoolStore

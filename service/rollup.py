@@ -29,19 +29,19 @@ class RollupConfig(BaseModel):
         60,
         ge=1,
         le=3600,
-        description="Seconds of the clock that one tells of; 60 is what subscribers expect.",
+        description="Seconds that each roll-up covers; 60 is what subscribers expect.",
     )
     max_mtas: int = Field(
         1000,
         ge=1,
         le=100_000,
-        description="Hosts that are told apart in one interval; what is beyond is in no roll-up.",
+        description="Hosts with a roll-up in one interval; events of further hosts are in none.",
     )
     receiver: str | None = Field(
         None,
         min_length=1,
         max_length=_NAME_MAX,
-        description="What this receiver is called in them. Empty: the name of its host.",
+        description="Name of this receiver in its roll-ups. Empty: the name of its host.",
     )
 
 

@@ -28,8 +28,8 @@ class MetricsConfig(BaseModel):
         1000,
         ge=0,
         le=100_000,
-        description="Senders that are told apart in "
-        "`mailfault_source_last_received_timestamp_seconds`; all others share one value.",
+        description="Senders with a value of their own in "
+        "`mailfault_source_last_received_timestamp_seconds`; all others share one.",
     )
 
 

@@ -20,18 +20,25 @@ from service.address import Addresses, split_address
         ("[127.0.0.1]:1", "127.0.0.1", 1),
     ],
 )
-def test_good(text: str, host: str, port: int) -> None:
+def test_host_and_port(text: str, host: str, port: int) -> None:
     assert split_address(text) == (host, port)
 
 
 @pytest.mark.parametrize(
     "text",
     ["", ":", "5514", ":5514", "host", "host:", "host:x", "host:-1", "host:+1", "host: 1",
-     "host:65536", "[]:1", "host:\u0661", "host:1 ", "host:1.0"],
+     "[]:1", "host:\u0661", "host:1 ", "host:1.0"],
 )  # fmt: skip
-def test_bad(text: str) -> None:
+def test_what_is_no_host_and_port(text: str) -> None:
     with pytest.raises(ValueError, match="is not HOST:PORT"):
         split_address(text)
+
+
+@pytest.mark.parametrize("port", ["65536", "99999", "9" * 5000])
+def test_a_port_that_cannot_be(port: str) -> None:
+    """`127.0.0.1:99999` was told to be no HOST:PORT, which it is."""
+    with pytest.raises(ValueError, match="a port is a number up to 65535"):
+        split_address(f"127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from service import __version__
 from service.core.classify import builtin_classifier
 from service.core.correlate.memory import Evicted
 from service.core.outcomes import Drop, Refusal, RelpRefusal, RollupOverflow, Skip
-from service.metrics import Cause, Metrics, Tally
+from service.event_counts import Cause
+from service.metrics import Metrics, Tally
 from service.nats.news import Written
 from service.nats.questions import Answered
 from service.nats.sharing import Heard

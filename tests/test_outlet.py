@@ -2,12 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from nats.aio.client import Client
@@ -16,121 +12,25 @@ from structlog.testing import capture_logs
 import schemas
 from schemas import InvalidEvent
 from service.core.classify import builtin_classifier
-from service.core.correlate.trace import Queue
-from service.core.envelope import Envelope, SubjectTemplate
+from service.core.envelope import Envelope
 from service.core.framing.base import Frame
-from service.correlation import Correlation
-from service.correlation_config import CorrelationConfig
 from service.intake import PipelineIntake
-from service.metrics import Metrics
 from service.nats.answer import Published, Refusal, Rejected
-from service.nats.config import NatsConfig
-from service.nats.connection import Connection
-from service.nats.publisher import Publisher
-from service.nats.stream import StreamKeeper
-from service.outlet import Outlet
-from service.pipeline import AT_ONCE, Pipeline
+from service.pipeline import Pipeline
 from service.pipeline_config import PipelineConfig
 from service.sources import Sources
 from service.spool import inspection
-from service.spool.config import SpoolConfig
-from service.spool.memory_config import MemoryQueueConfig
 from service.spool.opening import database_path
-from service.spool.store import SpoolStore
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced, value
 from tests.nats.waiting import until
 from tests.nats_server import client_of, real_nats, stream_messages
+from tests.outlet_way import way
 from tests.sample_lines import NOW, ORIGIN, TEMPLATE, envelope
 
 
 def _fail() -> None:
     raise ValueError("a defect of ours")
-
-
-class Way:
-    """An outlet with all that is behind it, wired as the application does."""
-
-    def __init__(
-        self,
-        config: NatsConfig,
-        queue: MemoryQueueConfig,
-        home: Path,
-        spool: SpoolConfig,
-        template: SubjectTemplate = TEMPLATE,
-    ) -> None:
-        self.metrics = Metrics()
-        self.store = SpoolStore(home, spool, on_change=self._spool_changed)
-        self.outlet = Outlet(queue, spool, self.store, template, self.metrics)
-        self.queue = self.outlet.queue
-        self._stream = StreamKeeper(config)
-        self.publisher = Publisher(
-            config.window,
-            config.window_bytes,
-            config.ack_timeout,
-            config.stream.name,
-            on_results=self.outlet.done,
-            on_resend=self.metrics.resent,
-            on_no_stream=self._stream.look_again,
-            on_trouble=self._stream.refuses,
-        )
-        self._connection = Connection(
-            config, lambda: config.servers, self._connected, self._disconnected
-        )
-        self.connected = asyncio.Event()
-        self.disconnected = asyncio.Event()
-
-    def _spool_changed(self) -> None:
-        self.outlet.spooler.changed()
-
-    async def _connected(self, client: Client) -> None:
-        await self._stream.check(client)
-        await self.publisher.attach(client)
-        self.outlet.flow_started()
-        self.connected.set()
-
-    def _disconnected(self) -> None:
-        self.publisher.detach()
-        self.outlet.flow_stopped()
-        self.disconnected.set()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        await self.store.open()
-        tasks = [
-            asyncio.create_task(work)
-            for work in (
-                self._connection.run(),
-                self._stream.run(),
-                self.publisher.run(),
-                self.outlet.run(self.publisher),
-            )
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            await self.store.close()
-
-    async def flowing(self) -> None:
-        """Connected, and nothing is left on disk: events go straight to NATS."""
-        async with asyncio.timeout(20):
-            await self.connected.wait()
-            await self.outlet.spooler.caught_up()
-
-
-NOWHERE = "nats://127.0.0.1:1"
-
-
-def way(
-    home: Path, url: str = NOWHERE, max_events: int = 1000, max_waiting: int = 10_000, **spool: Any
-) -> Way:
-    """`max_events`: in memory; `max_waiting`: on disk."""
-    config = NatsConfig(servers=[url], reconnect_wait_max=0.2)
-    queue = MemoryQueueConfig(max_events=max_events)
-    return Way(config, queue, home / "data", SpoolConfig(max_events=max_waiting, **spool))
 
 
 async def fetch(client: Client, number: int) -> list[tuple[str, dict[str, str], schemas.Event]]:
@@ -392,110 +292,6 @@ async def test_a_spool_that_fails_is_no_way_round_nats(tmp_path: Path) -> None:
             assert await stream_messages(client) == 30
 
 
-class TestHoldingBack:
-    async def test_while_neither_nats_nor_the_disk_takes_events_the_whole_room_is_used(
-        self, tmp_path: Path
-    ) -> None:
-        made = way(tmp_path, max_events=10, max_waiting=1)
-        async with made.running():
-            made.outlet.put([envelope(0)])
-            await until(lambda: made.store.events == 1 and not made.outlet.spooler.unsaved)
-            made.outlet.put(envelope(number) for number in range(1, 10))
-            assert not made.outlet.should_hold_back
-            assert made.outlet.has_room
-            made.outlet.put([envelope(10)])
-            assert made.outlet.should_hold_back
-            assert not made.outlet.has_room
-
-    async def test_while_the_disk_takes_events_most_of_it_is_kept(self, tmp_path: Path) -> None:
-        made = way(tmp_path, max_events=40)
-        async with made.running():
-            made.outlet.put(envelope(number) for number in range(8))
-            assert made.outlet.should_hold_back
-            assert made.outlet.has_room
-            resumed = asyncio.Event()
-            made.outlet.when_room(resumed.set)
-            async with asyncio.timeout(20):
-                await resumed.wait()
-            assert not made.outlet.should_hold_back
-
-    async def test_while_nats_takes_events_most_of_it_is_kept(self, tmp_path: Path) -> None:
-        async with real_nats(tmp_path) as server:
-            made = way(tmp_path, server.url, max_events=40)
-            async with made.running():
-                async with asyncio.timeout(20):
-                    await made.connected.wait()
-                made.outlet.put(envelope(number) for number in range(3))
-                assert not made.outlet.should_hold_back
-                made.outlet.put(envelope(number) for number in range(3, 8))
-                assert made.outlet.should_hold_back
-                assert made.outlet.has_room, "UDP, which cannot wait, still gets in"
-                resumed = asyncio.Event()
-                made.outlet.when_room(resumed.set)
-                assert not resumed.is_set()
-                async with asyncio.timeout(20):
-                    await resumed.wait()
-                assert not made.outlet.should_hold_back
-
-    async def test_in_front_of_a_publisher_that_takes_them_few_events_wait(
-        self, tmp_path: Path
-    ) -> None:
-        """Five thousand were a third of a second for each window of a sender that waits for its
-        acknowledgements, beside a flood of one that does not."""
-        async with real_nats(tmp_path) as server:
-            made = way(tmp_path, server.url, max_events=50_000)
-            async with made.running():
-                await made.flowing()
-                made.outlet.put(envelope(number) for number in range(499))
-                assert not made.outlet.should_hold_back
-                made.outlet.put([envelope(499)])
-                assert made.outlet.should_hold_back
-                left: list[int] = []
-                made.outlet.when_room(lambda: left.append(len(made.queue)))
-                await until(lambda: bool(left))
-                assert left[0] < 250
-                made.outlet.spooler.fall_behind()
-                made.queue.extend(envelope(number) for number in range(500, 2000))
-                assert not made.outlet.should_hold_back, "from the disk they come by thousands"
-
-    async def test_held_back_senders_go_on_when_nats_goes_away(self, tmp_path: Path) -> None:
-        """What was kept free is for now; and they go on only once."""
-        async with real_nats(tmp_path) as server:
-            made = way(tmp_path, server.url, max_events=40)
-            async with made.running():
-                async with asyncio.timeout(20):
-                    await made.connected.wait()
-                made.publisher.window = 0  # a server that answers nothing any more
-                made.outlet.put(envelope(number) for number in range(8))
-                assert made.outlet.should_hold_back
-                resumes: list[int] = []
-                made.outlet.when_room(lambda: resumes.append(1))
-                await server.kill()
-                async with asyncio.timeout(20):
-                    await made.disconnected.wait()
-                await until(lambda: bool(resumes))  # as soon as the disk has what waited
-                made.outlet.flow_stopped()
-                assert resumes == [1]
-
-    async def test_with_a_full_room_they_wait_on(self, tmp_path: Path) -> None:
-        made = way(tmp_path, max_events=10)
-        made.outlet.put(envelope(number) for number in range(8))
-        resumes: list[int] = []
-        made.outlet.when_room(lambda: resumes.append(1))
-        made.outlet.flow_stopped()
-        assert resumes == []
-
-    async def test_a_full_room_lets_go_once_it_is_half_empty(self, tmp_path: Path) -> None:
-        async with real_nats(tmp_path) as server:
-            made = way(tmp_path, server.url, max_events=10)
-            made.outlet.put(envelope(number) for number in range(10))
-            resumed = asyncio.Event()
-            made.outlet.when_room(resumed.set)
-            async with made.running(), asyncio.timeout(20):
-                await resumed.wait()
-                assert len(made.queue) <= 5
-
-
 async def test_the_answer_to_a_dead_letter_is_no_event(tmp_path: Path) -> None:
     """Counted as a letter, not as published: the balance of events is about events."""
     made = way(tmp_path)
@@ -557,96 +353,6 @@ async def test_a_letter_that_went_over_the_disk_told_its_sender_twice(tmp_path: 
         assert durable == [1]
         assert made.store.dead_letters == 1
         assert made.store.events == 0, "the letter's place on disk is given up with it"
-
-
-async def test_the_intake_speaks_for_the_outlet(tmp_path: Path) -> None:
-    made = way(tmp_path, max_events=1)
-    intake = PipelineIntake(
-        Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier()),
-        made.outlet,
-        Sources(10),
-    )
-    intake.take([Frame(lines.HARMLESS)], ORIGIN, NOW)
-    assert made.outlet.waiting == 0
-    assert intake.has_room
-    assert not intake.should_hold_back
-    intake.take([Frame(lines.REJECT)], ORIGIN, NOW)
-    assert made.outlet.waiting == 1
-    assert not intake.has_room
-    assert intake.should_hold_back
-    resumes: list[int] = []
-    intake.when_room(lambda: resumes.append(1))
-    made.outlet.spooler.incoming.take(1, 1)
-    made.outlet.flow_stopped()
-    assert resumes == [1]
-
-
-class Asking:
-    """Other receivers, who answer when a test says so."""
-
-    def __init__(self) -> None:
-        self.asked: list[bytes] = []
-
-    def ask(self, queue: Queue, key: bytes) -> None:
-        self.asked.append(key)
-
-    def changed(self, queue: Queue, key: bytes) -> None:
-        pass
-
-
-def folded(number: int) -> bytes:
-    """A deferral of a message of its own, a thousand times."""
-    text = lines.DEFERRED.partition(b": ")[2].replace(b"4ABCDE12F", b"4ABCDE%03X" % number)
-    return lines.HEADER + b"smtp[8]: message repeated 1000 times: [ " + text + b"]"
-
-
-async def test_answers_that_come_together_do_not_hold_the_loop(tmp_path: Path) -> None:
-    """Folded lines waited for the other receivers' word, gave nothing as yet and so held nobody
-    back. Then a read of answers made 130,000 events in one turn of the loop."""
-    made = way(tmp_path, max_events=1_000_000)
-    asking = Asking()
-    correlation = Correlation(CorrelationConfig(), ZoneInfo("UTC"), asking)
-    pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier(), correlation)
-    intake = PipelineIntake(pipeline, made.outlet, Sources(10))
-    many = 10
-    intake.take([Frame(folded(number)) for number in range(many)], ORIGIN, NOW)
-    assert (made.outlet.waiting, len(asking.asked)) == (0, many)
-    for key in asking.asked:
-        intake.learned(key)
-    await asyncio.sleep(0)
-    resumes: list[int] = []
-    intake.when_room(lambda: resumes.append(made.outlet.waiting))
-    for turn in range(1, many):
-        assert made.outlet.waiting == turn * AT_ONCE
-        assert intake.should_hold_back
-        await asyncio.sleep(0)
-    assert not intake.should_hold_back
-    assert resumes == [many * 1000], "who was held back goes on once all are made"
-    assert_balanced(made.metrics)
-
-
-async def test_stopping_makes_the_events_that_were_still_to_be_made(tmp_path: Path) -> None:
-    made = way(tmp_path, max_events=100_000)
-    pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier())
-    intake = PipelineIntake(pipeline, made.outlet, Sources(10))
-    intake.take([Frame(folded(number)) for number in range(3)], ORIGIN, NOW)
-    assert pipeline.ready == 2
-    intake.release_all()
-    assert made.outlet.waiting == 3000
-    intake.take([Frame(folded(number)) for number in range(3, 6)], ORIGIN, NOW)
-    await asyncio.sleep(0)
-    assert made.outlet.waiting == 6000
-
-
-async def test_there_is_no_room_while_too_many_lines_wait_for_their_events(tmp_path: Path) -> None:
-    made = way(tmp_path, max_events=1_000_000)
-    pipeline = Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier())
-    intake = PipelineIntake(pipeline, made.outlet, Sources(10))
-    intake.take([Frame(folded(number)) for number in range(400)], ORIGIN, NOW)
-    assert intake.has_room
-    intake.take([Frame(folded(number)) for number in range(400, 600)], ORIGIN, NOW)
-    assert made.outlet.has_room
-    assert not intake.has_room
 
 
 def awaited(number: int, durable: list[int]) -> Envelope:

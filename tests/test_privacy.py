@@ -7,9 +7,11 @@ import pytest
 from pydantic import ValidationError
 
 import schemas
+from service.config_problems import ConfigError
 from service.core.privacy import Treatment
+from service.prepared import prepare_privacy
 from service.privacy import PrivacyConfig, PrivacyError
-from service.settings import ConfigError, fixed, prepare_privacy
+from service.settings import fixed
 from tests.cli.run import objects, run
 from tests.nats_server import client_of, real_nats
 from tests.sample_lines import BOUNCED, REJECT, UNKNOWN_SHAPE

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from service.core.classify import builtin_classifier
+from service.config_problems import ConfigError
 from service.listeners.inherited import InheritedSockets
-from service.settings import ConfigError, Settings, fixed, load, prepare
+from service.settings import Settings, fixed, load
 from service.systemd.sockets import NamedSocket
 
 
@@ -127,31 +127,6 @@ class TestPrecedence:
     def test_rules_files_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MAILFAULT_CLASSIFY__RULES", "/a.toml, /b.toml")
         assert load().classify.rules == [Path("/a.toml"), Path("/b.toml")]
-
-
-class TestFilesThatSettingsName:
-    def test_all_problems_at_once(self, tmp_path: Path) -> None:
-        rules = tmp_path / "rules.toml"
-        rules.write_text("[[ruel]]")
-        settings = fixed(
-            {
-                "classify": {"rules": [rules]},
-                "tls": {
-                    "listen": ["127.0.0.1:0"],
-                    "auth_mode": "anon",
-                    "cert_file": tmp_path / "gone.pem",
-                    "key_file": tmp_path / "gone.pem",
-                },
-            }
-        )
-        with pytest.raises(ConfigError) as caught:
-            prepare(settings)
-        certificate, rule = caught.value.problems
-        assert certificate.startswith("tls.")
-        assert rule == f"{rules}: unknown table 'ruel'; did you mean rule?"
-
-    def test_none(self) -> None:
-        assert prepare(fixed({})) == ({}, builtin_classifier())
 
 
 class TestProblems:
@@ -302,7 +277,7 @@ def test_every_table_refuses_what_it_does_not_know() -> None:
     check(Settings)
 
 
-def test_every_secret_has_a_file_form_and_is_hidden(tmp_path: Path) -> None:
+def test_every_secret_has_a_file_form_and_is_hidden() -> None:
     secrets = [path for path, field in FIELDS.items() if "SecretStr" in str(field.annotation)]
     assert secrets
     for path in secrets:

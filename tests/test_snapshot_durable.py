@@ -27,8 +27,8 @@ from service.spool.config import SpoolConfig
 from service.spool.memory_config import MemoryQueueConfig
 from tests.nats.waiting import until
 from tests.nats_server import real_nats
+from tests.outlet_way import Way
 from tests.sample_lines import TEMPLATE
-from tests.test_outlet import Way
 from tests.test_restart import _ACTIVE, _BEGUN, _BOUNCED, _NOTICE, _TO, deferred, stamped
 
 _ZONE = ZoneInfo("UTC")

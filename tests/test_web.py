@@ -75,7 +75,7 @@ async def test_alive_says_nothing_of_nats() -> None:
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/healthz"])
-async def test_ready(path: str) -> None:
+async def test_a_receiver_that_is_ready(path: str) -> None:
     async with site() as made:
         status, _, body = await made.get(path)
         assert status == 200

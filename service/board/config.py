@@ -54,7 +54,7 @@ class BoardConfig(BaseModel):
 
     listen: Address = Field("127.0.0.1:9515", description="Address of the page.")
     token: SecretStr | None = Field(
-        None, description="Who has it may see the page; at least 16 characters."
+        None, description="Secret that opens the page; at least 16 characters."
     )
     token_file: Path | None = Field(None, description="File that holds the token.")
     proxy_header: Annotated[str, AfterValidator(_header_name)] | None = Field(
@@ -82,13 +82,14 @@ class BoardConfig(BaseModel):
         500_000, ge=1000, le=50_000_000, description="Events read at the start, at most."
     )
     events: int = Field(
-        20_000, ge=100, le=500_000, description="Events the live list and the stories go back."
+        20_000, ge=100, le=500_000, description="Events in the live list and in stories, at most."
     )
     names: int = Field(
         200,
         ge=10,
         le=10_000,
-        description="Names counted of one kind in one of the 144 slices of `history`.",
+        description="Names of each kind (causes, domains ...) that are counted in each of the 144 "
+        "slices of `history`.",
     )
     waiting: int = Field(
         50_000, ge=100, le=1_000_000, description="Deferred recipients remembered as open."

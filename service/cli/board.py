@@ -10,7 +10,7 @@ from service.board import server
 from service.board.config import TokenError
 from service.cli.ago import ago
 from service.cli.configuration import ConfigFile, NatsServers, fail, load, nested
-from service.settings import ConfigError
+from service.config_problems import ConfigError
 
 
 def board(
@@ -22,7 +22,7 @@ def board(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Who has it may see the page. Others see it in `ps`: better a file.",
+            help="Secret that opens the page. It shows in `ps`: prefer --token-file.",
         ),
     ] = None,
     token_file: Annotated[

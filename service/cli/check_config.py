@@ -6,8 +6,9 @@ import typer
 
 from service.cli.configuration import ConfigFile, check_files, fail, load
 from service.cli.terminal import quiet_pipe
+from service.config_problems import ConfigError
 from service.nats.config import CredentialsError
-from service.settings import ConfigError, check_tls_of_socket_units
+from service.prepared import check_tls_of_socket_units
 
 
 def check_config(

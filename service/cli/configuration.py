@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from service import settings
+from service import prepared, settings
+from service.config_problems import ConfigError
 from service.core.envelope import SubjectTemplate
 from service.core.privacy import Privacy
 from service.correlation import Correlation
@@ -16,7 +17,7 @@ from service.listeners.inherited import InheritedSockets
 from service.metrics import Metrics
 from service.nats.config import DEFAULT_SERVER
 from service.pipeline import Pipeline
-from service.settings import ConfigError, Settings
+from service.settings import Settings
 from service.systemd import sockets
 from service.systemd.sockets import SocketsError
 
@@ -70,7 +71,7 @@ def inherited_sockets() -> InheritedSockets:
 def check_files(checked: Settings) -> None:
     """The certificates, rules and keys they name can be used; else the command's end, as above."""
     try:
-        settings.prepare(checked)
+        prepared.prepare(checked)
     except ConfigError as error:
         fail(error)
 
@@ -78,7 +79,7 @@ def check_files(checked: Settings) -> None:
 def privacy_of(checked: Settings) -> Privacy | None:
     """None: everything is kept. A key that cannot be read is the command's end."""
     try:
-        return settings.prepare_privacy(checked)
+        return prepared.prepare_privacy(checked)
     except ConfigError as error:
         fail(error)
 
@@ -101,7 +102,7 @@ def pipeline_of(checked: Settings, privacy: Privacy | None) -> Pipeline:
         ZoneInfo(checked.pipeline.default_timezone),
     )
     try:
-        classifier = settings.prepare_rules(checked)
+        classifier = prepared.prepare_rules(checked)
     except ConfigError as error:
         fail(error)
     return Pipeline(checked.pipeline, template, Metrics(), classifier, correlation, privacy)

@@ -35,7 +35,7 @@ _SECONDS = 30
 
 
 def demo() -> None:
-    """Show the whole way once, bounded, with nothing to set up.
+    """See it work: a receiver, lines sent to it, their events. Nothing to set up.
 
     Examples:
 

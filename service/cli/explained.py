@@ -20,7 +20,7 @@ _SKIPPED = {
     Skip.NOT_POSTFIX: "a failure is mentioned, but its tag is that of another program",
     Skip.PROBE: "an address verification probe or sendmail -bv: no user's mail",
 }
-_NO_MARKER = "none of 'reject: ', 'abort: TLS' and 'status=' (but for sent) stands in it"
+_NO_MARKER = "it has no 'reject: ', no 'abort: TLS' and no 'status=' but sent"
 _DROPPED = {
     Drop.CUT_SHORT: "a receiver drops a frame that does not come whole",
     Drop.BAD_COMPRESSION: "a receiver drops what does not inflate",

@@ -1,4 +1,8 @@
-"""Lines of log files: plain, `.gz`, `.xz`, `.zst`, or standard input; bounded however long."""
+"""Lines of log files.
+
+In: a path (`.gz`, `.xz`, `.zst` too), or standard input. Out: a frame for each line, bounded
+however long that is.
+"""
 
 import gzip
 import io

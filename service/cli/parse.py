@@ -37,7 +37,7 @@ def parse(
     timezone: TimeZone = None,
     config: ConfigFile = None,
 ) -> None:
-    """Read log lines, write one event as JSON a line.
+    """Read log lines and write their events, one JSON object a line.
 
     Examples:
 

@@ -89,7 +89,9 @@ def requeue(
     reason: Annotated[
         str | None, typer.Option(metavar="REASON", help="All with this reason.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that are not damaged.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All dead letters that can be read.")
+    ] = False,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import nats
 import nats.js.errors
 import typer
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
@@ -75,7 +76,7 @@ def tail(
             metavar="TIME", help="Start that long ago, as 30m or 1h; else with new events."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The events as they are.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object an event.")] = False,
     server: NatsServers = None,
     config: ConfigFile = None,
 ) -> None:
@@ -120,7 +121,7 @@ async def _tail(
     settings: NatsConfig, wanted: _Wanted, start: datetime | None, as_json: bool
 ) -> None:
     client = new_client(settings)
-    troubles = Troubles()
+    troubles = Troubles(client)
     await client.connect(
         servers=settings.servers or [DEFAULT_SERVER],
         name="mailfault-tail",
@@ -132,6 +133,7 @@ async def _tail(
         reconnected_cb=troubles.over,
         **settings.credentials(),
     )
+    await troubles.over()
     try:
         jetstream = client.jetstream()
         await jetstream.stream_info(settings.stream.name)
@@ -157,11 +159,13 @@ def _from(start: datetime | None) -> ConsumerConfig:
 class Troubles:
     """Of a connection that is tried for ever: each is told once, not at each attempt."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._told = ""
 
     async def tell(self, error: Exception) -> None:
-        trouble = printable(words(error))
+        what = "NATS" if self._client.is_connected else "NATS cannot be reached, trying again"
+        trouble = f"{what}: {printable(words(error))}"
         if trouble != self._told:
             self._told = trouble
             typer.echo(f"tail: {trouble}", err=True)

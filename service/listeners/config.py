@@ -54,8 +54,8 @@ class ListenerConfig(BaseModel):
     rate_limit: float | None = Field(
         None,
         gt=0,
-        description="Messages a second from one address, on average. Over it datagrams are dropped "
-        "and connections read more slowly. Empty: no limit.",
+        description="Messages a second from one address, on average. Above it datagrams are "
+        "dropped and connections read more slowly. Empty: no limit.",
     )
     rate_limit_burst: int = Field(
         1000, ge=1, description="Messages above `rate_limit` from one address at once."

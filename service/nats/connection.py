@@ -1,5 +1,7 @@
 """One NATS connection at a time, renewed for ever.
 
+In: the servers. Out: calls when a client is connected, and when it is no more.
+
 nats-py's own reconnecting is switched off: what was written to a dead socket is lost there without
 a word, its buffer refuses publishes while the server is away, and some server errors close the
 client for good. Here each connection is a new client to one server of the list, and the publisher

@@ -40,7 +40,7 @@ class SharingConfig(BaseModel):
     max_age: int = Field(
         6 * 86_400,
         ge=60,
-        description="Seconds after which JetStream forgets a message that nobody told of any more.",
+        description="Seconds without news of a message after which JetStream forgets it.",
     )
     max_bytes: int = Field(
         1_073_741_824, ge=-1, description="Bytes the bucket may take; -1 is no bound."
@@ -55,13 +55,15 @@ class SharingConfig(BaseModel):
         1000,
         ge=1,
         le=100_000,
-        description="Messages asked for at once; what is beyond goes on with what is known here.",
+        description="Messages that may be asked for at once. Lines of further ones do not wait: "
+        "their events say what is known here.",
     )
     max_unwritten: int = Field(
         10_000,
         ge=1,
         le=1_000_000,
-        description="Messages whose news wait to be told; what is beyond is not told.",
+        description="Messages whose news may wait to be written to the bucket. News of further "
+        "ones are dropped.",
     )
 
     def is_on(self, has_servers: bool) -> bool:

@@ -1,4 +1,8 @@
-"""The stream: created where it is absent, checked where it exists, never changed."""
+"""The stream: created where it is absent, checked where it exists, never changed.
+
+In: a connection, and what the settings want. Out: a `StreamReport` for health and the log: whether
+our events can go there, and what does not fit.
+"""
 
 import asyncio
 import time

@@ -13,14 +13,14 @@ class SpoolConfig(BaseModel):
     durability: Literal["on-outage", "write-ahead"] = Field(
         "on-outage",
         description="`on-outage`: events go to disk while NATS is away or slow. `write-ahead`: "
-        "each goes to disk before it is published, so that a crash loses nothing that was read.",
+        "each goes to disk before it is published, so that a crash loses none that is committed.",
     )
     after: float = Field(
         1.0,
         ge=0,
         le=3600,
         description="Seconds that NATS may be away, or owe an acknowledgement, before what waits "
-        "goes to disk. With RELP, senders wait for it.",
+        "goes to disk. RELP senders wait that long for their acknowledgements.",
     )
     max_bytes: int = Field(
         1024 * 1024 * 1024,
@@ -33,8 +33,8 @@ class SpoolConfig(BaseModel):
     max_dead_letters: int = Field(
         10_000,
         ge=1,
-        description="Refused events kept for the operator; beyond, the oldest are let go of, which "
-        "is logged.",
+        description="Refused events kept for the operator; beyond, the oldest are deleted, and "
+        "that is logged.",
     )
     commit_interval: float = Field(
         0.0,

@@ -1,4 +1,8 @@
-"""The parent of the workers: builds what they share, starts them, and answers for all of them."""
+"""The parent of the workers: builds what they share, starts them, and answers for all of them.
+
+In: settings, signals, requests for metrics and health. Out: one exit status of all, and their
+answers as one.
+"""
 
 import asyncio
 import signal
@@ -11,9 +15,11 @@ import uvloop
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service import __version__, hangup, logs, supervision
+from service.config_problems import ConfigError
 from service.listeners.inherited import InheritedSockets
 from service.nats.embedded import EmbeddedServer, EmbeddedServerError
-from service.settings import ConfigError, Settings, prepare
+from service.prepared import prepare
+from service.settings import Settings
 from service.signals import stop_signal
 from service.systemd.manager import ServiceManager
 from service.web import Health, WebServer

@@ -51,7 +51,7 @@ def test_elsewhere_it_does(listen: str, more: dict[str, object], good: bool) -> 
     ],
     ids=str,
 )
-def test_refused(given: dict[str, object], said: str) -> None:
+def test_a_configuration_that_cannot_be_is_refused(given: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         BoardConfig.model_validate(given)
 

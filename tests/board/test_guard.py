@@ -1,7 +1,5 @@
 """The board over HTTP: who gets what, and which headers every answer has."""
 
-from pathlib import Path
-
 from tests.board.site import (
     TOKEN,
     Answer,
@@ -94,7 +92,7 @@ async def test_tokens() -> None:
         assert TOKEN not in str(made.log)
 
 
-async def test_a_proxy_that_is_trusted(tmp_path: Path) -> None:
+async def test_a_proxy_that_is_trusted() -> None:
     async with local(proxy_header="X-User", proxy_from="127.0.0.1") as made:
         at = made.address("board")
         assert (await ask(at, "/")).status == 401

@@ -38,7 +38,7 @@ async def test_the_rights_of_a_reader_are_enough(tmp_path: Path) -> None:
             assert (await ask(at, "/api/events/1")).status == 200
 
 
-async def test_away() -> None:
+async def test_while_nats_is_away_the_page_says_so() -> None:
     async with local() as made:
         at = made.address("board")
         async with feed(at) as page:

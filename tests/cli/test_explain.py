@@ -14,7 +14,7 @@ from tests import sample_lines as lines
 from tests.cli.run import assert_quiet_unread, objects, run
 
 KEY = "0123456789abcdef"
-NO_MARKER = "none of 'reject: ', 'abort: TLS' and 'status=' (but for sent) stands in it"
+NO_MARKER = "it has no 'reject: ', no 'abort: TLS' and no 'status=' but sent"
 
 
 def explain(*arguments: str, data: bytes = b"", status: int = 0, **variables: str) -> str:

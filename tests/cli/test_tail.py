@@ -237,7 +237,7 @@ async def test_it_says_that_nats_is_away_and_waits_for_it(tmp_path: Path) -> Non
         assert tailing.process.stderr is not None
         async with asyncio.timeout(40):
             said = await tailing.process.stderr.readline()
-        assert said.startswith(b"tail: ")
+        assert said.startswith(b"tail: NATS cannot be reached, trying again: ")
         assert b"Connect" in said
         await server.start()
         try:
@@ -252,13 +252,15 @@ async def test_it_says_that_nats_is_away_and_waits_for_it(tmp_path: Path) -> Non
 
 async def test_what_fails_at_each_attempt_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     """A screen full of the same line stood there until NATS came."""
-    troubles = Troubles()
+    troubles = Troubles(Client())
     for error in ("refused", "refused", "no route", "refused"):
         await troubles.tell(OSError(error))
     await troubles.over()
     await troubles.tell(OSError("refused"))
     told = ["refused", "no route", "refused", "refused"]
-    assert capsys.readouterr().err == "".join(f"tail: {error}\n" for error in told)
+    assert capsys.readouterr().err == "".join(
+        f"tail: NATS cannot be reached, trying again: {error}\n" for error in told
+    )
 
 
 async def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from service.listeners.clashes import clashes
 
 
-def test_none() -> None:
+def test_addresses_that_do_not_clash() -> None:
     assert clashes({}) == []
     assert clashes({"tcp.listen": ["127.0.0.1:1", "127.0.0.2:1"], "relp.listen": ["[::1]:1"]}) == []
 

@@ -4,8 +4,6 @@ import asyncio
 import socket
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,21 +17,10 @@ from service.listeners.tcp import TcpConfig, TcpListener
 from service.metrics import Metrics
 from tests.core.framing.test_proxy_v2 import header, tcp4, tcp6
 from tests.fakes import FakeIntake
+from tests.listeners.over_tcp import listening
 from tests.metric_values import value
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@asynccontextmanager
-async def listening(
-    intake: FakeIntake, metrics: Metrics, host: str = "127.0.0.1:0", **config: Any
-) -> AsyncIterator[TcpListener]:
-    listener = TcpListener(host, TcpConfig(**config), intake, metrics)
-    await listener.start()
-    try:
-        yield listener
-    finally:
-        await listener.stop(timeout=5)
 
 
 async def connect(listener: TcpListener, source: str = "127.0.0.1") -> Streams:

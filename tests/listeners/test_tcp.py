@@ -4,29 +4,16 @@ import asyncio
 import socket
 import struct
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from service.core.outcomes import Drop
 from service.listeners.portions import PORTION_BYTES
-from service.listeners.tcp import TcpConfig, TcpListener
+from service.listeners.tcp import TcpListener
 from service.metrics import Metrics
 from tests.fakes import FakeIntake, NarrowIntake
+from tests.listeners.over_tcp import listening
 from tests.metric_values import value
-
-
-@asynccontextmanager
-async def listening(
-    intake: FakeIntake, metrics: Metrics, host: str = "127.0.0.1:0", **config: int
-) -> AsyncIterator[TcpListener]:
-    listener = TcpListener(host, TcpConfig(**config), intake, metrics)
-    await listener.start()
-    try:
-        yield listener
-    finally:
-        await listener.stop(timeout=5)
 
 
 async def send(listener: TcpListener, *portions: bytes) -> None:

@@ -15,7 +15,7 @@ def test_is_given_once_in_order() -> None:
 
 
 @pytest.mark.parametrize("rest", [2.5, 100.0])
-def test_is_forgotten(rest: float) -> None:
+def test_what_is_long_ago_is_forgotten(rest: float) -> None:
     heard = Recent()
     heard.add(b"k", b"1", 1000)
     heard.add(b"other", b"2", 1000 + rest)

@@ -78,9 +78,10 @@ def test_hosts_share_a_token_only_if_they_are_the_same(one: str, other: str) -> 
     assert (mta_token(one) == mta_token(other)) == (one == other)
 
 
-@given(ordinary_hosts, st.randoms())
-def test_spellings_of_a_host_share_a_token(host: str, random: object) -> None:
-    assert mta_token(host.upper()) == mta_token(host.title()) == mta_token(host + ".")
+@given(ordinary_hosts)
+def test_spellings_of_a_host_share_a_token(host: str) -> None:
+    spellings = (host, host.upper(), host.title(), host + ".")
+    assert len(set(map(mta_token, spellings))) == 1
 
 
 @given(st.text(string.ascii_lowercase + string.digits + "_. *:=", max_size=40))

@@ -213,7 +213,7 @@ async def test_a_second_receiver(tmp_path: Path) -> None:
         assert await numbers(store) == [0]
 
 
-async def test_a_newer_version_is_left_alone(tmp_path: Path, said: list[EventDict]) -> None:
+async def test_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     await filled(tmp_path, 3)
     with sqlite3.connect(file_of(tmp_path)) as db:
         db.execute("PRAGMA user_version = 2")

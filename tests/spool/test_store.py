@@ -88,7 +88,7 @@ async def test_the_same_event_may_wait_twice(tmp_path: Path) -> None:
         assert await numbers(store) == [1, 1]
 
 
-async def test_gauges(tmp_path: Path) -> None:
+async def test_what_it_holds_is_counted_and_known_after_a_restart(tmp_path: Path) -> None:
     event = envelope(1, size=500)
     size = len(event.body) + len(event.header_lines) + len(event.subject) + len(event.message_id)
     async with opened(tmp_path) as store:
@@ -107,7 +107,9 @@ async def test_gauges(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "config", [SpoolConfig(max_events=3), SpoolConfig(max_bytes=3000)], ids=str
 )
-async def test_the_cap(tmp_path: Path, config: SpoolConfig) -> None:
+async def test_beyond_its_bound_it_takes_no_events_until_some_are_removed(
+    tmp_path: Path, config: SpoolConfig
+) -> None:
     async with opened(tmp_path, config) as store:
         ids = await store.append(envelopes(range(2), size=900))
         assert store.has_room
@@ -148,7 +150,7 @@ async def test_a_dead_letter_takes_the_place_of_its_event(tmp_path: Path) -> Non
     assert found == [("too_large", "1 MB is the most", envelope(1).message_id, envelope(1).body)]
 
 
-async def test_dead_letters_are_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_dead_letters_are_bounded(tmp_path: Path) -> None:
     async with opened(tmp_path, SpoolConfig(max_dead_letters=3)) as store:
         for number in range(5):
             await store.bury(envelope(number), "no_stream", "")

@@ -1,12 +1,13 @@
-"""Recipients that were deferred: which attempt a failure is, and how their waiting ends.
+"""Recipients that were deferred: which attempt a failure is, who waits, and whom a line ends.
 
 In: failures, and deliveries that came to their end, by message. Out: attempts with their numbers;
-and whose waiting a line has ended, the same again when that line comes again.
+and whose waiting a line has ended, the same again (`endings`) when that line comes again.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
+from service.core.correlate.endings import ENDED_SECONDS, ENDED_SHARE, Endings
 from service.core.correlate.memory import STAMP_BYTES, Bounds, Evicted, Memory, begun, stamp_of
 from service.core.correlate.queued import (
     NAME,
@@ -20,19 +21,13 @@ from service.core.correlate.queued import (
     rotated,
 )
 from service.core.correlate.story import Story
-from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
+from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, waiting_in
 from service.core.postfix.facts import Delivery
 
 _RENEW_SECONDS: Final = 3600
 """A deferred recipient counts as heard of, so that it does not age, once in this time."""
 _RETRY_SECONDS: Final = 240
 """Some less than the least that Postfix waits before it tries again (minimal_backoff_time)."""
-_ENDED_SECONDS = 600
-"""How long it is known of a recipient which line ended its waiting: as long as JetStream by default
-knows an event id again."""
-_ENDED_SHARE = 128
-"""Of what may be remembered that much of those that ended, twice, and then it is known no longer:
-three thousand endings at least with the usual bounds, so those of the last fifty thousand lines."""
 _PASSED: Final = 64
 """Names of recipients who have ended: when more stand in front, they go to the end."""
 _LOOKED_AT: Final = 64
@@ -57,41 +52,15 @@ class Attempt:
         self.is_news = is_news
 
 
-@dataclass(slots=True, init=False)
-class End:
-    """Of a recipient who waited."""
-
-    name: bytes
-    attempts: int
-    """Seen in all."""
-    by: str
-    """Event id of the line that said so; empty where it is not known."""
-    is_whole: bool
-    """That line ended all of the message, as an expiry, and names no recipient."""
-    waiting: Waiting | None
-    """How he waited, as far as it is told."""
-
-    # Written out as in `core.postfix.facts`: for the compiled core.
-    def __init__(
-        self, name: bytes, attempts: int, by: str, is_whole: bool, waiting: Waiting | None
-    ) -> None:
-        self.name = name
-        self.attempts = attempts
-        self.by = by
-        self.is_whole = is_whole
-        self.waiting = waiting
-
-
 class Attempts:
     def __init__(self, bounds: Bounds, messages: Memory) -> None:
         """`messages`: the record sets."""
         self._messages = messages
-        self.queued = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
+        self.queued = Memory(bounds, ENDED_SECONDS, ENDED_SHARE)
         """Messages with deferred recipients: activations seen, and the names of recipients."""
-        self.recipients = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
+        self.recipients = Memory(bounds, ENDED_SECONDS, ENDED_SHARE)
         """Deferred recipients, by the same key and their name."""
-        self._endings = Memory(bounds, _ENDED_SECONDS, _ENDED_SHARE)
-        """Recipients whose waiting a line ended, by its event id."""
+        self.endings = Endings(bounds, self.recipients)
         self._uncounted_before = b""
         """In `STAMP_BYTES`: of messages begun until then recipients may have been forgotten."""
         self._second = -1
@@ -100,7 +69,7 @@ class Attempts:
     @property
     def parts(self) -> tuple[Memory, ...]:
         """All that is bounded."""
-        return self.queued, self.recipients, self._endings
+        return self.queued, self.recipients, self.endings.lines
 
     def deferred(
         self, key: bytes, story: Story | None, facts: Delivery, at: float, event_id: str
@@ -114,7 +83,7 @@ class Attempts:
         waiting = self.waiting(its_key)
         activation = self.activation(key, story)
         if waiting is None:
-            ended = self._left(its_key)
+            ended = self.endings.left(its_key)
             is_counted = self._is_first(key, ended, story)
             waiting = Waiting(
                 recipient,
@@ -208,9 +177,9 @@ class Attempts:
             waiting = self.waiting(key_of(key, name))
             if waiting is not None and waiting.last_deferred <= at:
                 waiting.attempts += _is_another(waiting, self.activation(key, None), at)
-                self._end(key, [waiting], by, False, seconds)
+                self.endings.end(key, [waiting], by, False, seconds)
                 return waiting
-        again = self._ended_by(by)
+        again = self.endings.ended_by(by)
         return again[0] if again else None
 
     def all_ended(self, key: bytes, at: float, by: str, seconds: int) -> list[Waiting]:
@@ -224,65 +193,26 @@ class Attempts:
             found = (self.waiting(key + NAME + name) for name in names)
             all_ended = [one for one in found if one is not None and one.last_deferred <= at]
         if not all_ended:
-            return self._ended_by(by)
-        self._end(key, all_ended, by, True, seconds)
+            return self.endings.ended_by(by)
+        self.endings.end(key, all_ended, by, True, seconds)
         if not self.is_awaited(key):
             self.queued.close(key, seconds)
         return all_ended
 
     def is_end_of_any(self, line: str) -> bool:
         """Whether that line, by its event id, ended somebody's waiting when it was here before."""
-        return self._endings.left(line.encode()) is not None
-
-    def ends(self, key: bytes, names: list[bytes], is_gone: bool) -> list[End]:
-        """Of those of them who waited a moment ago. `is_gone`: the message is, so that only what
-        ended with all of it is told in full."""
-        ends: list[End] = []
-        ended_by: dict[str, dict[bytes, Waiting]] = {}
-        for name in names:
-            ended = self._left(key + NAME + name)
-            if ended is None:
-                continue
-            _, attempts, is_whole, by = ended[STAMP_BYTES:].decode().split(" ", 3)
-            waiting = None
-            if is_whole == "1" or not is_gone:
-                if by not in ended_by:
-                    ended_by[by] = {name_of(one.recipient): one for one in self._ended_by(by)}
-                waiting = ended_by[by].get(name)
-            ends.append(End(name, int(attempts), by, is_whole == "1", waiting))
-        return ends
-
-    def ended_elsewhere(self, key: bytes, ends: list[End], seconds: int) -> None:
-        """Another receiver saw it. The line may come here yet, sent again by who had no answer to
-        it there: it gives the same then."""
-        by_line: dict[str, list[Waiting]] = {}
-        for end in ends:
-            here, waiting = self.waiting(key + NAME + end.name), end.waiting
-            if here is not None:
-                # Who told it may have seen attempts that were missed here, or the other way round.
-                if waiting is None or (here.is_counted and not waiting.is_counted):
-                    waiting = here
-                    waiting.attempts = max(here.attempts, end.attempts)
-                self._close(key + NAME + end.name, waiting, end.by, end.is_whole, seconds)
-            if waiting is not None and end.by:
-                by_line.setdefault(end.by, []).append(waiting)
-        for by, ended in by_line.items():
-            before = self._ended_by(by)
-            known = {waiting.recipient for waiting in before}
-            news = [waiting for waiting in ended if waiting.recipient not in known]
-            if news:
-                self._remember_ending(by, before + news, seconds)
+        return self.endings.is_end_of_any(line)
 
     def has_ended(self, key: bytes, recipient: str) -> bool:
         """Whether he waited, and that is over."""
-        return self._left(key_of(key, recipient)) is not None
+        return self.endings.left(key_of(key, recipient)) is not None
 
     def is_first_attempt(self, key: bytes, story: Story | None, facts: Delivery) -> bool:
         """Of a recipient that was not waiting."""
         recipient = facts.recipient
         if recipient is None:
             return False
-        return self._is_first(key, self._left(key_of(key, recipient)), story)
+        return self._is_first(key, self.endings.left(key_of(key, recipient)), story)
 
     def is_awaited(self, key: bytes) -> bool:
         """Whether a recipient of this message waits."""
@@ -341,8 +271,7 @@ class Attempts:
         return 1 if story is not None and story.is_active else 0
 
     def waiting(self, its_key: bytes) -> Waiting | None:
-        packed = self.recipients.entries.get(its_key)
-        return None if packed is None else _unpacked(packed)
+        return waiting_in(self.recipients, its_key)
 
     # The message
 
@@ -383,38 +312,9 @@ class Attempts:
         if self.recipients.trim(seconds) or queued:
             self._uncounted_before = self._stamp(seconds)
 
-    # Recipients, by their keys
-
-    def _end(self, key: bytes, ended: list[Waiting], by: str, is_whole: bool, seconds: int) -> None:
-        for waiting in ended:
-            self._close(key_of(key, waiting.recipient), waiting, by, is_whole, seconds)
-        self._remember_ending(by, ended, seconds)
-
-    def _close(
-        self, its_key: bytes, waiting: Waiting, by: str, is_whole: bool, seconds: int
-    ) -> None:
-        told = b"%a %d %d %b" % (waiting.last_deferred, waiting.attempts, is_whole, by.encode())
-        self.recipients.put(its_key, self._stamp(seconds) + told)
-        self.recipients.close(its_key, seconds)
-
-    def _remember_ending(self, by: str, ended: list[Waiting], seconds: int) -> None:
-        name = by.encode()
-        self._endings.renew(name, self._stamp(seconds) + b"\n".join(map(pack, ended)))
-        self._endings.close(name, seconds)
-
-    def _ended_by(self, line: str) -> list[Waiting]:
-        """Whose waiting that line ended when it was here before."""
-        value = self._endings.left(line.encode())
-        return [] if value is None else list(map(unpack, value[STAMP_BYTES:].split(b"\n")))
-
-    def _left(self, its_key: bytes) -> bytes | None:
-        """Of a recipient that does not wait any more, as far as known: when it ended, in
-        `STAMP_BYTES`; the Unix time when it was last deferred, and what `ends` gives."""
-        return self.recipients.left(its_key)
-
     def _is_first(self, key: bytes, ended: bytes | None, story: Story | None) -> bool:
         """Whether an attempt for somebody who is not waiting is the first: every line of the
-        message was seen, and none ended a waiting. `ended`: of `_left`."""
+        message was seen, and none ended a waiting. `ended`: of `Endings.left`."""
         if story is None or not story.is_begun:
             return False
         known = self._messages.get(key)
@@ -430,14 +330,6 @@ class Attempts:
         if seconds != self._second:
             self._second, self._second_stamp = seconds, stamp_of(seconds)
         return self._second_stamp
-
-
-def _unpacked(packed: bytes) -> Waiting | None:
-    """None: another version wrote it."""
-    try:
-        return unpack(packed[STAMP_BYTES:])
-    except ValueError:
-        return None
 
 
 def _is_another(waiting: Waiting, activation: int, at: float) -> bool:

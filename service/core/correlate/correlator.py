@@ -242,9 +242,9 @@ class Correlator:
 
     def is_gone(self, key: bytes) -> bool:
         """Whether the message left the queue a moment ago, and no other one has its id."""
-        return key not in self.memory.entries and (
-            self.memory.left(key) is not None or self.attempts.queued.left(key) is not None
-        )
+        if key in self.memory.entries or key in self.attempts.queued.entries:
+            return False
+        return self.memory.left(key) is not None or self.attempts.queued.left(key) is not None
 
     def refused(self, key: bytes, seconds: int) -> None:
         """The message was refused as a whole: qmgr never has it, and never says `removed`."""

@@ -5,7 +5,8 @@ others may know more. To take over what another tells is the same whether it com
 behind what came after it.
 """
 
-from service.core.correlate.attempts import Attempts, End
+from service.core.correlate.attempts import Attempts
+from service.core.correlate.endings import End
 from service.core.correlate.memory import STAMP_BYTES, Memory, begun, stamp_of
 from service.core.correlate.queued import NAME, name_of, names_of
 from service.core.correlate.records import (
@@ -69,7 +70,7 @@ class Exchange:
         if queued is None:
             left = self._attempts.queued.left(key)
             names = [] if left is None else list(dict.fromkeys(names_of(left)))
-            ends = self._attempts.ends(key, names, is_gone=True)
+            ends = self._attempts.endings.ends(key, names, is_gone=True)
             # All have ended, but their events may wait for the notice, and `removed` is to come.
             known = self._messages.entries.get(key)
             return encode_gone(ends, 0 if known is None else begun(known), _told(known))
@@ -87,7 +88,7 @@ class Exchange:
             self._attempts.activation(key, None),
             waiting,
             ended,
-            self._attempts.ends(key, ended, is_gone=False),
+            self._attempts.endings.ends(key, ended, is_gone=False),
         )
 
     def learn(self, key: bytes, shared: Shared, seconds: int) -> bool:
@@ -98,7 +99,7 @@ class Exchange:
             gone = self._attempts.queued.entries.get(key)
             for name in [] if gone is None else names_of(gone):
                 ends.setdefault(name, End(name, 0, "", False, None))
-            self._attempts.ended_elsewhere(key, list(ends.values()), seconds)
+            self._attempts.endings.ended_elsewhere(key, list(ends.values()), seconds)
             self._attempts.drop(key)
             if shared.records and not self.holds(key):
                 self._learn_records(key, None, shared, seconds)
@@ -154,7 +155,7 @@ class Exchange:
             if name not in listed and name not in ended_here:
                 names.append(name)
                 listed.add(name)
-        self._attempts.ended_elsewhere(key, list(ends.values()), seconds)
+        self._attempts.endings.ended_elsewhere(key, list(ends.values()), seconds)
         if not names:
             return left is not None
         self._attempts.queued.renew(key, b"%b%d\n%b" % (stamp, activations, NAME.join(names)))

@@ -12,7 +12,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from schemas.fields import EnhancedCode, Ordinal, SmtpCode, Status, Word
-from service.core.correlate.attempts import End
+from service.core.correlate.endings import End
 from service.core.correlate.queued import name_of
 from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack
 

@@ -10,6 +10,8 @@ from typing import Final
 
 import orjson
 
+from service.core.correlate.memory import STAMP_BYTES, Memory
+
 LONGEST_RESPONSE: Final = 512
 """Characters of a response that are kept for the `resolved` event."""
 
@@ -136,3 +138,14 @@ def unpack(packed: bytes) -> Waiting:
     if not isinstance(values, list) or len(values) != _VALUES:
         raise ValueError("not a waiting recipient")
     return Waiting(*values)
+
+
+def waiting_in(recipients: Memory, its_key: bytes) -> Waiting | None:
+    """None: it does not wait, or another version wrote it."""
+    packed = recipients.entries.get(its_key)
+    if packed is None:
+        return None
+    try:
+        return unpack(packed[STAMP_BYTES:])
+    except ValueError:
+        return None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.core.correlate.correlator import News
-from service.core.correlate.memory import stamp_of
+from service.core.correlate.memory import Bounds, stamp_of
 from service.core.correlate.records import LONGEST_RECORD
 from tests.core.correlate.heard import ACTIVE, CLIENT, MESSAGE_ID, NOW, REMOVED, Log, told
 
@@ -162,6 +162,23 @@ def test_used_again_while_nobody_listened(first: str) -> None:
     assert not story.is_whole
     assert story.message_id in (None, "2@mail.example.net")
     assert not log.known.attempts.is_awaited(log.key())
+
+
+def test_one_forgotten_for_want_of_room_is_not_the_one_before_it_that_is_gone() -> None:
+    """Its next deferral was told as one of a message that had been deleted: the attempt did not
+    count."""
+    log = Log(Bounds(2, 1 << 24, 86_400))
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    log.deferred("r@x", "1")
+    log.tell(REMOVED)
+    assert log.known.is_gone(log.key())
+    log.tell(CLIENT.replace("mail", "other"), MESSAGE_ID.replace("1@", "2@"), ACTIVE)
+    assert log.deferred("r@x", "2") == 1
+    for number in range(3):
+        log.tell(CLIENT.replace("4ABCDE12F", f"4ABCDE{number}AA"))
+    log.known.trim(log.now)
+    assert log.key() not in log.known.memory.entries
+    assert not log.known.is_gone(log.key())
 
 
 def test_tried_again_it_is_the_same_message() -> None:

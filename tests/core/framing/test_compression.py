@@ -56,7 +56,7 @@ def test_a_bomb_is_cut_at_the_limit() -> None:
         pytest.param(compressed(TEXT) + b"more", id="bytes-after-the-stream"),
     ],
 )
-def test_corrupt(payload: bytes) -> None:
+def test_a_corrupt_frame_is_a_fault_that_is_not_fatal(payload: bytes) -> None:
     fault = inflate(payload, 1000)
     assert isinstance(fault, Fault)
     assert (fault.kind, fault.lost_bytes, fault.fatal) == (

@@ -60,7 +60,9 @@ GOOD = [
 
 @pytest.mark.parametrize(("data", "source"), GOOD)
 @pytest.mark.parametrize("after", [b"", b"<22>line\n", SIGNATURE])
-def test_good(data: bytes, source: str | None, after: bytes) -> None:
+def test_a_header_names_its_sender_and_ends_where_it_says(
+    data: bytes, source: str | None, after: bytes
+) -> None:
     assert read(data + after) == ProxyHeader(source, after)
     assert read(*(bytes((byte,)) for byte in data + after)) == ProxyHeader(source, after)
 
@@ -84,7 +86,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("data", "detail"), BAD)
-def test_bad(data: bytes, detail: str) -> None:
+def test_what_is_no_such_header_is_told(data: bytes, detail: str) -> None:
     assert read(data) == BadProxyHeader(detail)
     assert read(*(bytes((byte,)) for byte in data)) == BadProxyHeader(detail)
 

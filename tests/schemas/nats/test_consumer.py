@@ -166,7 +166,7 @@ async def test_two_processes_share_the_events_of_one_durable(tmp_path: Path) -> 
     assert [number(first), number(second)] == [0, 1]
 
 
-async def test_it_has_to_be_entered(tmp_path: Path) -> None:
+async def test_it_has_to_be_entered() -> None:
     consumer = Consumer(durable="x")
     with pytest.raises(RuntimeError, match="async with"):
         await anext(consumer)
