@@ -3,13 +3,27 @@ in the shared bucket. `earlier/data.tar.gz` is its directory after SIGTERM, with
 message with two recipients that were deferred, one of them under an alias.
 """
 
+import json
 import shutil
 from pathlib import Path
 
 import schemas
 from schemas import DeferredEvent, ResolvedEvent
 from service.core.correlate.shared import decode
-from tests.core.correlate.receivers import KEY, NOW, QUEUE, correlator, delivery, end
+from tests.core.correlate.receivers import (
+    ACTIVE,
+    CLIENT,
+    KEY,
+    MESSAGE_ID,
+    NOW,
+    QUEUE,
+    all_end,
+    correlator,
+    delivery,
+    end,
+    fail,
+    note,
+)
 from tests.nats_server import client_of, real_nats
 from tests.serve import serve
 
@@ -89,3 +103,21 @@ def test_what_it_told_of_the_end() -> None:
         here.exchange.learn(KEY, decode(value), NOW)
         assert not here.attempts.is_awaited(KEY)
         assert decode(here.exchange.export(KEY)).waiting == []
+
+
+def test_what_is_told_to_it() -> None:
+    """It passes over names that it does not know; what it does know is as it wrote it itself."""
+    here = correlator()
+    note(here, CLIENT, MESSAGE_ID, ACTIVE)
+    fail(here)
+    fail(here, recipient="b@example.com")
+    end(here, delivery("b@example.com"), NOW)
+    told, known = json.loads(here.exchange.export(KEY)), json.loads(_DEFERRED)
+    assert known.keys() <= told.keys()
+    assert told["v"] == known["v"]
+    assert told["ended"] == ["b@example.com"]
+    (row,), (known_row,) = told["waiting"], known["waiting"]
+    assert len(row) == len(known_row), "a row of another length is refused"
+    assert [type(value) for value in row[:10]] == [type(value) for value in known_row[:10]]
+    all_end(here)
+    assert json.loads(here.exchange.export(KEY)).items() >= json.loads(_GONE).items()
