@@ -20,13 +20,15 @@ from service.receiver import Receiver
 from service.settings import fixed
 from tests.mail_traffic import Host
 from tests.metric_values import value
+from tests.standstill import Standstill, watched
 
 
 class Member:
     """One receiver, and what was sent to it."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, standstill: Standstill) -> None:
         self.receiver = receiver
+        self.standstill = standstill
         self.sent = 0
         self._writers: dict[str, asyncio.StreamWriter] = {}
 
@@ -87,6 +89,7 @@ async def fleet(
 ) -> AsyncIterator[list[Member]]:
     """`tables`: further settings. Waits until each is connected."""
     async with AsyncExitStack() as stack:
+        standstill = await stack.enter_async_context(watched())
         members = []
         for number in range(size):
             nats = {"servers": servers, "reconnect_wait_max": 0.2, **tables.get("nats", {})}
@@ -103,7 +106,7 @@ async def fleet(
             receiver = Receiver(settings)
             await receiver.start()
             stack.push_async_callback(receiver.stop)
-            members.append(Member(receiver))
+            members.append(Member(receiver, standstill))
         for member in members:
             await member.reaches("nats_connected", 1)
         yield members
@@ -168,8 +171,8 @@ class Found:
     resolved: dict[tuple[str, str, str], list[ResolvedEvent]]
     bounced: dict[tuple[str, str, str], list[BouncedEvent]]
     rejects: list[RejectEvent]
-    lags: dict[str, list[float]]
-    """Seconds from receiving the line to storing the event, by type."""
+    lags: dict[str, list[tuple[float, float]]]
+    """From receiving the line to storing the event, by type."""
 
 
 async def found(client: Client) -> Found:
@@ -184,7 +187,7 @@ async def found(client: Client) -> Found:
             number += 1
             event = schemas.decode(message.data)
             stored = message.metadata.timestamp
-            lag = (stored - event.received_at).total_seconds()
+            lag = (event.received_at.timestamp(), stored.timestamp())
             result.lags[event.event_type].append(lag)
             key = (event.mta.host, event.queue_id or "", event.recipient or "")
             match event:

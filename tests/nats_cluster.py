@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import random
-import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,11 @@ import nats.errors
 from nats.aio.client import Client
 
 from tests.nats_server import RealNats
+from tests.ports import free_ports
 
 _LOOK_SECONDS = 0.05
 _PATIENCE_SECONDS = 40.0
 _QUIET_SECONDS = 0.3
-_FIRST_PORT, _LAST_PORT = 10_000, 32_000
-"""Below those that the kernel gives to connections: a node that is away finds its port free."""
 
 
 class RealCluster:
@@ -28,8 +25,7 @@ class RealCluster:
     the size of the cluster (`server/jetstream_cluster.go`, meta group)."""
 
     def __init__(self, home: Path, size: int) -> None:
-        ports = free_ports(2 * size)
-        clients, routes = ports[:size], ports[size:]
+        routes = free_ports(size)
         self.nodes = [
             RealNats(
                 home / f"node{number}",
@@ -42,8 +38,6 @@ class RealCluster:
             )
             for number, route in enumerate(routes)
         ]
-        for node, port in zip(self.nodes, clients, strict=True):
-            node.port = port
 
     @property
     def urls(self) -> list[str]:
@@ -105,23 +99,6 @@ async def real_cluster(home: Path, size: int = 3) -> AsyncIterator[RealCluster]:
         yield cluster
     finally:
         await cluster.kill()
-
-
-def free_ports(count: int) -> Sequence[int]:
-    held: list[socket.socket] = []
-    try:
-        while len(held) < count:
-            sock = socket.socket()
-            try:
-                sock.bind(("127.0.0.1", random.randrange(_FIRST_PORT, _LAST_PORT)))
-            except OSError:
-                sock.close()
-            else:
-                held.append(sock)
-        return [sock.getsockname()[1] for sock in held]
-    finally:
-        for sock in held:
-            sock.close()
 
 
 def _info(stream: str) -> str:

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 
 import schemas
 from service.nats.embedded import find_binary
+from tests.ports import free_port
 
 _START_SECONDS = 20
 
@@ -27,7 +28,7 @@ class RealNats:
         self._home = home
         self._extra = config
         self._process: asyncio.subprocess.Process | None = None
-        self.port = -1  # nats-server's word for any free one
+        self.port = free_port()  # which nobody else gets while the server is away
 
     @property
     def url(self) -> str:

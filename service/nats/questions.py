@@ -20,6 +20,10 @@ from service.nats.sharing_config import SharingConfig
 _SILENT_MAX = 8
 """Questions in a row without an answer after which nobody is asked for a while."""
 
+_STOOD_STILL_SECONDS = 0.05
+_READ_SECONDS = 0.02
+"""In which a loop that is late reads what has come."""
+
 
 class Answered(StrEnum):
     """How a question ended."""
@@ -157,7 +161,15 @@ class Questions:
     def _sweep_later(self) -> None:
         if self._sweep is None and self._asked:
             oldest = next(iter(self._asked.values()))
-            self._sweep = self._loop.call_at(oldest.deadline, self._sweep_now)
+            self._sweep = self._loop.call_at(oldest.deadline, self._due, oldest.deadline)
+
+    def _due(self, deadline: float) -> None:
+        """A loop that stood still comes to its timers before it has read what lies in its sockets:
+        the answers may be there."""
+        if self._loop.time() - deadline < _STOOD_STILL_SECONDS:
+            self._sweep_now()
+        else:
+            self._sweep = self._loop.call_later(_READ_SECONDS, self._sweep_now)
 
     def _sweep_now(self) -> None:
         self._sweep = None

@@ -16,7 +16,7 @@ def blocks(text: str) -> list[str]:
 
 
 def test_the_files_are_installed_where_the_unit_looks(tmp_path: Path) -> None:
-    block, compiled = blocks(SYSTEMD)
+    block, compiled, _ = blocks(SYSTEMD)
     (tmp_path / "etc" / "systemd" / "system").mkdir(parents=True)
     commands = [line for line in block.splitlines() if line.startswith("install ")]
     script = "\n".join(commands).replace(" /etc/", f" {tmp_path}/etc/")
@@ -38,12 +38,26 @@ def test_the_files_are_installed_where_the_unit_looks(tmp_path: Path) -> None:
 
 
 def test_the_line_that_compiles_takes_the_place_of_the_one_that_does_not() -> None:
-    block, compiled = blocks(SYSTEMD)
+    block, compiled, _ = blocks(SYSTEMD)
     third = block.splitlines()[2]
     assert third == "/opt/mailfault/bin/pip install --no-deps ."
     assert f"{third.removesuffix(' --no-deps .')} --no-build-isolation --no-deps ." in compiled
     assert re.findall(r"^([A-Z_]+)=1 ", compiled, re.MULTILINE) == ["MAILFAULT_COMPILE"]
     assert "MAILFAULT_COMPILE" in read("hatch_build.py")
+
+
+def test_an_upgrade_installs_all_but_the_configuration_and_then_restarts() -> None:
+    """It was "install as above", which put the shipped configuration in the place of the site's."""
+    first, _, upgrade = blocks(SYSTEMD)
+    installing = first.partition("systemctl enable")[0].splitlines()
+    once = [line for line in installing if "-m venv" in line or "mailfault.toml" in line]
+    assert len(once) == 2
+    wanted = [line for line in installing if line and line not in once]
+    found = [line for line in upgrade.splitlines() if line]
+    check = "/opt/mailfault/bin/mailfault check-config --config /etc/mailfault/mailfault.toml"
+    assert [line for line in found[:-1] if line != check] == wanted
+    assert found.index(check) == 2, "of the new version, before anything is restarted"
+    assert found[-1] == "systemctl restart mailfault.service"
 
 
 def test_the_table_of_sockets() -> None:

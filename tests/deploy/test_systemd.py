@@ -14,10 +14,10 @@ import pytest
 from tests import sample_lines as lines
 from tests.deploy.booted import SHIPPED, Booted, boot
 from tests.e2e.packages import require_program, require_root
-from tests.e2e.postfix import free_port
 from tests.e2e.subscriber import Subscriber
 from tests.listeners.certificates import Site
 from tests.nats_server import real_nats
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

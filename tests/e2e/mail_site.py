@@ -20,7 +20,6 @@ from tests.e2e.next_hop import NextHop
 from tests.e2e.postfix import (
     Postfix,
     config_directory,
-    free_port,
     own_places,
     require_postfix,
 )
@@ -28,6 +27,7 @@ from tests.e2e.rsyslog import LOCAL_HOST, Form, Rsyslogd
 from tests.e2e.smtp_client import connected
 from tests.e2e.whole_run import check_ends, check_parse, check_stories
 from tests.metric_values import assert_balanced, value
+from tests.ports import free_port
 
 _CONFIG = Path(__file__).parent / "postfix_config"
 _OUT_CONFIG = Path(__file__).parent / "postfix_out_config"

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -114,13 +113,6 @@ def require_postfix() -> Path:
 def _master_pid(line: str) -> int | None:
     found = _MASTER.search(line)
     return int(found[1]) if found else None
-
-
-def free_port() -> int:
-    """Postfix cannot be asked to find one: it is found here, and free again for a moment."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def config_directory(directory: Path) -> Path:

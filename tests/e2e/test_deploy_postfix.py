@@ -16,12 +16,12 @@ from tests.e2e.packages import require_program
 from tests.e2e.postfix import (
     Postfix,
     config_directory,
-    free_port,
     own_places,
     require_postfix,
 )
 from tests.e2e.round_of_mail import FAILURES, failure
 from tests.e2e.rsyslog import Form
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 

@@ -17,11 +17,12 @@ from schemas import Event
 from tests.e2e.child import Child
 from tests.e2e.house import House
 from tests.e2e.packages import require_program
-from tests.e2e.postfix import config_directory, free_port, lay_out, require_postfix
+from tests.e2e.postfix import config_directory, lay_out, require_postfix
 from tests.e2e.rsyslog import Form
 from tests.e2e.smtp_client import connected
 from tests.e2e.test_deploy_postfix import PORTS, files
 from tests.metric_values import assert_balanced, value
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 

@@ -71,13 +71,14 @@ async def test_cut_off_without_a_close_notify_the_last_line_is_not_whole(site: S
 
 async def test_a_silent_peer_is_not_waited_for(site: Site) -> None:
     intake, metrics = FakeIntake(), Metrics()
-    async with listening(site, intake, metrics, handshake_timeout=1) as listener:
+    # Long enough for the one who does speak on a machine that stands still for a while.
+    async with listening(site, intake, metrics, handshake_timeout=5) as listener:
         reader, writer = await asyncio.open_connection(*listener.address)
         writer.write(b"\x16\x03\x01")  # the first bytes of a ClientHello
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()
-        await listener.closed(timeout=10)
+        await listener.closed(timeout=20)
         assert refused(metrics, Refusal.HANDSHAKE_TIMEOUT) == 1
         _, quiet = await connect(listener, client_context(site, site.client))
         quiet.write(b"<22>one\n")

@@ -191,7 +191,7 @@ async def test_hellos_that_something_happened_to(site: Site) -> None:
     hello = made.bio_read(10_000)
     luck = random.Random(6514)
     intake, metrics = FakeIntake(), Metrics()
-    async with listening(site, intake, metrics, handshake_timeout=2) as listener:
+    async with listening(site, intake, metrics, handshake_timeout=10) as listener:
         for _ in range(100):
             data = bytearray(hello)
             for _ in range(luck.randint(1, 4)):
@@ -204,7 +204,7 @@ async def test_hellos_that_something_happened_to(site: Site) -> None:
             except ConnectionResetError:
                 pass
             writer.close()
-        await listener.closed(timeout=10)
+        await listener.closed(timeout=20)
         await send(listener, client_context(site, site.client), b"<22>line\n")
         await intake.until(lambda seen: seen.frames == [b"<22>line"])
     assert value(metrics, "connections_refused_total") == 100

@@ -8,8 +8,10 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 
 
 class Proxy:
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, listening: socket.socket | None = None) -> None:
+        """`listening`: a socket at the port it is to have; else any."""
         self._server_port = server_port
+        self._listening = listening or socket.create_server(("127.0.0.1", 0))
         self.swallow_answers = False
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -21,7 +23,7 @@ class Proxy:
         return f"nats://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, sock=self._listening)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

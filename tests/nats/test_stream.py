@@ -15,8 +15,6 @@ from tests.nats.waiting import until
 from tests.nats.world import envelope, world
 from tests.nats_server import RealNats, all_heard, client_of, real_nats
 
-pytestmark = pytest.mark.timeout(60)
-
 _SECOND = 1_000_000_000
 
 GOOD: dict[str, Any] = {

@@ -45,7 +45,12 @@ async def test_the_log_stays_short(tmp_path: Path) -> None:
         assert file_of(tmp_path).stat().st_size < 10 * MEGABYTE
 
 
-async def test_a_reader_that_stays_does_not_make_the_log_grow_for_ever(tmp_path: Path) -> None:
+async def test_a_reader_that_stays_does_not_make_the_log_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody waits for the one who reads: else this would not end."""
+    for module in ("database", "housekeeping"):
+        monkeypatch.setattr(f"service.spool.{module}.BUSY_SECONDS", 3600)
     wal = file_of(tmp_path).with_name("spool.sqlite3-wal")
     async with opened(tmp_path) as store:
         await store.append([envelope(1)])
@@ -58,9 +63,8 @@ async def test_a_reader_that_stays_does_not_make_the_log_grow_for_ever(tmp_path:
         assert wal.stat().st_size > 2 * WAL_BYTES
         clock = asyncio.get_running_loop().time
         looked = clock() + 2.5
-        while (begin := clock()) < looked:
+        while clock() < looked:
             await store.append([envelope(1)])
-            assert clock() - begin < 2, "nobody waits for the one who reads"
         reader.close()
         while wal.stat().st_size > WAL_BYTES:
             await store.remove([12345])

@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,13 +12,25 @@ import pytest
 from service.spool.config import SpoolConfig
 from service.spool.errors import SpoolUnavailable
 from service.spool.store import SpoolStore
-from tests.spool.stores import envelope, numbers, opened
+from tests.spool.stores import envelope, file_of, numbers, opened
+
+
+@contextmanager
+def nothing_committed(home: Path) -> Iterator[None]:
+    """Meanwhile: the writer waits for a lock. Else it is a race how many it finds at a time."""
+    other = sqlite3.connect(file_of(home), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
 
 
 async def test_callers_at_the_same_time_share_a_commit(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         before = store.commits
-        answers = await asyncio.gather(*(store.append([envelope(n)]) for n in range(1000)))
+        with nothing_committed(tmp_path):
+            appending = [asyncio.create_task(store.append([envelope(n)])) for n in range(1000)]
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*appending)
         assert store.commits - before <= 30
         assert [ids[0] for ids in answers] == sorted({ids[0] for ids in answers}), "in order"
         assert await numbers(store) == list(range(1000))
@@ -33,11 +48,17 @@ async def test_removals_and_dead_letters_share_it_too(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         ids = await store.append([envelope(n) for n in range(100)])
         before = store.commits
-        await asyncio.gather(
-            *(store.remove([id]) for id in ids[:50]),
-            *(store.bury(envelope(n), "no_stream", "", ids[n]) for n in range(50, 60)),
-            *(store.append([envelope(n)]) for n in range(100, 110)),
-        )
+        with nothing_committed(tmp_path):
+            working = [
+                asyncio.create_task(work)
+                for work in (
+                    *(store.remove([id]) for id in ids[:50]),
+                    *(store.bury(envelope(n), "no_stream", "", ids[n]) for n in range(50, 60)),
+                    *(store.append([envelope(n)]) for n in range(100, 110)),
+                )
+            ]
+            await asyncio.sleep(0)
+        await asyncio.gather(*working)
         assert store.commits - before <= 5
         assert await numbers(store) == list(range(60, 110))
         assert store.dead_letters == 10

@@ -59,7 +59,8 @@ async def test_workers_share_the_work_and_count_as_one(tmp_path: Path) -> None:
         await send_all(receiver, 50)
         receiver.send_udp(*lines(HOSTS, 5))
         wanted = HOSTS * 50 + 5
-        text = await receiver.until("published_total", wanted, result="ok")
+        text = await receiver.until_all(published_total=wanted, frames_received_total=2 * wanted)
+        assert value(text, "published_total", result="ok") == wanted
         assert value(text, "frames_received_total") == 2 * wanted
         assert value(text, "events_total", type="deferred") == wanted
         assert value(text, "connections_opened_total", transport="tcp") == HOSTS

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from schemas.fields import EnhancedCode, Ordinal, SmtpCode, Status, Word
 from service.core.correlate.endings import End
 from service.core.correlate.queued import name_of
-from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack
+from service.core.correlate.waiting import LONGEST_RESPONSE, Waiting, pack, unpack
 
 VERSION = 1
 LONGEST_VALUE = 262_144
@@ -55,7 +55,7 @@ class Shared:
 
 def encode_gone(ends: list[End], begun: int, records: list[bytes]) -> bytes:
     """`records`: none where the message was seen to be removed."""
-    told, _ = _fitting(list(map(_packed_end, ends)), LONGEST_VALUE // 2)
+    told, _ = _fitting(_packed_ends(ends), LONGEST_VALUE // 2)
     if not told:
         return GONE
     texts = [record.decode("utf-8", "replace") for record in records]
@@ -74,8 +74,8 @@ def encode(
     ended: list[bytes],
     ends: list[End],
 ) -> bytes:
-    """At most `LONGEST_VALUE` bytes; recipients beyond that are left out. `waiting`: packed;
-    `ended`: names."""
+    """At most `LONGEST_VALUE` bytes; recipients beyond that are left out, and those with an address
+    that nobody would read. `waiting`: packed; `ended`: names."""
     head = orjson.dumps(
         {
             "v": VERSION,
@@ -85,11 +85,11 @@ def encode(
         }
     )
     room = LONGEST_VALUE - len(head) - len(_TAIL)
-    told, room = _fitting(waiting, room)
-    names = [orjson.dumps(name.decode("utf-8", "replace")) for name in ended]
-    told_names, room = _fitting(names, room)
+    told, room = _fitting([packed for packed in waiting if _is_readable(packed)], room)
+    names = [name.decode("utf-8", "replace") for name in ended]
+    told_names, room = _fitting([orjson.dumps(name) for name in names if _is_short(name)], room)
     is_cut = len(told) < len(waiting) or len(told_names) < len(names)
-    told_ends, _ = _fitting(list(map(_packed_end, ends)), room)
+    told_ends, _ = _fitting(_packed_ends(ends), room)
     tail = (
         b",".join(told_names),
         b",".join(told),
@@ -121,11 +121,27 @@ def decode(value: bytes) -> Shared:
     )
 
 
-def _packed_end(end: End) -> bytes:
-    waiting = b"null" if end.waiting is None else pack(end.waiting)
-    name = orjson.dumps(end.name.decode("utf-8", "replace"))
-    told = orjson.dumps((end.attempts, end.by, end.is_whole))
-    return b"[%b,%b,%b]" % (name, told[1:-1], waiting)
+def _packed_ends(ends: list[End]) -> list[bytes]:
+    packed: list[bytes] = []
+    for end in ends:
+        waiting = b"null" if end.waiting is None else pack(end.waiting)
+        name = end.name.decode("utf-8", "replace")
+        if _is_short(name) and _is_readable(waiting):
+            told = orjson.dumps((end.attempts, end.by, end.is_whole))
+            packed.append(b"[%b,%b,%b]" % (orjson.dumps(name), told[1:-1], waiting))
+    return packed
+
+
+def _is_readable(packed: bytes) -> bool:
+    """Whether `decode` takes this recipient: for one that it does not, it refuses all of them."""
+    if len(packed) <= _LONGEST_ADDRESS:
+        return True
+    waiting = unpack(packed)
+    return _is_short(waiting.recipient) and _is_short(waiting.original_recipient or "")
+
+
+def _is_short(address: str) -> bool:
+    return len(address) <= _LONGEST_ADDRESS
 
 
 def _fitting(parts: list[bytes], room: int) -> tuple[list[bytes], int]:

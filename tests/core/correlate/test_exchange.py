@@ -256,6 +256,35 @@ class TestLinesSentAgainElsewhere:
         assert 300 < len(other.attempts.recipients) < 900
         assert not tell(other, other)
 
+    @pytest.mark.parametrize("is_alias", [False, True])
+    def test_for_one_address_that_is_too_long_the_others_are_not_refused(
+        self, is_alias: bool
+    ) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        long = f"{'x' * 1100}@example.com"
+        facts = delivery("mailbox@example.com" if is_alias else long)
+        facts.original_recipient = long if is_alias else None
+        attempt = one.attempts.deferred(KEY, None, facts, AT, "long")
+        assert attempt is not None
+        one.attempts.keep(KEY, attempt.waiting, NOW)
+        assert not tell(one, other), "what is left out is not known better elsewhere"
+        assert fail(other, AT + 300, "next") == 2
+        end(one, facts, AT + 300)
+        tell(one, other)
+        assert [waiting.attempts for waiting in all_end(other)] == [2]
+
+    def test_nor_for_one_that_ended_with_all_of_its_message(self) -> None:
+        one, other = correlator(), correlator()
+        note(one, CLIENT, MESSAGE_ID, ACTIVE)
+        fail(one)
+        fail(one, recipient=f"{'x' * 1100}@example.com")
+        tell(one, other)
+        assert len(all_end(one)) == 2
+        tell(one, other)
+        assert [waiting.recipient for waiting in all_end(other)] == ["r@example.com"]
+
 
 class TestCounting:
     def test_attempts_go_on_where_they_were(self) -> None:

@@ -103,7 +103,9 @@ class TestHostile:
             lambda inner: st.lists(inner, max_size=17) | st.dictionaries(st.text(), inner),
             max_leaves=20,
         ),
-        st.sampled_from(["begun", "records", "activations", "ended", "waiting", "cut", "gone"]),
+        st.sampled_from(
+            ["begun", "records", "activations", "ended", "ends", "waiting", "cut", "gone"]
+        ),
     )
     def test_anything_is_refused_or_harmless(self, wrong: Any, name: str) -> None:
         here = correlator()

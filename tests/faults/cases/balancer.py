@@ -11,7 +11,7 @@ from tests.faults.case import Outcome, Size, compare
 from tests.faults.lines import lines, times
 from tests.faults.scene import HOST, Place, Scene
 from tests.metric_values import value
-from tests.nats_cluster import free_ports
+from tests.ports import free_port
 
 _DOCUMENT = Path(__file__).parents[3] / "docs" / "scaling.md"
 _BLOCK = re.compile(r"^```\n(listen mailfault-relp\n.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -40,7 +40,7 @@ async def _haproxy(scene: Scene, places: list[Place]) -> int:
     program = require_program("haproxy", "haproxy")
     block = _BLOCK.search(_DOCUMENT.read_text(encoding="utf-8"))
     assert block is not None
-    (port,) = free_ports(1)
+    port = free_port()
     rest = iter(places)
 
     def server(match: re.Match[str]) -> str:

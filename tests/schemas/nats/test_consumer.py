@@ -13,6 +13,9 @@ from schemas.nats import Consumer, Counts, Message
 from schemas.samples import example
 from tests.schemas.nats.site import bounces, number, site, take, until
 
+KEPT_FOR = 5.0
+"""Seconds of `ack_wait`: a machine may stand still for some, and nothing is kept meanwhile."""
+
 
 async def test_events_come_typed_and_in_order_with_what_jetstream_knows(tmp_path: Path) -> None:
     events = [example(MODELS[kind]) for kind in EventType]
@@ -119,7 +122,7 @@ async def _stored(consumer: Consumer, count: int) -> list[Message]:
 
 
 async def test_a_slow_handler_keeps_its_event_and_those_fetched_after_it(tmp_path: Path) -> None:
-    async with site(tmp_path) as here, here.consumer(ack_wait=0.3) as consumer:
+    async with site(tmp_path) as here, here.consumer(ack_wait=KEPT_FOR) as consumer:
         await here.publish(*bounces(3))
         seen: list[tuple[int, int]] = []
 
@@ -127,7 +130,7 @@ async def test_a_slow_handler_keeps_its_event_and_those_fetched_after_it(tmp_pat
             seen.append((number(message), message.deliveries))
             if number(message) == 1:
                 await until(lambda: consumer._connected._puller.arrived)
-                await asyncio.sleep(1.2)  # four times `ack_wait`
+                await asyncio.sleep(KEPT_FOR + 1)
             if len(seen) == 3:
                 consumer.stop()
 
@@ -138,10 +141,10 @@ async def test_a_slow_handler_keeps_its_event_and_those_fetched_after_it(tmp_pat
 
 
 async def test_several_events_can_be_in_hand_at_once(tmp_path: Path) -> None:
-    async with site(tmp_path) as here, here.consumer(ack_wait=0.3) as consumer:
+    async with site(tmp_path) as here, here.consumer(ack_wait=KEPT_FOR) as consumer:
         await here.publish(*bounces(4))
         batch = await take(consumer, 4, ack=False)
-        await asyncio.sleep(1)
+        await asyncio.sleep(KEPT_FOR + 1)
         for message in batch:
             await message.ack()
         await here.until_settled()
