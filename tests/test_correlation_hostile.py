@@ -95,18 +95,19 @@ class _Defective(bytes):
         return super().decode(encoding, errors)
 
 
-def test_a_defect_in_a_line_that_tells_costs_a_dead_letter_and_no_other_line() -> None:
-    house = House()
-    house.take(*BEGUN, to("a", "deferred"))
-    sent = _Defective(b"<22>2026-08-22T09:30:00.5Z mx1 " + to("a", "sent").encode())
-    [letter] = decoded(house.take(sent))
-    assert (letter.event_type, letter.reason, letter.raw_bytes) == (
-        "invalid",
-        "parser_failed",
-        sent,
-    )
-    [event] = decoded(house.take("postfix/postsuper[9]: 4ABCDE12F: removed"))
-    assert (event.outcome, event.recipient) == ("removed", "a@r.example")
+class TestDefect:
+    def test_a_defect_in_a_line_that_tells_costs_a_dead_letter_and_no_other_line(self) -> None:
+        house = House()
+        house.take(*BEGUN, to("a", "deferred"))
+        sent = _Defective(b"<22>2026-08-22T09:30:00.5Z mx1 " + to("a", "sent").encode())
+        [letter] = decoded(house.take(sent))
+        assert (letter.event_type, letter.reason, letter.raw_bytes) == (
+            "invalid",
+            "parser_failed",
+            sent,
+        )
+        [event] = decoded(house.take("postfix/postsuper[9]: 4ABCDE12F: removed"))
+        assert (event.outcome, event.recipient) == ("removed", "a@r.example")
 
 
 def test_a_defect_in_a_line_that_waited_takes_no_other_with_it() -> None:
