@@ -16,7 +16,21 @@ TESTS = (
     "tests/test_pipeline.py",
     "tests/test_pipeline_blocks.py",
     "tests/test_pipeline_equal_lines.py",
+    "tests/test_correlation.py",
+    "tests/test_correlation_aliases.py",
+    "tests/test_correlation_hostile.py",
+    "tests/test_correlation_model.py",
+    "tests/test_correlation_reuse.py",
+    "tests/test_correlation_waits.py",
+    "tests/test_held_lines.py",
+    "tests/test_leaving.py",
+    "tests/test_waitroom.py",
+    "tests/test_waitrooms.py",
+    "tests/core/classify",
+    "tests/core/correlate",
     "tests/core/framing",
+    "tests/core/postfix",
+    "tests/core/syslog",
     "tests/core/test_assemble.py",
     "tests/core/test_invalid.py",
     "tests/core/test_line.py",
@@ -29,7 +43,10 @@ TESTS = (
     "tests/nats/test_wire.py",
     "tests/spool/test_memory.py",
 )
-UNFIT = ("tests/test_pipeline.py::TestDefect",)
+UNFIT = (
+    "tests/test_pipeline.py::TestDefect",
+    "tests/test_correlation_hostile.py::TestDefect",
+)
 """They hand in bytes of a class of their own; compiled code calls no method of such."""
 
 pytestmark = pytest.mark.timeout(900)

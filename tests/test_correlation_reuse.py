@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_correlation import ACTIVE, BEGUN, House, decoded, to
+from tests.correlation_house import ACTIVE, BEGUN, House, decoded, to
 
 NEXT_CLIENT = "postfix/smtpd[1]: 4ABCDE12F: client=other.example[192.0.2.78]"
 NEXT_LOCAL = "postfix/pickup[1]: 4ABCDE12F: uid=0 from=<root>"

@@ -297,7 +297,7 @@ class Attempts:
         queued = self.queued.entries.get(key)
         if queued is not None:
             for name in names_of(queued):
-                self.recipients.discard(key + NAME + name)
+                self.recipients.let_go(key + NAME + name)
             self.queued.discard(key)
 
     def trim(self, seconds: int) -> None:

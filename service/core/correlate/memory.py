@@ -138,6 +138,12 @@ class Memory:
             self._value_bytes -= len(value)
             self._forget_closed(key)
 
+    def let_go(self, key: bytes) -> None:
+        """One; what was closed under this key stays in reach."""
+        value = self.entries.pop(key, None)
+        if value is not None:
+            self._value_bytes -= len(value)
+
     def close(self, key: bytes, seconds: int) -> None:
         """The message is gone: what was known of it stays in reach for a moment."""
         value = self.entries.pop(key, None)

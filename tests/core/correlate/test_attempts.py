@@ -4,7 +4,7 @@ from typing import Any
 
 from service.core.correlate.memory import Bounds, Evicted
 from service.core.postfix.facts import Delivery
-from tests.core.correlate.heard import ACTIVE, CLIENT, MESSAGE_ID, NOW, Log
+from tests.core.correlate.heard import ACTIVE, CLIENT, MESSAGE_ID, NOW, REMOVED, Log
 
 
 def test_attempts_are_counted_by_activation() -> None:
@@ -60,6 +60,25 @@ def test_nothing_ends_what_was_deferred_later() -> None:
     assert log.known.attempts.all_ended(log.key(), log.now - 1, "3", log.now) == []
     assert log.known.attempts.is_awaited(log.key())
     assert not log.known.attempts.is_awaited_since(log.key(), log.now - 1)
+
+
+def test_who_ended_under_an_id_that_is_used_again_does_not_wait_anew() -> None:
+    """Lines of the message before, sent again a second time: its deferral was taken for one of the
+    message that had the id meanwhile, and he was told as removed."""
+    log = Log()
+    log.tell(CLIENT, MESSAGE_ID, ACTIVE)
+    first = float(log.now)
+    log.deferred("r@x", "1")
+    attempts, key = log.known.attempts, log.key()
+    facts = Delivery("sent", "sent", "ok", "r@x")
+    assert attempts.ended(key, facts, log.now, "2", log.now)
+    log.tell(REMOVED, CLIENT.replace("mail", "other"), MESSAGE_ID.replace("1@", "2@"), ACTIVE)
+    assert log.deferred("r@x", "3") == 1
+    log.known.forget(key)  # by a line of the one before, which comes again
+    facts = Delivery("deferred", "deferred", "later", "r@x")
+    attempt = attempts.deferred(key, log.story(), facts, first, "1")
+    assert attempt is not None
+    assert not attempt.is_news
 
 
 def test_names_of_recipients_may_be_hostile() -> None:
