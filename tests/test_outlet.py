@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -77,6 +77,8 @@ class Way:
         self._connection = Connection(
             config, lambda: config.servers, self._connected, self._disconnected
         )
+        self.seen: Callable[[Client], None] = lambda client: None
+        """Is shown each new connection."""
         self.connected = asyncio.Event()
         self.disconnected = asyncio.Event()
 
@@ -86,6 +88,7 @@ class Way:
     async def _connected(self, client: Client) -> None:
         await self._stream.check(client)
         await self.publisher.attach(client)
+        self.seen(client)
         self.outlet.flow_started()
         self.connected.set()
 
@@ -111,7 +114,8 @@ class Way:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            _, left = await asyncio.wait(tasks, timeout=30)
+            assert not left, left
             await self.store.close()
 
     async def flowing(self) -> None:
@@ -323,6 +327,31 @@ async def test_stopping_saves_what_nats_does_not_take(tmp_path: Path) -> None:
             loop = asyncio.get_running_loop()
             assert await made.outlet.drain(made.publisher, loop.time() + 0.3) == 0
             assert made.store.events == 20
+        server.thaw()
+
+
+async def test_a_cancellation_that_nats_py_s_flush_kept_to_itself_hung_the_stop(
+    tmp_path: Path,
+) -> None:
+    """Where its flusher has ended, nats-py writes in our task, and waits there for a server that
+    reads nothing."""
+    async with real_nats(tmp_path) as server:
+        made = way(tmp_path, server.url)
+        clients: list[Client] = []
+        made.seen = clients.append
+        async with made.running():
+            await made.flowing()
+            (client,) = clients
+            flusher = client._flusher_task
+            assert flusher is not None
+            flusher.cancel()
+            await asyncio.wait([flusher])
+            server.freeze()
+            large = [envelope(number) for number in range(200)]
+            for one in large:
+                one.body = one.body.ljust(60_000)
+            made.outlet.put(large)
+            await until(lambda: client._transport._io_writer.transport.get_write_buffer_size())  # type: ignore[union-attr]
         server.thaw()
 
 
