@@ -20,6 +20,7 @@ from service.dead_letters import DeadLetters
 from service.durability import Durability
 from service.metrics import Metrics
 from service.nats.answer import Published, Result
+from service.nats.client import obey_cancellation
 from service.nats.publisher import Publisher
 from service.spool.config import SpoolConfig
 from service.spool.memory import MemoryQueue
@@ -204,6 +205,7 @@ class Outlet:
                 self._not_empty.clear()
                 await self._not_empty.wait()
             await publisher.publish_from(queue.take)
+            obey_cancellation()
             if self._held_back:
                 self._let_go()
             if self.spooler.is_behind:

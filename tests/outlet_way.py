@@ -1,7 +1,7 @@
 """An outlet with all that is behind it, for tests: store, spooler, publisher, a connection."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Way:
         self._connection = Connection(
             config, lambda: config.servers, self._connected, self._disconnected
         )
+        self.seen: Callable[[Client], None] = lambda client: None
+        """Is shown each new connection."""
         self.connected = asyncio.Event()
         self.disconnected = asyncio.Event()
 
@@ -59,6 +61,7 @@ class Way:
     async def _connected(self, client: Client) -> None:
         await self._stream.check(client)
         await self.publisher.attach(client)
+        self.seen(client)
         self.outlet.flow_started()
         self.connected.set()
 
@@ -84,7 +87,8 @@ class Way:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            _, left = await asyncio.wait(tasks, timeout=30)
+            assert not left, left
             await self.store.close()
 
     async def flowing(self) -> None:

@@ -13,6 +13,8 @@ from tests.nats_server import client_of, real_nats
 
 LONGEST = 60
 """Lines after which a stream moves, at most."""
+PATIENT = {"ask_timeout": 0.9}
+"""Where what they know is to be exact, and not how soon, on whatever machine."""
 KV = "$KV.mailfault_context.>"
 RIGHTS = ["postfix.>", "$JS.API.STREAM.INFO.POSTFIX", "$JS.API.STREAM.CREATE.POSTFIX"]
 
@@ -154,7 +156,7 @@ class TestBucketGone:
         reader = {"user": "reader", "password": "p"}
         async with real_nats(tmp_path, authorization={"users": [user, reader]}) as server:
             login = {"user": "u", "password": "p"}
-            async with fleet(tmp_path, [server.url], nats=login) as members:
+            async with fleet(tmp_path, [server.url], nats=login, sharing=PATIENT) as members:
                 await readable(members)
                 await play(hosts, members, 6, LONGEST)
                 for member in members:
@@ -177,7 +179,7 @@ async def test_server_killed_and_back(tmp_path: Path) -> None:
                 await server.start()
                 await readable(members)
 
-        async with fleet(tmp_path, [server.url]) as members:
+        async with fleet(tmp_path, [server.url], sharing=PATIENT) as members:
             await readable(members)
             await play(hosts, members, 7, LONGEST, kill_and_start)
             for member in members:
@@ -207,7 +209,7 @@ async def test_an_expiry_sent_again_to_another_receiver_gives_the_same_events(
     removed = "qmgr[3]: 4ABCDE12F: removed"
     last = [f"{expiry}{line}".encode() for line in (expired, removed)]
     async with real_nats(tmp_path) as server:
-        async with fleet(tmp_path, [server.url]) as members:
+        async with fleet(tmp_path, [server.url], sharing=PATIENT) as members:
             await readable(members)
             one, other = members
             await one.send("mx1", [f"{first}{line}".encode() for line in [*begin, *attempt]])

@@ -226,6 +226,31 @@ async def test_stopping_saves_what_nats_does_not_take(tmp_path: Path) -> None:
         server.thaw()
 
 
+async def test_a_cancellation_that_nats_py_s_flush_kept_to_itself_hung_the_stop(
+    tmp_path: Path,
+) -> None:
+    """Where its flusher has ended, nats-py writes in our task, and waits there for a server that
+    reads nothing."""
+    async with real_nats(tmp_path) as server:
+        made = way(tmp_path, server.url)
+        clients: list[Client] = []
+        made.seen = clients.append
+        async with made.running():
+            await made.flowing()
+            (client,) = clients
+            flusher = client._flusher_task
+            assert flusher is not None
+            flusher.cancel()
+            await asyncio.wait([flusher])
+            server.freeze()
+            large = [envelope(number) for number in range(200)]
+            for one in large:
+                one.body = one.body.ljust(60_000)
+            made.outlet.put(large)
+            await until(lambda: client._transport._io_writer.transport.get_write_buffer_size())  # type: ignore[union-attr]
+        server.thaw()
+
+
 async def test_nothing_to_drain(tmp_path: Path) -> None:
     made = way(tmp_path)
     async with made.running():

@@ -38,7 +38,8 @@ def words(error: Exception) -> str:
 def obey_cancellation() -> None:
     """Raises `CancelledError` where this task was cancelled and somebody kept it to himself:
     Python 3.11's `wait_for` does when its time is up or its result there in the same turn, and
-    nats-py waits with it everywhere. To be called in loops that are ended by cancellation."""
+    nats-py waits with it everywhere; its flush does always. To be called in loops that are ended by
+    cancellation."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

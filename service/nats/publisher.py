@@ -25,7 +25,7 @@ from nats.aio.msg import Msg
 
 from service.core.envelope import Envelope
 from service.nats.answer import Published, Result, good_start, read_refusal, read_words
-from service.nats.client import BROKEN
+from service.nats.client import BROKEN, obey_cancellation
 from service.nats.flight import Flight, Pending, written
 from service.nats.inbox import Inbox
 from service.nats.lines import Stored
@@ -196,6 +196,7 @@ class Publisher:
                     break
                 if pending in self._flight:
                     await self._send_again(wire, pending)
+                    obey_cancellation()
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
