@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from service.core.envelope import Envelope
 from service.core.framing.base import Piece
 from service.outlet import Outlet
+from service.patient_timer import PatientTimer
 from service.pipeline import Pipeline
 from service.received import Origin, Receipts
 from service.sources import Sources
@@ -30,7 +31,7 @@ class PipelineIntake:
         self._outlet = outlet
         self._sources = sources
         self._loop = asyncio.get_running_loop()
-        self._look: asyncio.TimerHandle | None = None
+        self._look: PatientTimer | None = None
         self._next: asyncio.Handle | None = None
         """When more events are made of lines that are ready."""
         self._behind: list[Callable[[], None]] = []
@@ -90,7 +91,7 @@ class PipelineIntake:
             self._outlet.when_room(resume)
 
     def _look_later(self) -> None:
-        self._look = self._loop.call_later(_LOOK_SECONDS, self._look_now)
+        self._look = PatientTimer(self._loop.time() + _LOOK_SECONDS, self._look_now)
 
     def _look_now(self) -> None:
         self._look = None

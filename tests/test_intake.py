@@ -1,6 +1,7 @@
 """From what listeners read to the outlet: within the room there is, in turns of bounded work."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,8 +16,10 @@ from service.pipeline_config import PipelineConfig
 from service.sources import Sources
 from tests import sample_lines as lines
 from tests.metric_values import assert_balanced
+from tests.nats.waiting import until
 from tests.outlet_way import way
 from tests.sample_lines import NOW, ORIGIN, TEMPLATE
+from tests.standing_still import standing_still
 
 
 async def test_it_speaks_for_the_outlet(tmp_path: Path) -> None:
@@ -39,6 +42,26 @@ async def test_it_speaks_for_the_outlet(tmp_path: Path) -> None:
     made.outlet.spooler.incoming.take(1, 1)
     made.outlet.flow_stopped()
     assert resumes == [1]
+
+
+async def test_lines_that_wait_are_let_go_behind_what_came_while_the_loop_stood_still(
+    tmp_path: Path,
+) -> None:
+    """What another receiver had told of a recipient, before his message was told as removed, lay
+    unread in the socket."""
+    made = way(tmp_path)
+    correlation = Correlation(CorrelationConfig(removal_wait=0.1), ZoneInfo("UTC"))
+    intake = PipelineIntake(
+        Pipeline(PipelineConfig(), TEMPLATE, made.metrics, builtin_classifier(), correlation),
+        made.outlet,
+        Sources(10),
+    )
+    held: list[int] = []
+    with standing_still(0.3, lambda: held.append(correlation.held)):
+        removed = lines.HEADER + b"qmgr[9]: 4ABCDE12F: removed"
+        intake.take([Frame(lines.DEFERRED), Frame(removed)], ORIGIN, datetime.now(UTC))
+        await until(lambda: held and not correlation.held)
+    assert held == [1]
 
 
 class Asking:

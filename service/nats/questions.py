@@ -16,13 +16,10 @@ from service.nats.bucket import read_subject
 from service.nats.bucket_watch import UNSENT_BYTES, BucketWatch
 from service.nats.client import BROKEN, obey_cancellation
 from service.nats.sharing_config import SharingConfig
+from service.patient_timer import PatientTimer
 
 _SILENT_MAX = 8
 """Questions in a row without an answer after which nobody is asked for a while."""
-
-_STOOD_STILL_SECONDS = 0.05
-_READ_SECONDS = 0.02
-"""In which a loop that is late reads what has come."""
 
 
 class Answered(StrEnum):
@@ -72,7 +69,7 @@ class Questions:
         self._asked: dict[int, _Question] = {}
         self._last_token = 0
         self._silent = 0
-        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep: PatientTimer | None = None
         self.answered: dict[str, float] = dict.fromkeys(Answered, 0)
 
     @property
@@ -161,15 +158,7 @@ class Questions:
     def _sweep_later(self) -> None:
         if self._sweep is None and self._asked:
             oldest = next(iter(self._asked.values()))
-            self._sweep = self._loop.call_at(oldest.deadline, self._due, oldest.deadline)
-
-    def _due(self, deadline: float) -> None:
-        """A loop that stood still comes to its timers before it has read what lies in its sockets:
-        the answers may be there."""
-        if self._loop.time() - deadline < _STOOD_STILL_SECONDS:
-            self._sweep_now()
-        else:
-            self._sweep = self._loop.call_later(_READ_SECONDS, self._sweep_now)
+            self._sweep = PatientTimer(oldest.deadline, self._sweep_now)
 
     def _sweep_now(self) -> None:
         self._sweep = None
