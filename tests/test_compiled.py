@@ -46,8 +46,17 @@ TESTS = (
 UNFIT = (
     "tests/test_pipeline.py::TestDefect",
     "tests/test_correlation_hostile.py::TestDefect",
+    "tests/core/classify/test_subject.py",
+    "tests/core/classify/test_classifier.py::test_equal_subjects_are_judged_once",
+    (
+        "tests/core/classify/test_classifier.py"
+        "::test_a_classifier_that_is_no_longer_used_is_gone_without_a_garbage_collector"
+    ),
+    "tests/core/classify/test_provider.py::test_the_documented_keys_are_the_known_ones",
+    "tests/core/classify/test_rule.py::test_the_documented_keys_are_the_known_ones",
 )
-"""They hand in bytes of a class of their own; compiled code calls no method of such."""
+"""They hand in objects of classes of their own, which compiled code calls no method of, or inherits
+from; or they ask for docstrings and weak references, which compiled classes do not have."""
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -72,7 +72,7 @@ def test_the_recipient_is_not_blamed_before_it_is_named(place: str) -> None:
     assert matches({}, asked)
     assert not matches({"scope": "recipient"}, asked)
     assert matches({"scope": "recipient"}, subject_of(place="END OF DATA"))
-    assert matches({"scope": "recipient"}, subject_of(place=None))
+    assert matches({"scope": "recipient"}, subject_of(place=""))
     assert matches({"scope": "recipient", "place": place}, asked), "a rule that says where"
 
 
