@@ -4,8 +4,7 @@
 
 The first is the most that rsyslogd can send over one connection with its default window of 128;
 the ratio says how much of it the service takes, each event stored by JetStream before its line is
-acknowledged. (With `--queue main` that first receiver takes hundreds of lines a second: see
-`benchmarks.rsyslogd`; 20,000 lines are enough.) Needs Debian's packages rsyslog and rsyslog-relp.
+acknowledged. Needs Debian's packages rsyslog and rsyslog-relp.
 Exit status 1 when a run was wrong.
 """
 
