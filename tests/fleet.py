@@ -89,7 +89,7 @@ async def fleet(
 ) -> AsyncIterator[list[Member]]:
     """`tables`: further settings. Waits until each is connected."""
     async with AsyncExitStack() as stack:
-        standstill = await stack.enter_async_context(watched())
+        standstill = stack.enter_context(watched())
         members = []
         for number in range(size):
             nats = {"servers": servers, "reconnect_wait_max": 0.2, **tables.get("nats", {})}

@@ -149,12 +149,11 @@ async def test_a_server_that_throws_us_out_at_once_was_asked_20_times_a_second()
     async with Peer([b"PONG\r\n"], then=b"-ERR 'no room'\r\n") as peer:
         config = NatsConfig(servers=[f"nats://127.0.0.1:{peer.port}"], reconnect_wait_max=longest)
         connection = Connection(config, lambda: config.servers, _nothing, lambda: None)
-        with capture_logs() as logs:
-            async with watched() as standstill:
-                running = asyncio.create_task(connection.run())
-                await until(lambda: len(peer.came) >= 7)
-                running.cancel()
-                await asyncio.wait([running])
+        with capture_logs() as logs, watched() as standstill:
+            running = asyncio.create_task(connection.run())
+            await until(lambda: len(peer.came) >= 7)
+            running.cancel()
+            await asyncio.wait([running])
     ends = [entry["error"] for entry in logs if entry["event"] == "nats_disconnected"]
     assert "nats: no room" in ends  # and not the end of file that follows it
     gaps = list(itertools.pairwise(peer.came))
